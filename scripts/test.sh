@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# All test tiers, or those named. A tier that cannot run says why; in CI that is a failure.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+tiers=("$@")
+[ ${#tiers[@]} -gt 0 ] || tiers=(check unit integration system)
+
+bash scripts/setup.sh test || exit 1
+
+failed=()
+for tier in "${tiers[@]}"; do
+  printf '\n== %s\n' "$tier"
+  case $tier in
+    check) npm run --silent check ;;
+    system)
+      if [ "$(id -u)" -ne 0 ]; then
+        echo 'system tests need root: they make network namespaces. NOT RUN.'
+        [ -z "${CI:-}" ] || failed+=("$tier")
+        continue
+      fi
+      npx vitest run --project system ;;
+    *) npx vitest run --project "$tier" ;;
+  esac || failed+=("$tier")
+done
+
+if [ ${#failed[@]} -gt 0 ]; then
+  printf '\nfailed: %s\n' "${failed[*]}"
+  exit 1
+fi
+printf '\nall tiers passed: %s\n' "${tiers[*]}"

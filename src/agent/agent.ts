@@ -1,0 +1,433 @@
+import type { Arguments, Bus } from '../bus/interface.ts';
+import { agentTopic, hintTopic, METHODS, SERVER_TOPIC } from '../bus/topics.ts';
+import type { Kernel, KernelEvent } from '../kernel/interface.ts';
+import type { DesiredRouter } from '../model/desired.ts';
+import { errorToData, NotFound, PinholeError } from '../model/errors.ts';
+import type { Logger } from '../model/logger.ts';
+import type { Netns } from '../model/netns.ts';
+import { Reader } from '../model/reader.ts';
+import type { Capabilities, FamilyStatus, HelperStatus } from '../model/status.ts';
+import { STAMP_PREFIX } from '../model/table.ts';
+import { DesiredState } from './desired-state.ts';
+import { Reporter } from './reporter.ts';
+import { hintedRouters, ServerClient } from './server-client.ts';
+import { loadState, saveState } from './state-file.ts';
+import { Syncer, type SyncOutcome } from './syncer.ts';
+import { type Backoff, DEFAULT_BACKOFF, WorkQueue } from './work-queue.ts';
+
+export interface AgentOptions {
+  readonly host: string;
+  readonly version: string;
+  readonly kernel: Kernel;
+  readonly bus: Bus;
+  readonly logger: Logger;
+  readonly statePath: string;
+  readonly resyncSeconds: number;
+  readonly reportSeconds: number;
+  /** How long a start waits for its first full pull before it applies the state saved on disk. */
+  readonly firstPullSeconds: number;
+  readonly maxStateAgeSeconds: number;
+  readonly keepLive: boolean;
+  readonly now?: () => Date;
+  readonly backoff?: Backoff;
+}
+
+const SYNC_BATCH = 64;
+const PULL_BATCH = 500;
+const SAVE_AFTER_MS = 500;
+const MAX_TIMER_MS = 2 ** 31 - 1;
+/** A longer queue of hints costs more than a full pull. */
+const MAX_QUEUED_PULLS = 10_000;
+const MAX_REASON = 500;
+
+/**
+ * The loop of one host. Everything that happens only marks what it concerns: a hint marks a router to be pulled, a pull, a
+ * kernel event or a timer marks a namespace to be synced. The sync looks at desired and observed state and does what is left.
+ *
+ *   hint ─▶ pulls ─▶ bulk_pull ─▶ desired state ─┐
+ *   connect, timer ─▶ full pull ─────▲           ├─▶ syncs ─▶ observe · diff · apply ─▶ report
+ *   namespace, drift, expiry, kernel back ───────┘
+ *
+ * INVARIANT: nothing is written to a kernel before the first full pull, or, when that times out, the saved state.
+ */
+export class Agent {
+  readonly #options: AgentOptions;
+  readonly #now: () => Date;
+  readonly #client: ServerClient;
+  readonly #desired = new DesiredState();
+  readonly #syncer: Syncer;
+  readonly #reporter: Reporter;
+  readonly #pulls: WorkQueue<string>;
+  readonly #syncs: WorkQueue<Netns>;
+  readonly #expiries = new Map<string, NodeJS.Timeout>();
+  readonly #startedAt: string;
+  readonly #timers = new Set<NodeJS.Timeout>();
+  #capabilities: Capabilities | null = null;
+  #epoch = '';
+  /** Where the desired state comes from: nowhere yet, the disk, or the server. */
+  #source: 'none' | 'disk' | 'server' = 'none';
+  #savedAt = '';
+  #wantsFullPull = false;
+  #pulling = false;
+  #syncing = false;
+  #saveTimer: NodeJS.Timeout | null = null;
+  #expectationsUntil: NodeJS.Timeout | null = null;
+  #closed = false;
+
+  constructor(options: AgentOptions) {
+    this.#options = options;
+    this.#now = options.now ?? (() => new Date());
+    this.#startedAt = this.#now().toISOString();
+    this.#client = new ServerClient(options.bus, options.host);
+    this.#syncer = new Syncer({ kernel: options.kernel, logger: options.logger, now: this.#now, keepLive: options.keepLive });
+    this.#reporter = new Reporter(this.#client, options.logger);
+    const backoff = options.backoff ?? DEFAULT_BACKOFF;
+    this.#pulls = new WorkQueue(() => void this.#runPulls(), backoff);
+    this.#syncs = new WorkQueue(() => void this.#runSyncs(), backoff);
+  }
+
+  /** Counters since the start, for metrics and tests. */
+  get counts() {
+    const { routers, queued } = { routers: this.#desired.size, queued: this.#syncs.size + this.#pulls.size };
+    return { ...this.#syncer.counts, routers, queued };
+  }
+
+  /** Has a desired state, and nothing waits. */
+  get isSettled(): boolean {
+    return this.#source !== 'none' && !this.#wantsFullPull && !this.#pulling && this.#syncs.size === 0 && this.#pulls.size === 0;
+  }
+
+  get isReady(): boolean {
+    return this.#source !== 'none' && this.#capabilities !== null;
+  }
+
+  start(): void {
+    const { bus, kernel, host } = this.#options;
+    kernel.onEvent((event) => this.#onKernelEvent(event));
+    bus.serve(hintTopic(host), (method, args) => this.#onHint(method, args));
+    bus.serve(agentTopic(host), (method, args) => this.#onRequest(method, args));
+    bus.onLink((up) => up && this.#onConnect());
+    void this.#learnCapabilities();
+    this.#after(this.#options.firstPullSeconds * 1000, () => void this.#fallBackToDisk());
+    this.#every(this.#options.resyncSeconds * 1000, () => this.#resync());
+    this.#every(this.#options.reportSeconds * 1000, () => void this.#heartbeat());
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    for (const timer of [...this.#timers, ...this.#expiries.values()]) clearTimeout(timer);
+    if (this.#expectationsUntil) clearTimeout(this.#expectationsUntil);
+    this.#pulls.close();
+    this.#syncs.close();
+    this.#reporter.close();
+    if (this.#saveTimer) {
+      clearTimeout(this.#saveTimer);
+      await this.#save();
+    }
+  }
+
+  #onConnect(): void {
+    this.#options.logger.info({}, 'connected to the server');
+    this.#requestFullPull();
+    void this.#heartbeat();
+  }
+
+  #onHint(method: string, args: Arguments): void {
+    if (method !== METHODS.push) throw new PinholeError('invalid-message', `unknown hint '${method.slice(0, 64)}'`);
+    const ids = hintedRouters(args);
+    if (ids === null || this.#pulls.size + ids.length > MAX_QUEUED_PULLS) {
+      this.#options.logger.warn({ queued: this.#pulls.size }, 'too many hints: pulling everything instead');
+      this.#requestFullPull();
+      return;
+    }
+    for (const id of ids) this.#pulls.mark(id);
+  }
+
+  async #onRequest(method: string, args: Arguments): Promise<unknown> {
+    const reader = new Reader(args, method);
+    if (method === METHODS.expectations) {
+      const id = reader.object('router_id').router_id.string(64);
+      const router = this.#desired.get(id);
+      if (!router) throw new NotFound('router', id);
+      return this.#options.kernel.expectations(router.netns);
+    }
+    if (method === METHODS.watchExpectations) {
+      await this.#watchExpectations(reader.object('seconds').seconds.integer(1, 600));
+      return null;
+    }
+    throw new PinholeError('invalid-message', `an agent does not answer '${method.slice(0, 64)}'`);
+  }
+
+  #onKernelEvent(event: KernelEvent): void {
+    switch (event.event) {
+      case 'namespace':
+        if (!event.present) this.#syncer.forget(event.netns);
+        this.#markSync(event.netns);
+        return;
+      case 'touched':
+      case 'lost':
+        this.#markSync(event.netns);
+        return;
+      case 'expectation': {
+        const router = this.#desired.inNetns(event.netns);
+        if (router)
+          this.#options.bus.cast(SERVER_TOPIC, METHODS.expectation, {
+            router_id: router.id,
+            change: event.change,
+            expectation: event.expectation,
+          });
+        return;
+      }
+      case 'link':
+        if (event.up) void this.#learnCapabilities();
+        return;
+      default:
+        this.#options.logger.error({ event }, 'an event that this agent does not know');
+    }
+  }
+
+  /** After the kernel process came (back): what it can do, and everything anew, for events were missed. */
+  async #learnCapabilities(): Promise<void> {
+    try {
+      this.#capabilities = await this.#options.kernel.capabilities();
+    } catch (error) {
+      this.#options.logger.debug({ err: error }, 'the kernel process does not answer yet');
+      return;
+    }
+    for (const netns of this.#desired.netnsNames()) this.#markSync(netns);
+    void this.#runSyncs();
+    await this.#markOrphans();
+    void this.#heartbeat();
+  }
+
+  #requestFullPull(): void {
+    this.#wantsFullPull = true;
+    void this.#runPulls();
+  }
+
+  async #runPulls(): Promise<void> {
+    if (this.#pulling || this.#closed) return;
+    this.#pulling = true;
+    try {
+      while (!this.#closed) {
+        if (this.#wantsFullPull) await this.#pullAll();
+        else if (this.#source === 'server' && this.#pulls.readySize > 0) await this.#pullSome(this.#pulls.take(PULL_BATCH));
+        else return;
+      }
+    } finally {
+      this.#pulling = false;
+    }
+  }
+
+  async #pullAll(): Promise<void> {
+    this.#wantsFullPull = false;
+    try {
+      const { epoch, routers } = await this.#client.pullAll();
+      if (this.#epoch && epoch !== this.#epoch) this.#options.logger.warn({ epoch }, 'the server has another database than before');
+      const isFirst = this.#source !== 'server';
+      this.#epoch = epoch;
+      this.#source = 'server';
+      const removed = new Set([...this.#desired.routers()].map(({ id }) => id as string));
+      for (const { id } of routers) removed.delete(id);
+      const touched = this.#desired.replace(routers);
+      for (const id of removed) this.#onRouterGone(id);
+      for (const router of routers) this.#scheduleExpiry(router);
+      for (const netns of isFirst ? this.#desired.netnsNames() : []) touched.add(netns);
+      for (const netns of touched) this.#markSync(netns);
+      if (touched.size > 0 || isFirst) this.#saveSoon();
+      if (isFirst) await this.#markOrphans();
+      this.#reporter.resendAll();
+    } catch (error) {
+      this.#options.logger.warn({ err: error }, 'pulling everything failed; tried again');
+      this.#after(1_000 * (0.5 + Math.random()), () => this.#requestFullPull());
+    }
+  }
+
+  async #pullSome(ids: readonly string[]): Promise<void> {
+    try {
+      const found = new Map((await this.#client.pull(ids)).map((router) => [router.id as string, router]));
+      for (const id of ids) {
+        const router = found.get(id);
+        const touched = router ? this.#desired.set(router) : this.#desired.delete(id);
+        if (router) this.#scheduleExpiry(router);
+        else this.#onRouterGone(id);
+        for (const netns of touched) this.#markSync(netns);
+        this.#pulls.done(id);
+      }
+      this.#saveSoon();
+    } catch (error) {
+      this.#options.logger.warn({ err: error, routers: ids.length }, 'pulling routers failed; tried again');
+      for (const id of ids) this.#pulls.failed(id);
+    }
+  }
+
+  #onRouterGone(id: string): void {
+    this.#reporter.forget(id);
+    clearTimeout(this.#expiries.get(id));
+    this.#expiries.delete(id);
+  }
+
+  /** Namespaces that hold a table of ours and that no router has: leftovers of routers that went while we were away. */
+  async #markOrphans(): Promise<void> {
+    if (this.#source !== 'server' || !this.#capabilities) return;
+    try {
+      for (const { netns, comment } of await this.#options.kernel.namespaces()) {
+        if (comment?.startsWith(STAMP_PREFIX) && !this.#desired.inNetns(netns)) this.#markSync(netns);
+      }
+    } catch (error) {
+      this.#options.logger.debug({ err: error }, 'looking for leftover tables failed; tried again at the next connection');
+    }
+  }
+
+  #markSync(netns: Netns): void {
+    this.#syncs.mark(netns);
+  }
+
+  async #runSyncs(): Promise<void> {
+    if (this.#syncing) return;
+    this.#syncing = true;
+    try {
+      while (!this.#closed && this.#source !== 'none' && this.#capabilities && this.#syncs.readySize > 0) {
+        await this.#syncBatch(this.#syncs.take(SYNC_BATCH), this.#capabilities);
+      }
+    } finally {
+      this.#syncing = false;
+    }
+  }
+
+  async #syncBatch(names: readonly Netns[], capabilities: Capabilities): Promise<void> {
+    const items = names.map((netns) => ({ netns, desired: this.#desired.inNetns(netns) }));
+    try {
+      const outcomes = await this.#syncer.sync(items, capabilities);
+      for (const [index, item] of items.entries()) this.#onOutcome(item, outcomes[index] as SyncOutcome);
+    } catch (error) {
+      this.#options.logger.warn({ reason: errorToData(error).message }, 'the kernel process cannot be asked; tried again');
+      for (const netns of names) this.#syncs.failed(netns);
+    }
+  }
+
+  #onOutcome({ netns, desired }: { netns: Netns; desired: DesiredRouter | null }, outcome: SyncOutcome): void {
+    if (outcome.outcome === 'failed') {
+      const times = this.#syncs.failed(netns);
+      this.#options.logger.warn({ netns, times, reason: outcome.reason }, 'a sync failed; tried again');
+    } else {
+      this.#syncs.done(netns);
+    }
+    const pause = this.#syncer.pause(netns);
+    if (pause > 0) this.#after(pause, () => this.#markSync(netns));
+    if (!desired) {
+      if (outcome.outcome === 'synced') this.#syncer.forget(netns);
+      return;
+    }
+    const reason = outcome.outcome === 'synced' ? '' : outcome.reason.slice(0, MAX_REASON);
+    this.#reporter.report({
+      routerId: desired.id,
+      revision: desired.revision,
+      reason,
+      helpers: outcome.plan.statuses.map((status) => this.#reported(status, outcome, reason)),
+      drifts: this.#syncer.drifts(netns),
+    });
+  }
+
+  /** What a helper's planned status comes to, given how the sync went. Its own error is the better reason. */
+  #reported(status: HelperStatus, { outcome }: SyncOutcome, reason: string): HelperStatus {
+    const families = status.families.map((family): FamilyStatus => {
+      if (family.status !== 'ACTIVE') return family;
+      if (outcome !== 'synced') return { ...family, status: outcome === 'waiting' ? 'PENDING' : 'ERROR', reason };
+      if (this.#source === 'disk')
+        return { ...family, status: 'STALE', reason: `from the state saved at ${this.#savedAt}: the server cannot be reached` };
+      return family;
+    });
+    return { helperId: status.helperId, families };
+  }
+
+  #scheduleExpiry(router: DesiredRouter): void {
+    clearTimeout(this.#expiries.get(router.id));
+    this.#expiries.delete(router.id);
+    const now = this.#now().getTime();
+    const times = router.helpers.flatMap(({ expiresAt }) => (expiresAt ? [Date.parse(expiresAt)] : [])).filter((time) => time > now);
+    if (times.length === 0) return;
+    const wait = Math.min(Math.min(...times) - now, MAX_TIMER_MS);
+    const timer = setTimeout(() => {
+      this.#markSync(router.netns);
+      this.#scheduleExpiry(router);
+    }, wait);
+    this.#expiries.set(router.id, timer);
+  }
+
+  async #fallBackToDisk(): Promise<void> {
+    if (this.#source !== 'none') return;
+    const saved = await loadState(this.#options.statePath, this.#options.logger);
+    if (!saved || this.#source !== 'none' || this.#closed) return;
+    const age = (this.#now().getTime() - Date.parse(saved.savedAt)) / 1000;
+    if (!(age <= this.#options.maxStateAgeSeconds)) {
+      this.#options.logger.warn({ savedAt: saved.savedAt }, 'the saved state is too old to be applied');
+      return;
+    }
+    this.#options.logger.warn({ savedAt: saved.savedAt, routers: saved.routers.length }, 'no server: applying the saved state');
+    this.#source = 'disk';
+    this.#epoch = saved.epoch;
+    this.#savedAt = saved.savedAt;
+    this.#desired.replace(saved.routers);
+    for (const router of saved.routers) this.#scheduleExpiry(router);
+    for (const netns of this.#desired.netnsNames()) this.#markSync(netns);
+  }
+
+  #saveSoon(): void {
+    this.#saveTimer ??= setTimeout(() => void this.#save(), SAVE_AFTER_MS);
+  }
+
+  async #save(): Promise<void> {
+    this.#saveTimer = null;
+    try {
+      await saveState(this.#options.statePath, {
+        savedAt: this.#now().toISOString(),
+        epoch: this.#epoch,
+        routers: [...this.#desired.routers()],
+      });
+    } catch (error) {
+      this.#options.logger.error({ err: error, path: this.#options.statePath }, 'the desired state cannot be saved to disk');
+    }
+  }
+
+  /** What events and hints should have told us, should one be lost. Costs a look where nothing changed. */
+  #resync(): void {
+    for (const netns of this.#desired.netnsNames()) {
+      this.#syncer.distrust(netns);
+      this.#markSync(netns);
+    }
+    this.#requestFullPull();
+  }
+
+  async #heartbeat(): Promise<void> {
+    const { host, version, reportSeconds } = this.#options;
+    const configurations = { version, kernel: this.#capabilities, source: this.#source, ...this.counts };
+    await this.#reporter.heartbeat({ startedAt: this.#startedAt, interval: reportSeconds, configurations: { host, ...configurations } });
+  }
+
+  async #watchExpectations(seconds: number): Promise<void> {
+    if (this.#expectationsUntil) clearTimeout(this.#expectationsUntil);
+    this.#expectationsUntil = setTimeout(() => {
+      this.#expectationsUntil = null;
+      this.#options.kernel.watchExpectations(false).catch(() => undefined);
+    }, seconds * 1000);
+    await this.#options.kernel.watchExpectations(true);
+  }
+
+  #after(wait: number, work: () => void): void {
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      work();
+    }, wait);
+    this.#timers.add(timer);
+  }
+
+  /** Every so often, with a quarter of jitter, so that many agents do not do it at once. */
+  #every(period: number, work: () => void): void {
+    const again = () => {
+      work();
+      if (!this.#closed) this.#after(period * (0.75 + Math.random() / 2), again);
+    };
+    this.#after(period * (0.75 + Math.random() / 2), again);
+  }
+}

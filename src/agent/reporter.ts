@@ -1,0 +1,85 @@
+import type { Logger } from '../model/logger.ts';
+import type { RouterReport } from '../model/status.ts';
+import type { Heartbeat, ServerClient } from './server-client.ts';
+
+/** Reports of a burst travel together. */
+const COLLECT_MS = 5;
+const MAX_REPORTS = 1_000;
+const RETRY_MS = 1_000;
+
+/** Tells the server what became of each router, and that this agent lives. Only what changed is sent; nothing is lost. */
+export class Reporter {
+  readonly #client: ServerClient;
+  readonly #logger: Logger;
+  readonly #last = new Map<string, { readonly report: RouterReport; readonly text: string }>();
+  readonly #pending = new Set<string>();
+  #timer: NodeJS.Timeout | null = null;
+  #sending = false;
+  #closed = false;
+
+  constructor(client: ServerClient, logger: Logger) {
+    this.#client = client;
+    this.#logger = logger;
+  }
+
+  reports(): RouterReport[] {
+    return [...this.#last.values()].map(({ report }) => report);
+  }
+
+  report(report: RouterReport): void {
+    const text = JSON.stringify(report);
+    if (this.#last.get(report.routerId)?.text === text) return;
+    this.#last.set(report.routerId, { report, text });
+    this.#pending.add(report.routerId);
+    this.#schedule(COLLECT_MS);
+  }
+
+  forget(routerId: string): void {
+    this.#last.delete(routerId);
+    this.#pending.delete(routerId);
+  }
+
+  /** A server that is new or back may know nothing. */
+  resendAll(): void {
+    for (const id of this.#last.keys()) this.#pending.add(id);
+    this.#schedule(COLLECT_MS);
+  }
+
+  async heartbeat(heartbeat: Heartbeat): Promise<void> {
+    try {
+      await this.#client.reportState(heartbeat);
+    } catch (error) {
+      this.#logger.debug({ err: error }, 'the heartbeat did not reach the server');
+    }
+  }
+
+  close(): void {
+    this.#closed = true;
+    if (this.#timer) clearTimeout(this.#timer);
+  }
+
+  #schedule(wait: number): void {
+    if (this.#closed || this.#sending || this.#timer || this.#pending.size === 0) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = null;
+      void this.#send();
+    }, wait);
+  }
+
+  async #send(): Promise<void> {
+    const ids = [...this.#pending].slice(0, MAX_REPORTS);
+    for (const id of ids) this.#pending.delete(id);
+    const reports = ids.flatMap((id) => this.#last.get(id)?.report ?? []);
+    this.#sending = true;
+    let wait = COLLECT_MS;
+    try {
+      if (reports.length > 0) await this.#client.reportStatus(reports);
+    } catch (error) {
+      this.#logger.debug({ err: error }, 'status did not reach the server; it is sent again');
+      for (const id of ids) if (this.#last.has(id)) this.#pending.add(id);
+      wait = RETRY_MS;
+    }
+    this.#sending = false;
+    this.#schedule(wait);
+  }
+}

@@ -1,0 +1,40 @@
+import { open, readFile, rename } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { type DesiredRouter, readDesiredRouter } from '../model/desired.ts';
+import type { Logger } from '../model/logger.ts';
+import { Reader } from '../model/reader.ts';
+
+/** The last good desired state, for a start without a server. */
+export interface SavedState {
+  readonly savedAt: string;
+  readonly epoch: string;
+  readonly routers: readonly DesiredRouter[];
+}
+
+const MAX_ROUTERS = 100_000;
+
+/** @returns null where there is none, or none that can be trusted */
+export async function loadState(path: string, logger: Logger): Promise<SavedState | null> {
+  try {
+    const { savedAt, epoch, routers } = new Reader(JSON.parse(await readFile(path, 'utf8')), path).object('savedAt', 'epoch', 'routers');
+    return { savedAt: savedAt.string(32), epoch: epoch.string(64), routers: routers.array(MAX_ROUTERS, readDesiredRouter) };
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') logger.warn({ err: error, path }, 'the saved state cannot be used');
+    return null;
+  }
+}
+
+/** Written aside, synced, then renamed over the old one: a crash leaves one whole state. */
+export async function saveState(path: string, state: SavedState): Promise<void> {
+  const temporary = `${path}.new`;
+  const file = await open(temporary, 'w', 0o640);
+  try {
+    await file.writeFile(JSON.stringify(state));
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(temporary, path);
+  const directory = await open(dirname(path), 'r');
+  await directory.sync().finally(() => directory.close());
+}

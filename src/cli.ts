@@ -1,0 +1,191 @@
+import { Command, CommanderError, Option } from 'commander';
+import { ERROR_CODES, errorToData, PinholeError } from './model/errors.ts';
+import { VERSION } from './version.ts';
+
+/** The command line: what there is, and which file does it. Each is loaded when it is called, so that starting costs little. */
+function createProgram(): Command {
+  const program = new Command('pinhole')
+    .description('Hands out conntrack helpers (ALGs) on Linux routers')
+    .version(VERSION)
+    .exitOverride()
+    .showHelpAfterError('(see --help)')
+    .configureOutput({ outputError: (text, write) => write(`pinhole: ${text.replace(/^error: /, '')}`) });
+  daemons(program);
+  routers(program);
+  helpers(program);
+  manifests(program);
+  inspection(program);
+  tokens(program);
+  return program;
+}
+
+function daemons(program: Command): void {
+  const daemon = (name: string, description: string) =>
+    program
+      .command(name)
+      .description(description)
+      .option('--config <file>', 'configuration (default /etc/pinhole/pinhole.yaml)')
+      .option('--data-dir <dir>', 'where data is kept (default /var/lib/pinhole)')
+      .option('--listen <addr:port>', 'address of the API (default 127.0.0.1:9797)');
+  daemon('up', 'run server, agent and kernel process on this host').action(async (flags) =>
+    (await import('./commands/daemons.ts')).up(flags),
+  );
+  daemon('server', 'run the server alone').action(async (flags) => (await import('./commands/daemons.ts')).server(flags));
+  daemon('agent', 'run the agent of this host (as root: with its kernel process)').action(async (flags) =>
+    (await import('./commands/daemons.ts')).agent(flags),
+  );
+  program
+    .command('kernel-process <options>', { hidden: true })
+    .action(async (options: string) => (await import('./commands/daemons.ts')).kernelProcess(options));
+}
+
+/** Flags of every command that talks to a server. */
+function client(command: Command): Command {
+  return command
+    .option('--url <url>', 'server (default $PINHOLE_URL, or the one on this host)')
+    .option('--token <token>', 'token (default $PINHOLE_TOKEN, or the admin token on this host)')
+    .option('--json', 'print JSON');
+}
+
+function routers(program: Command): void {
+  const router = program.command('router').description('routers');
+  const placement = (command: Command) =>
+    client(command)
+      .option('--netns <name>', 'its network namespace')
+      .option('--host-netns', "the host's own network namespace")
+      .option('--host <name>', 'host that it is on')
+      .option('--project <id>', 'project that it belongs to')
+      .option('--confine', 'hold related connections to their data protocol, to ports from 1024 up, off known services, under a rate')
+      .option('--no-confine', 'do not');
+  placement(router.command('add <name>').description('declare a router')).action(async (name, flags) =>
+    (await import('./commands/router.ts')).add(name, explicit(flags)),
+  );
+  placement(router.command('set <router>').description('change a router'))
+    .option('--name <name>')
+    .action(async (name, flags) => (await import('./commands/router.ts')).set(name, explicit(flags)));
+  client(router.command('list').description('list routers')).action(async (flags) => (await import('./commands/router.ts')).list(flags));
+  client(router.command('show <router>').description('show a router')).action(async (name, flags) =>
+    (await import('./commands/router.ts')).showOne(name, flags),
+  );
+  client(router.command('rm <router>').description('remove a router and its helpers')).action(async (name, flags) =>
+    (await import('./commands/router.ts')).remove(name, flags),
+  );
+}
+
+/** commander sets the positive of a `--no-` flag by default; only what was said counts. */
+function explicit<T extends { confine?: boolean }>(flags: T): T {
+  const said = process.argv.some((argument) => argument === '--confine' || argument === '--no-confine');
+  if (said) return flags;
+  const { confine: _, ...rest } = flags;
+  return rest as T;
+}
+
+function helpers(program: Command): void {
+  const helper = program.command('helper').description('conntrack helpers');
+  const scope = (command: Command) =>
+    client(command)
+      .option('--protocol <protocol>', 'tcp or udp')
+      .option('--port <port>', "destination port (default: the helper's usual one)")
+      .option('--source <cidr>', 'only connections from here')
+      .option('--destination <cidr>', 'only connections to there')
+      .option('--in-interface <name>', 'only connections that come in there')
+      .option('--ttl <time>', 'for a time only, like 30m');
+  scope(helper.command('add <router> <helper>').description('declare a helper')).action(async (router, name, flags) =>
+    (await import('./commands/helper.ts')).add(router, name, flags),
+  );
+  client(helper.command('list [router]').description('list helpers')).action(async (router, flags) =>
+    (await import('./commands/helper.ts')).list(router, flags),
+  );
+  client(helper.command('show <router> <helper>').description('show a helper, by id or name')).action(async (router, name, flags) =>
+    (await import('./commands/helper.ts')).showOne(router, name, flags),
+  );
+  scope(helper.command('set <router> <helper>').description('change a helper'))
+    .option('--helper <name>', 'another helper')
+    .action(async (router, name, flags) => (await import('./commands/helper.ts')).set(router, name, flags));
+  client(helper.command('rm <router> <helper>').description('remove a helper, by id or name')).action(async (router, name, flags) =>
+    (await import('./commands/helper.ts')).remove(router, name, flags),
+  );
+}
+
+function manifests(program: Command): void {
+  const file = (command: Command) =>
+    client(command)
+      .requiredOption('-f, --file <file>', "YAML file ('-': standard input)")
+      .option('--prune', 'remove what the file does not name');
+  file(program.command('apply').description('make the declared state what a file says'))
+    .option('--dry-run', 'only say what would change')
+    .action(async (flags) => (await import('./commands/apply.ts')).apply(flags));
+  file(program.command('diff').description('say how the declared state differs from a file')).action(async (flags) =>
+    (await import('./commands/apply.ts')).diff(flags),
+  );
+  client(program.command('export').description('write the declared state as a file for apply')).action(async (flags) =>
+    (await import('./commands/apply.ts')).exportAll(flags),
+  );
+}
+
+function inspection(program: Command): void {
+  client(program.command('status [router]').description('what became of each helper'))
+    .option('--watch', 'keep showing changes')
+    .action(async (router, flags) => (await import('./commands/status.ts')).status(router, flags));
+  client(program.command('watch').description('show live expectations')).action(async (flags) =>
+    (await import('./commands/watch.ts')).watch(flags),
+  );
+  client(program.command('doctor [router]').description('what this kernel can do, and why a helper does not work here (as root)'))
+    .option('--netns <name>', 'look at a network namespace without a server')
+    .action(async (router, flags) => (await import('./commands/doctor.ts')).doctor(router, flags));
+  program
+    .command('purge')
+    .description("remove everything of Pinhole's from this host's kernel (as root)")
+    .option('--keep-live', 'leave helpers on live connections')
+    .option('--json', 'print JSON')
+    .action(async (flags) => (await import('./commands/purge.ts')).purge(flags));
+  program
+    .command('demo')
+    .description('show the main job on throw-away namespaces (as root)')
+    .option('--json', 'print JSON')
+    .action(async (flags) => (await import('./commands/demo.ts')).demo(flags));
+  program
+    .command('bench')
+    .description('measure this machine (as root; from a checkout)')
+    .option('--only <names>', 'comma-separated parts')
+    .option('--json', 'print JSON')
+    .action(async (flags) => (await import('./commands/bench.ts')).bench(flags));
+  program
+    .command('completion')
+    .description('print completion for bash')
+    .action(async () => (await import('./commands/completion.ts')).completion(program));
+}
+
+function tokens(program: Command): void {
+  const token = program.command('token').description('tokens of the API');
+  client(token.command('create').description('make a token'))
+    .addOption(new Option('--role <role>').choices(['admin', 'member', 'reader']).makeOptionMandatory())
+    .option('--project <id>')
+    .option('--description <text>')
+    .option('--expires <time>', 'like 2030-01-31T12:00:00Z')
+    .action(async (flags) => (await import('./commands/token.ts')).create(flags));
+  client(token.command('list').description('list tokens')).action(async (flags) => (await import('./commands/token.ts')).list(flags));
+  client(token.command('revoke <id>').description('revoke a token')).action(async (id, flags) =>
+    (await import('./commands/token.ts')).revoke(id, flags),
+  );
+}
+
+/** Prints a failure for people or programs. @returns the exit status of its code */
+function fail(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : ERROR_CODES['invalid-input'].exit;
+  const data = errorToData(error);
+  if (process.argv.includes('--json')) process.stdout.write(`${JSON.stringify({ error: data })}\n`);
+  else process.stderr.write(`pinhole: ${error instanceof PinholeError ? data.message : ((error as Error).stack ?? error)}\n`);
+  return ERROR_CODES[data.code].exit;
+}
+
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0);
+  throw error;
+});
+
+try {
+  await createProgram().parseAsync();
+} catch (error) {
+  process.exitCode = fail(error);
+}

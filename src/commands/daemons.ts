@@ -1,0 +1,66 @@
+import { type ConfigFlags, loadConfig, paths } from '../config/config.ts';
+import { InvalidInput } from '../model/errors.ts';
+import { ensureAdminToken, kernelProgram, loadModules, type Program, prepareHost, supervise } from '../supervisor/supervisor.ts';
+
+/** Runs until SIGTERM or SIGINT, then closes; a second signal ends at once. */
+async function untilSignal(close: () => Promise<void>): Promise<void> {
+  await new Promise<void>((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve());
+  });
+  await close();
+}
+
+export async function server(flags: ConfigFlags): Promise<void> {
+  const { startServer } = await import('../server.ts');
+  const running = await startServer(loadConfig(flags, process.env));
+  await untilSignal(() => running.close());
+}
+
+/** Started as root it supervises: the kernel process needs rights that the agent must not have. */
+export async function agent(flags: ConfigFlags): Promise<void> {
+  const config = loadConfig(flags, process.env);
+  if (process.getuid?.() === 0) {
+    const accounts = prepareHost(config);
+    loadModules();
+    const supervised = supervise([kernelProgram(config), program('agent', flags)], accounts, process.env);
+    await untilSignal(() => supervised.stop());
+    return;
+  }
+  const { startHostAgent } = await import('../host-agent.ts');
+  const running = await startHostAgent(config);
+  await untilSignal(() => running.close());
+}
+
+/** Server, agent and kernel process of one host, each under its own rights. */
+export async function up(flags: ConfigFlags): Promise<void> {
+  const config = loadConfig(flags, process.env);
+  const accounts = prepareHost(config);
+  ensureAdminToken(config, accounts);
+  loadModules();
+  const programs = [kernelProgram(config), program('server', flags), program('agent', flags)];
+  const supervised = supervise(programs, accounts, process.env);
+  process.stderr.write(
+    `pinhole is starting: API on ${config.listen.host}:${config.listen.port}, data in ${config.dataDir}, token in ${paths(config).adminToken}\n`,
+  );
+  await untilSignal(() => supervised.stop());
+}
+
+export async function kernelProcess(json: string): Promise<void> {
+  const { startKernelProcess } = await import('../kernel-process.ts');
+  const running = await startKernelProcess(parseOptions(json));
+  await untilSignal(() => running.close());
+}
+
+function parseOptions(json: string) {
+  try {
+    return JSON.parse(json);
+  } catch {
+    throw new InvalidInput('options', 'kernel-process is started by the supervisor, with its options as JSON.');
+  }
+}
+
+function program(name: 'server' | 'agent', flags: ConfigFlags): Program {
+  const given = Object.entries({ '--config': flags.config, '--data-dir': flags.dataDir, '--listen': flags.listen });
+  const argv = given.flatMap(([flag, value]) => (value === undefined ? [] : [flag, value]));
+  return { name, arguments: [name, ...argv], account: 'pinhole' };
+}

@@ -1,0 +1,264 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { removeLeftovers, ScratchNetwork } from '../kernel/scratch.ts';
+import { Denied, PinholeError } from '../model/errors.ts';
+import { Client } from './client.ts';
+import { paint, print, printJson } from './output/table.ts';
+import type { HelperJson, RouterJson, StatusJson } from './resources.ts';
+
+const PREFIX = 'pinhole-demo';
+const CLI = fileURLToPath(new URL('../cli.js', import.meta.url));
+const FILE_CONTENT = 'fetched through a pinhole\n';
+const START_TIMEOUT_MS = 15_000;
+const CONVERGE_TIMEOUT_MS = 5_000;
+
+/** Filters like a careful admin: only what was asked for comes through. Related connections are accepted, and none exist. */
+const FIREWALL = `
+table inet filter {
+  chain forward {
+    type filter hook forward priority filter; policy drop;
+    ct state established,related accept
+    iifname "lan" tcp dport 21 accept
+  }
+}
+table ip nat {
+  chain postrouting { type nat hook postrouting priority srcnat; policy accept; oifname "wan" masquerade; }
+}
+`;
+
+const PICTURE = `
+   client                    router                      server
+  10.77.1.2 ──── lan 10.77.1.1 │ 10.77.2.1 wan ──── 10.77.2.2
+    curl               NAT, forward policy drop            vsftpd
+`;
+
+interface StepResult {
+  readonly step: string;
+  readonly ok: boolean;
+  readonly detail: string;
+}
+
+/** The main job, on real packets: an FTP download fails, works once the helper is declared, and fails when it is removed. */
+export async function demo(flags: { json?: boolean }): Promise<void> {
+  if (process.getuid?.() !== 0) throw new Denied('This needs root: it makes network namespaces. Try again with sudo.');
+  await removeLeftovers(PREFIX);
+  const lab = new Lab();
+  const interrupted = new Promise<never>((_resolve, reject) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+      process.once(signal, () => reject(new PinholeError('internal', `interrupted by ${signal}; everything is cleaned up`)));
+    }
+  });
+  try {
+    const results = await Promise.race([new Story(lab, flags.json ?? false).tell(), interrupted]);
+    if (flags.json) printJson({ ok: results.every(({ ok }) => ok), steps: results });
+    const failed = results.find(({ ok }) => !ok);
+    if (failed) throw new PinholeError('internal', `the demo did not go as said: ${failed.step}: ${failed.detail}`);
+  } finally {
+    await lab.destroy();
+  }
+}
+
+class Story {
+  readonly #lab: Lab;
+  readonly #quiet: boolean;
+  readonly #results: StepResult[] = [];
+
+  constructor(lab: Lab, quiet: boolean) {
+    this.#lab = lab;
+    this.#quiet = quiet;
+  }
+
+  async tell(): Promise<StepResult[]> {
+    this.#say(PICTURE);
+    await this.#step('build the network and start vsftpd', () => this.#lab.build());
+    await this.#step('start pinhole', () => this.#lab.startPinhole());
+    const router = await this.#step('pinhole router add edge --netns pinhole-demo-router', () => this.#lab.addRouter());
+    await this.#step('the client fetches a file: times out, the data connection is dropped', () => this.#lab.fetchFails());
+    const helper = await this.#step('pinhole helper add edge ftp', () => this.#lab.addHelper(router?.id ?? ''));
+    await this.#step('the client fetches the file: works, through an expectation', () => this.#lab.fetchWorks());
+    await this.#step('pinhole helper rm edge ftp', () => this.#lab.removeHelper(router?.id ?? '', helper?.id ?? ''));
+    await this.#step('the client fetches the file: times out again', () => this.#lab.fetchFails());
+    return this.#results;
+  }
+
+  async #step<T>(step: string, work: () => Promise<{ detail: string; value?: T }>): Promise<T | undefined> {
+    if (this.#results.some(({ ok }) => !ok)) return undefined;
+    try {
+      const { detail, value } = await work();
+      this.#results.push({ step, ok: true, detail });
+      this.#say(`${paint('green', '✔')} ${step}\n${detail ? `    ${detail.replaceAll('\n', '\n    ')}\n` : ''}`);
+      return value;
+    } catch (error) {
+      const detail = (error as Error).message;
+      this.#results.push({ step, ok: false, detail });
+      this.#say(`${paint('red', '✘')} ${step}\n    ${detail}\n`);
+      return undefined;
+    }
+  }
+
+  #say(text: string): void {
+    if (!this.#quiet) print(text);
+  }
+}
+
+type Outcome<T = undefined> = Promise<{ detail: string; value?: T }>;
+
+class Lab {
+  readonly #network = new ScratchNetwork(PREFIX);
+  readonly #dir = mkdtempSync(join(tmpdir(), 'pinhole-demo-'));
+  #pinhole: ChildProcess | null = null;
+  #client: Client | null = null;
+  #log = '';
+
+  async build(): Outcome {
+    const net = this.#network;
+    for (const host of ['client', 'router', 'server']) await net.addHost(host);
+    await net.link(
+      { host: 'client', interface: 'eth0', addresses: ['10.77.1.2/24'] },
+      { host: 'router', interface: 'lan', addresses: ['10.77.1.1/24'] },
+    );
+    await net.link(
+      { host: 'server', interface: 'eth0', addresses: ['10.77.2.2/24'] },
+      { host: 'router', interface: 'wan', addresses: ['10.77.2.1/24'] },
+    );
+    await net.route('client', 'default', '10.77.1.1');
+    await net.sysctl('router', { 'net.ipv4.ip_forward': 1 });
+    await net.nft('router', FIREWALL);
+    await this.#startFtp();
+    return { detail: '' };
+  }
+
+  async startPinhole(): Outcome {
+    chmodSync(this.#dir, 0o755);
+    const config = join(this.#dir, 'pinhole.yaml');
+    const dataDir = join(this.#dir, 'data');
+    writeFileSync(config, `kernel:\n  namespaces: ['${PREFIX}-*']\n  host_namespace: false\nlog_level: warn\nhost: demo\n`);
+    const env = { ...process.env, PINHOLE_AGENT_LISTEN: '127.0.0.1:0', PINHOLE_DATA_DIR: dataDir, PINHOLE_RUN_DIR: join(dataDir, 'run') };
+    const argv = [CLI, 'up', '--config', config, '--data-dir', dataDir, '--listen', '127.0.0.1:0'];
+    const child = spawn(process.execPath, argv, { stdio: ['ignore', 'pipe', 'pipe'], env, detached: true });
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (this.#log += chunk));
+    this.#pinhole = child;
+    const endpoint = join(dataDir, 'run', 'server', 'endpoint');
+    await until(START_TIMEOUT_MS, 'pinhole up does not become ready', () => {
+      if (child.exitCode !== null) throw new Error(`pinhole up ended with ${child.exitCode}: ${this.#log}`);
+      return existsSync(endpoint);
+    });
+    const token = readFileSync(join(dataDir, 'admin-token'), 'utf8').trim();
+    const url = readFileSync(endpoint, 'utf8').trim();
+    this.#client = new Client({ url, token }, {});
+    return { detail: `server, agent and kernel process on ${url}` };
+  }
+
+  async addRouter(): Outcome<RouterJson> {
+    const value = await this.#api().call<RouterJson>('POST', '/v1/routers', { name: 'edge', netns: this.#network.netns('router') });
+    return { detail: '', value };
+  }
+
+  async addHelper(router: string): Outcome<HelperJson> {
+    const value = await this.#api().call<HelperJson>('POST', `/v1/routers/${router}/helpers`, { helper: 'ftp', protocol: 'tcp', port: 21 });
+    const active = async () => {
+      const { helpers } = await this.#api().get<StatusJson>(`/v1/status/${router}`);
+      return helpers.some(({ families }) => families.every(({ status }) => status === 'ACTIVE'));
+    };
+    await until(CONVERGE_TIMEOUT_MS, 'the helper does not become ACTIVE', active);
+    const { stdout } = await this.#network.exec('router', ['nft', 'list', 'chain', 'inet', 'pinhole', 'assign']);
+    return { detail: `ACTIVE; in the kernel:\n${stdout.trim()}`, value };
+  }
+
+  async removeHelper(router: string, helper: string): Outcome {
+    await this.#api().call('DELETE', `/v1/routers/${router}/helpers/${helper}`);
+    const gone = async () => {
+      const { stdout } = await this.#network.exec('router', ['nft', 'list', 'tables']);
+      return !stdout.includes('pinhole');
+    };
+    await until(CONVERGE_TIMEOUT_MS, 'the table does not go', gone);
+    return { detail: "table inet pinhole is gone, everybody else's rules are as they were" };
+  }
+
+  async fetchFails(): Outcome {
+    const { code, output } = await this.#curl(3);
+    if (code === 0) throw new Error(`curl got the file: ${output}`);
+    if (code !== 28) throw new Error(`curl failed otherwise than by time-out: exit ${code}`);
+    return { detail: 'curl: (28) timed out' };
+  }
+
+  async fetchWorks(): Outcome {
+    const seen: string[] = [];
+    const stop = new AbortController();
+    const lines = this.#api().lines('/v1/expectations', stop.signal);
+    await lines.next();
+    const reading = (async () => {
+      for await (const line of lines) if (line) seen.push(line);
+    })().catch(() => undefined);
+    const { code, output } = await this.#curl(10);
+    if (code !== 0 || output !== FILE_CONTENT) throw new Error(`curl ended with ${code}: ${output}`);
+    await until(CONVERGE_TIMEOUT_MS, 'no expectation was seen', () => seen.length > 0);
+    stop.abort();
+    await reading;
+    const { change, expectation } = JSON.parse(seen[0] as string) as {
+      change: string;
+      expectation: { helper: string; protocol: string; source: string; destination: string; port: number };
+    };
+    const { helper, protocol, source, destination, port } = expectation;
+    return { detail: `expectation (${change}): ${helper}: ${protocol} ${source} → ${destination}:${port}\nfile: ${output.trim()}` };
+  }
+
+  async destroy(): Promise<void> {
+    const child = this.#pinhole;
+    if (child && child.exitCode === null) {
+      child.kill('SIGTERM');
+      await Promise.race([new Promise((resolve) => child.once('close', resolve)), sleep(6_000)]);
+      if (child.exitCode === null) child.kill('SIGKILL');
+    }
+    await this.#network.destroy();
+    rmSync(this.#dir, { recursive: true, force: true });
+  }
+
+  #api(): Client {
+    if (!this.#client) throw new Error('pinhole does not run');
+    return this.#client;
+  }
+
+  async #startFtp(): Promise<void> {
+    const root = join(this.#dir, 'ftp');
+    mkdirSync(root, { mode: 0o755 });
+    writeFileSync(join(root, 'file.txt'), FILE_CONTENT, { mode: 0o644 });
+    chmodSync(this.#dir, 0o755);
+    const config = join(this.#dir, 'vsftpd.conf');
+    const empty = join(this.#dir, 'empty');
+    mkdirSync(empty);
+    writeFileSync(
+      config,
+      `listen=YES\nlisten_ipv6=NO\nbackground=NO\nanonymous_enable=YES\nanon_root=${root}\nsecure_chroot_dir=${empty}\nno_anon_password=YES\nseccomp_sandbox=NO\n`,
+    );
+    this.#network.start('server', ['vsftpd', config]);
+    await until(5_000, 'vsftpd does not listen', async () => {
+      const { stdout } = await this.#network.exec('server', ['ss', '-Hltn', 'sport = :21']);
+      return stdout.includes(':21');
+    });
+  }
+
+  /** With PASV only: EPSV would work too, by the same helper. */
+  async #curl(seconds: number): Promise<{ code: number; output: string }> {
+    const argv = ['curl', '-sS', '--disable-epsv', '--max-time', String(seconds), 'ftp://10.77.2.2/file.txt'];
+    try {
+      const { stdout } = await this.#network.exec('client', argv);
+      return { code: 0, output: stdout };
+    } catch (error) {
+      const { code, stderr } = error as { code: number; stderr: string };
+      return { code, output: stderr };
+    }
+  }
+}
+
+async function until(timeoutMs: number, what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
+  const deadline = Date.now() + timeoutMs;
+  while (!(await condition())) {
+    if (Date.now() > deadline) throw new Error(`${what} within ${timeoutMs / 1000} s`);
+    await sleep(20);
+  }
+}

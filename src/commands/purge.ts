@@ -1,0 +1,45 @@
+import { LinuxKernel } from '../kernel/linux/linux-kernel.ts';
+import { Denied, PinholeError } from '../model/errors.ts';
+import { silentLogger } from '../model/logger.ts';
+import { showNetns } from '../model/netns.ts';
+import { STAMP_PREFIX } from '../model/table.ts';
+import { revoked } from '../plan/diff.ts';
+import { print, printJson } from './output/table.ts';
+
+/** Removes every table of Pinhole's from this host, and its helpers from live connections. Needs root, and no server. */
+export async function purge(flags: { json?: boolean; keepLive?: boolean }): Promise<void> {
+  if (process.getuid?.() !== 0) throw new Denied('This needs root: it changes nftables in every network namespace. Try again with sudo.');
+  const kernel = new LinuxKernel({ allowed: () => true, logger: silentLogger });
+  try {
+    const owned = (await kernel.namespaces()).filter(({ comment }) => comment?.startsWith(STAMP_PREFIX));
+    const observed = await kernel.observe(owned.map(({ netns }) => ({ netns, known: null })));
+    const results = await kernel.apply(
+      owned.map(({ netns }, index) => {
+        const seen = observed[index];
+        const table = seen?.ok && !seen.value.unchanged ? seen.value.table : null;
+        return { netns, table: null, strip: flags.keepLive ? [] : revoked(null, table) };
+      }),
+    );
+    const outcome = owned.map(({ netns }, index) => ({ netns, result: results[index] }));
+    if (flags.json)
+      printJson(
+        outcome.map(({ netns, result }) => ({
+          netns,
+          purged: result?.ok ?? false,
+          error: result?.ok ? null : (result?.error.message ?? null),
+        })),
+      );
+    else
+      for (const { netns, result } of outcome)
+        print(`${showNetns(netns)}: ${result?.ok ? 'table inet pinhole removed' : result?.error.message}\n`);
+    if (!flags.json && outcome.length === 0) print('no table of Pinhole is here\n');
+    const failed = outcome.filter(({ result }) => !result?.ok).length;
+    if (failed > 0)
+      throw new PinholeError(
+        'netns-locked',
+        `${failed} of ${outcome.length} tables are still there. Stop Pinhole first, or it would write them again.`,
+      );
+  } finally {
+    await kernel.close();
+  }
+}

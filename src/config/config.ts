@@ -1,0 +1,155 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { parse } from 'yaml';
+import { type AllowedHelpers, DEFAULT_ALLOWED, findHelper, type Protocol } from '../model/catalogue.ts';
+import { InvalidInput, PinholeError } from '../model/errors.ts';
+import { Reader } from '../model/reader.ts';
+
+/** Everything that can be configured, with every default filled in. */
+export interface Config {
+  readonly dataDir: string;
+  readonly runDir: string;
+  /** Address and port of the API. */
+  readonly listen: Listen;
+  /** Name that this host goes by on the bus and in routers. */
+  readonly host: string;
+  readonly logLevel: string;
+  readonly api: { readonly allowedHelpers: AllowedHelpers; readonly quotaPerRouter: number };
+  readonly agent: {
+    readonly listen: Listen;
+    readonly resyncSeconds: number;
+    readonly reportSeconds: number;
+    readonly maxStateAgeSeconds: number;
+    readonly firstPullSeconds: number;
+    readonly keepLive: boolean;
+  };
+  /** What the kernel process may serve: it takes this from root-owned configuration only. */
+  readonly kernel: { readonly namespaces: readonly string[]; readonly hostNamespace: boolean };
+  readonly users: { readonly pinhole: string; readonly kernel: string; readonly group: string };
+}
+
+export interface Listen {
+  readonly host: string;
+  readonly port: number;
+}
+
+export const DEFAULT_CONFIG_FILE = '/etc/pinhole/pinhole.yaml';
+export const DEFAULT_DATA_DIR = '/var/lib/pinhole';
+export const DEFAULT_RUN_DIR = '/run/pinhole';
+const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const;
+const MAX_FILE = 1024 * 1024;
+
+export interface ConfigFlags {
+  readonly config?: string | undefined;
+  readonly dataDir?: string | undefined;
+  readonly listen?: string | undefined;
+}
+
+/** Flags beat `PINHOLE_*` variables, those beat the file. @throws InvalidInput naming the file and the field */
+export function loadConfig(flags: ConfigFlags, env: NodeJS.ProcessEnv): Config {
+  const file = flags.config ?? env['PINHOLE_CONFIG'] ?? DEFAULT_CONFIG_FILE;
+  const explicit = file !== DEFAULT_CONFIG_FILE;
+  if (explicit && !existsSync(file)) throw new InvalidInput('config', `${file}: there is no such file.`);
+  const text = existsSync(file) ? readFileSync(file, 'utf8') : '';
+  if (text.length > MAX_FILE) throw new InvalidInput('config', `${file}: is larger than ${MAX_FILE} bytes.`);
+  try {
+    return readConfig(new Reader(parseYaml(text), file), flags, env);
+  } catch (error) {
+    if (error instanceof PinholeError) throw new InvalidInput(error.details.field ?? 'config', error.message);
+    throw error;
+  }
+}
+
+function parseYaml(text: string): unknown {
+  try {
+    return parse(text, { maxAliasCount: 0 }) ?? {};
+  } catch (error) {
+    throw new InvalidInput('config', `not YAML: ${(error as Error).message.split('\n')[0]}`);
+  }
+}
+
+function readConfig(reader: Reader, flags: ConfigFlags, env: NodeJS.ProcessEnv): Config {
+  const top = reader.object('data_dir', 'run_dir', 'listen', 'host', 'log_level', 'api', 'agent', 'kernel', 'users');
+  const section = <K extends string>(field: Reader, ...keys: K[]) => (field.isNull ? new Reader({}, field.path) : field).object(...keys);
+  const api = section(top.api, 'allowed_helpers', 'quota_per_router');
+  const agent = section(
+    top.agent,
+    'listen',
+    'resync_seconds',
+    'report_seconds',
+    'max_state_age_seconds',
+    'first_pull_seconds',
+    'keep_live',
+  );
+  const kernel = section(top.kernel, 'namespaces', 'host_namespace');
+  const users = section(top.users, 'pinhole', 'kernel', 'group');
+  const string = (field: Reader, fallback: string) => field.nullable((value) => value.string(4096)) ?? fallback;
+  const number = (field: Reader, fallback: number, max: number) => field.nullable((value) => value.integer(1, max)) ?? fallback;
+  const dataDir = flags.dataDir ?? env['PINHOLE_DATA_DIR'] ?? string(top.data_dir, DEFAULT_DATA_DIR);
+  const ownRunDir = dataDir === DEFAULT_DATA_DIR ? DEFAULT_RUN_DIR : join(dataDir, 'run');
+  return {
+    dataDir,
+    runDir: env['PINHOLE_RUN_DIR'] ?? string(top.run_dir, ownRunDir),
+    listen: parseListen(flags.listen ?? env['PINHOLE_LISTEN'] ?? string(top.listen, '127.0.0.1:9797'), 'listen'),
+    host: env['PINHOLE_HOST'] ?? string(top.host, hostname()),
+    logLevel: env['PINHOLE_LOG_LEVEL'] ?? top.log_level.nullable((value) => value.oneOf(...LEVELS)) ?? 'info',
+    api: {
+      allowedHelpers: api.allowed_helpers.nullable(readAllowed) ?? DEFAULT_ALLOWED,
+      quotaPerRouter: api.quota_per_router.nullable((value) => value.integer(-1, 1000)) ?? 100,
+    },
+    agent: {
+      listen: parseListen(env['PINHOLE_AGENT_LISTEN'] ?? string(agent.listen, '127.0.0.1:9798'), 'agent.listen'),
+      resyncSeconds: number(agent.resync_seconds, 60, 86_400),
+      reportSeconds: number(agent.report_seconds, 10, 3_600),
+      maxStateAgeSeconds: number(agent.max_state_age_seconds, 86_400, 31_536_000),
+      firstPullSeconds: number(agent.first_pull_seconds, 10, 3_600),
+      keepLive: agent.keep_live.nullable((value) => value.boolean()) ?? false,
+    },
+    kernel: {
+      namespaces: kernel.namespaces.nullable((list) => list.array(256, (item) => item.string(255, /^[A-Za-z0-9_.@:+*-]+$/))) ?? ['*'],
+      hostNamespace: kernel.host_namespace.nullable((value) => value.boolean()) ?? true,
+    },
+    users: {
+      pinhole: string(users.pinhole, 'pinhole'),
+      kernel: string(users.kernel, 'pinhole-kernel'),
+      group: string(users.group, 'pinhole'),
+    },
+  };
+}
+
+function readAllowed(reader: Reader): AllowedHelpers {
+  const pairs = reader.array(64, (item) => {
+    const [, name = '', protocols = ''] = /^([^:]+):(.+)$/.exec(item.string(128)) ?? [];
+    if (!findHelper(name)) item.fail("a helper of the catalogue with its protocols, like 'ftp:tcp' or 'sip:udp,tcp'");
+    return [name, protocols.split(',').map((protocol) => new Reader(protocol.trim(), item.path).oneOf('tcp', 'udp') as Protocol)] as const;
+  });
+  return Object.fromEntries(pairs);
+}
+
+/** @throws InvalidInput unless `ADDR:PORT`, with an IPv6 address in brackets; port 0 takes a free one */
+export function parseListen(text: string, field: string): Listen {
+  const [, bracketed, plain, portText] = /^(?:\[([0-9a-fA-F:]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text) ?? [];
+  const host = bracketed ?? plain;
+  const port = Number(portText);
+  if (!host || !(port <= 65535))
+    throw new InvalidInput(field, `Invalid input for ${field}. It is ADDR:PORT, like 127.0.0.1:9797 or [::1]:9797.`);
+  return { host, port };
+}
+
+/** Files and sockets, one home for each path. */
+export function paths(config: Pick<Config, 'dataDir' | 'runDir'>) {
+  return {
+    database: join(config.dataDir, 'server', 'pinhole.db'),
+    serverDir: join(config.dataDir, 'server'),
+    agentDir: join(config.dataDir, 'agent'),
+    agentState: join(config.dataDir, 'agent', 'desired.json'),
+    adminToken: join(config.dataDir, 'admin-token'),
+    /** Where the clients of this host find the server's address. */
+    endpoint: join(config.runDir, 'server', 'endpoint'),
+    serverSocketDir: join(config.runDir, 'server'),
+    busSocket: join(config.runDir, 'server', 'bus.sock'),
+    kernelSocketDir: join(config.runDir, 'kernel'),
+    kernelSocket: join(config.runDir, 'kernel', 'kernel.sock'),
+  };
+}

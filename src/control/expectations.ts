@@ -1,0 +1,100 @@
+import { agentTopic, METHODS } from '../bus/topics.ts';
+import { PinholeError } from '../model/errors.ts';
+import type { Reader } from '../model/reader.ts';
+import type { RouterId } from '../model/router.ts';
+import type { Expectation } from '../model/status.ts';
+import { authoriseRouter, type Principal, visibleProject } from './authorisation.ts';
+import type { Context } from './context.ts';
+
+export interface ExpectationEvent {
+  readonly at: string;
+  readonly routerId: string;
+  readonly change: 'new' | 'gone';
+  readonly expectation: Expectation;
+}
+
+type Listener = (event: ExpectationEvent) => void;
+
+/** Agents send expectations while they are asked to; a server that died is forgotten after this. */
+const LEASE_SECONDS = 30;
+const RENEW_MS = 10_000;
+
+/** Live expectations: asked of agents, and followed while somebody watches. */
+export class ExpectationFeed {
+  readonly #context: Context;
+  readonly #listeners = new Set<{ readonly visible: (routerId: string) => boolean; readonly listener: Listener }>();
+  #renewal: NodeJS.Timeout | null = null;
+
+  constructor(context: Context) {
+    this.#context = context;
+  }
+
+  /** @throws NotFound; PinholeError `unreachable` where the router's agent is not there */
+  async list(principal: Principal, id: RouterId): Promise<Expectation[]> {
+    const router = authoriseRouter(principal, await this.#context.store.read.router(id), id, { write: false, action: 'get_router' });
+    if (router.host === null || router.netns === null) return [];
+    return (await this.#context.bus.call(agentTopic(router.host), METHODS.expectations, { router_id: id })) as Expectation[];
+  }
+
+  /**
+   * Follows what the principal may see, from the moment that the agents have been told.
+   * @returns how to stop
+   */
+  async watch(principal: Principal, listener: Listener): Promise<() => void> {
+    const routers = await this.#context.store.read.routers(visibleProject(principal));
+    const ids = new Set<string>(routers.map(({ id }) => id));
+    const entry = { visible: (routerId: string) => ids.has(routerId), listener };
+    this.#listeners.add(entry);
+    await this.#renew();
+    this.#renewal ??= setInterval(() => void this.#renew(), RENEW_MS);
+    return () => {
+      this.#listeners.delete(entry);
+      if (this.#listeners.size > 0 || !this.#renewal) return;
+      clearInterval(this.#renewal);
+      this.#renewal = null;
+    };
+  }
+
+  close(): void {
+    if (this.#renewal) clearInterval(this.#renewal);
+  }
+
+  /** Over the bus, from an agent. */
+  onEvent(reader: Reader): null {
+    const fields = reader.object('router_id', 'change', 'expectation');
+    const routerId = fields.router_id.string(64);
+    const event: ExpectationEvent = {
+      at: this.#context.now().toISOString(),
+      routerId,
+      change: fields.change.oneOf('new', 'gone'),
+      expectation: readExpectation(fields.expectation),
+    };
+    for (const { visible, listener } of this.#listeners) if (visible(routerId)) listener(event);
+    return null;
+  }
+
+  async #renew(): Promise<void> {
+    const agents = await this.#context.store.read.agents();
+    await Promise.all(
+      agents.map(({ host }) =>
+        this.#context.bus.call(agentTopic(host), METHODS.watchExpectations, { seconds: LEASE_SECONDS }, 5_000).catch((error) => {
+          const known = error instanceof PinholeError && (error.code === 'unreachable' || error.code === 'timeout');
+          if (!known) this.#context.logger.warn({ err: error, host }, 'an agent cannot watch expectations');
+        }),
+      ),
+    );
+  }
+}
+
+function readExpectation(reader: Reader): Expectation {
+  const fields = reader.object('helper', 'protocol', 'source', 'destination', 'port', 'master');
+  const master = fields.master.object('source', 'destination', 'port');
+  return {
+    helper: fields.helper.string(32),
+    protocol: fields.protocol.string(16),
+    source: fields.source.string(64),
+    destination: fields.destination.string(64),
+    port: fields.port.integer(0, 65535),
+    master: { source: master.source.string(64), destination: master.destination.string(64), port: master.port.integer(0, 65535) },
+  };
+}

@@ -1,0 +1,46 @@
+import type { Principal } from './authorisation.ts';
+import type { Context } from './context.ts';
+import type { Helpers } from './helpers.ts';
+
+const BATCH = 200;
+/** Looks at least this often: timers drift, clocks are set, other servers add helpers. */
+const MAX_WAIT_MS = 5_000;
+
+/** Deletes helpers at the end of their time. Agents stop applying them at that time by themselves. */
+export class Expiry {
+  readonly #context: Context;
+  readonly #helpers: Helpers;
+  #timer: NodeJS.Timeout | null = null;
+  #closed = false;
+
+  constructor(context: Context, helpers: Helpers) {
+    this.#context = context;
+    this.#helpers = helpers;
+  }
+
+  start(): void {
+    this.#timer = setTimeout(() => void this.#run(), 0);
+  }
+
+  close(): void {
+    this.#closed = true;
+    if (this.#timer) clearTimeout(this.#timer);
+  }
+
+  async #run(): Promise<void> {
+    let wait = MAX_WAIT_MS;
+    try {
+      const done = await this.#helpers.expire(principal(), BATCH);
+      const next = await this.#context.store.read.nextExpiry();
+      if (done === BATCH) wait = 0;
+      else if (next) wait = Math.min(MAX_WAIT_MS, Math.max(0, Date.parse(next) - this.#context.now().getTime()));
+    } catch (error) {
+      this.#context.logger.warn({ err: error }, 'ending helpers whose time has come failed; tried again');
+    }
+    if (!this.#closed) this.#timer = setTimeout(() => void this.#run(), wait);
+  }
+}
+
+function principal(): Principal {
+  return { name: 'pinhole:expiry', role: 'admin', projectId: null, requestId: 'expiry' };
+}

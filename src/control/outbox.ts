@@ -1,0 +1,98 @@
+import type { Bus } from '../bus/interface.ts';
+import { hintTopic, METHODS } from '../bus/topics.ts';
+import type { Logger } from '../model/logger.ts';
+import type { OutboxItem, Store } from '../store/interface.ts';
+
+const PAGE = 500;
+/** Delivered rows are deleted together a little later: a commit of their own for each would halve the write rate. */
+const CLEAN_AFTER_MS = 200;
+/** A hint that got lost costs an agent's next resync at the latest; rows left by a server that died are found by this. */
+const SWEEP_MS = 5_000;
+
+/**
+ * Turns the outbox into hints. Rows are written in the transaction of the change, so that a server that dies between commit
+ * and hint leaves them for the next one.
+ */
+export class Outbox {
+  readonly #store: Store;
+  readonly #bus: Bus;
+  readonly #logger: Logger;
+  readonly #sweep: NodeJS.Timeout;
+  #delivered = 0;
+  #cleaned = 0;
+  #running: Promise<void> | null = null;
+  #again = false;
+  #cleaning: NodeJS.Timeout | null = null;
+  #closed = false;
+
+  constructor(store: Store, bus: Bus, logger: Logger) {
+    this.#store = store;
+    this.#bus = bus;
+    this.#logger = logger;
+    this.#sweep = setInterval(() => this.wake(), SWEEP_MS);
+    this.#sweep.unref();
+  }
+
+  /** Something was committed. */
+  wake(): void {
+    if (this.#closed) return;
+    if (this.#running !== null) {
+      this.#again = true;
+      return;
+    }
+    this.#running = this.#deliver()
+      .catch((error) => this.#logger.error({ err: error }, 'delivering hints failed; they are tried again'))
+      .finally(() => {
+        this.#running = null;
+        if (this.#again) {
+          this.#again = false;
+          this.wake();
+        }
+      });
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearInterval(this.#sweep);
+    if (this.#cleaning) clearTimeout(this.#cleaning);
+    await this.#running;
+    await this.#clean();
+  }
+
+  async #deliver(): Promise<void> {
+    for (;;) {
+      const items = await this.#store.read.outbox(this.#delivered, PAGE);
+      if (items.length === 0) return;
+      for (const [host, routers] of byHost(items)) this.#bus.cast(hintTopic(host), METHODS.push, hint(routers));
+      this.#delivered = (items.at(-1) as OutboxItem).id;
+      this.#cleaning ??= setTimeout(() => void this.#clean(), CLEAN_AFTER_MS);
+    }
+  }
+
+  async #clean(): Promise<void> {
+    this.#cleaning = null;
+    const upTo = this.#delivered;
+    if (upTo === this.#cleaned) return;
+    try {
+      await this.#store.write((tx) => tx.deleteOutbox(upTo));
+      this.#cleaned = upTo;
+    } catch (error) {
+      this.#logger.warn({ err: error }, 'delivered hints stay in the outbox for now');
+    }
+  }
+}
+
+function byHost(items: readonly OutboxItem[]): Map<string, string[]> {
+  const hosts = new Map<string, string[]>();
+  for (const { host, routerId } of items) hosts.set(host, [...(hosts.get(host) ?? []), routerId]);
+  return hosts;
+}
+
+/** In the form of Neutron's push: receivers use the router ids and nothing else. */
+function hint(routerIds: readonly string[]): Record<string, unknown> {
+  const resources = [...new Set(routerIds)].map((id) => ({
+    'versioned_object.name': 'ConntrackHelper',
+    'versioned_object.data': { router_id: id },
+  }));
+  return { resource_list: resources, event_type: 'updated' };
+}

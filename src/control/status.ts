@@ -1,0 +1,169 @@
+import { FAMILIES } from '../model/catalogue.ts';
+import type { ConntrackHelper } from '../model/conntrack-helper.ts';
+import { NotFound, PinholeError } from '../model/errors.ts';
+import type { Reader } from '../model/reader.ts';
+import type { Router, RouterId } from '../model/router.ts';
+import type { FamilyStatus, HelperStatus, RouterReport } from '../model/status.ts';
+import type { Agent, StoredReport } from '../store/interface.ts';
+import { authoriseRouter, type Principal, visibleProject } from './authorisation.ts';
+import type { Context } from './context.ts';
+
+/** Missed heartbeats after which an agent counts as silent. */
+const SILENT_AFTER = 3;
+const MAX_REPORTS = 2_000;
+const MAX_HELPERS = 1_000;
+
+export interface HelperView {
+  readonly helper: ConntrackHelper;
+  readonly families: readonly FamilyStatus[];
+}
+
+export interface RouterView {
+  readonly router: Router;
+  /** Why the router as a whole is not in sync; empty when it is. */
+  readonly reason: string;
+  readonly reportedAt: string | null;
+  readonly reportedRevision: number | null;
+  readonly drifts: number;
+  readonly helpers: readonly HelperView[];
+}
+
+export interface AgentView extends Agent {
+  readonly alive: boolean;
+}
+
+/** What agents say, joined with what is declared. */
+export class Status {
+  readonly #context: Context;
+
+  constructor(context: Context) {
+    this.#context = context;
+  }
+
+  async agents(): Promise<AgentView[]> {
+    return (await this.#context.store.read.agents()).map((agent) => ({ ...agent, alive: this.#isAlive(agent) }));
+  }
+
+  /** @throws NotFound */
+  async router(principal: Principal, id: RouterId): Promise<RouterView> {
+    const router = authoriseRouter(principal, await this.#context.store.read.router(id), id, { write: false, action: 'get_router' });
+    const [view] = await this.#views([router]);
+    if (!view) throw new NotFound('router', id);
+    return view;
+  }
+
+  async routers(principal: Principal): Promise<RouterView[]> {
+    return this.#views(await this.#context.store.read.routers(visibleProject(principal)));
+  }
+
+  async saveReports(host: string, reports: readonly RouterReport[]): Promise<void> {
+    const reportedAt = this.#context.now().toISOString();
+    await this.#context.store.write(async (tx) => {
+      for (const report of reports) {
+        // Only a router of that host: an agent that lost a router, or a liar, does not write another's status.
+        const router = await tx.router(report.routerId as RouterId);
+        if (router?.host === host) await tx.saveReport({ ...report, host, reportedAt });
+      }
+    });
+  }
+
+  async saveHeartbeat(agent: Omit<Agent, 'seenAt'>): Promise<void> {
+    const seenAt = this.#context.now().toISOString();
+    await this.#context.store.write((tx) => tx.saveAgent({ ...agent, seenAt }));
+  }
+
+  async #views(routers: readonly Router[]): Promise<RouterView[]> {
+    const ids = routers.map(({ id }) => id);
+    const { read } = this.#context.store;
+    const [helpers, reports, agents] = await Promise.all([read.helpersOfMany(ids), read.reports(ids), read.agents()]);
+    const helpersById = groupBy(helpers);
+    const reportById = new Map(reports.map((report) => [report.routerId, report]));
+    const agentByHost = new Map(agents.map((agent) => [agent.host, agent]));
+    return routers.map((router) => {
+      const report = reportById.get(router.id) ?? null;
+      const agent = router.host === null ? null : (agentByHost.get(router.host) ?? null);
+      return this.#view(router, helpersById.get(router.id) ?? [], { report: report?.host === router.host ? report : null, agent });
+    });
+  }
+
+  #view(router: Router, helpers: readonly ConntrackHelper[], known: { report: StoredReport | null; agent: Agent | null }): RouterView {
+    const { report, agent } = known;
+    const away = this.#whyUnknown(router, agent);
+    const byId = new Map<string, HelperStatus>(report?.helpers.map((status) => [status.helperId, status]));
+    return {
+      router,
+      reason: away ?? report?.reason ?? '',
+      reportedAt: report?.reportedAt ?? null,
+      reportedRevision: report?.revision ?? null,
+      drifts: report?.drifts ?? 0,
+      helpers: helpers.map((helper) => ({
+        helper,
+        families: familiesOf(byId.get(helper.id), { away, pending: this.#whyPending(router, report) }),
+      })),
+    };
+  }
+
+  #whyUnknown(router: Router, agent: Agent | null): string | null {
+    if (router.host === null || agent === null || this.#isAlive(agent)) return null;
+    return `the agent on ${router.host} is silent since ${agent.seenAt}`;
+  }
+
+  #whyPending(router: Router, report: StoredReport | null): string {
+    if (router.host === null) return 'no host serves this router';
+    if (router.netns === null) return 'the router has no network namespace';
+    return report ? '' : `the agent on ${router.host} has not reported yet`;
+  }
+
+  #isAlive(agent: Agent): boolean {
+    return this.#context.now().getTime() - Date.parse(agent.seenAt) <= agent.interval * 1000 * SILENT_AFTER;
+  }
+}
+
+function familiesOf(status: HelperStatus | undefined, why: { away: string | null; pending: string }): FamilyStatus[] {
+  if (!status) return FAMILIES.map((family) => ({ family, status: why.away ? 'UNKNOWN' : 'PENDING', reason: why.away ?? why.pending }));
+  if (why.away === null) return [...status.families];
+  return status.families.map(({ family }) => ({ family, status: 'UNKNOWN', reason: why.away as string }));
+}
+
+function groupBy(helpers: readonly ConntrackHelper[]): Map<RouterId, ConntrackHelper[]> {
+  const groups = new Map<RouterId, ConntrackHelper[]>();
+  for (const helper of helpers) {
+    const group = groups.get(helper.routerId);
+    if (group) group.push(helper);
+    else groups.set(helper.routerId, [helper]);
+  }
+  return groups;
+}
+
+/** Reads reports as they come over the bus. @throws PinholeError `invalid-message` */
+export function readReports(reader: Reader): RouterReport[] {
+  return reader.array(MAX_REPORTS, (item) => {
+    const fields = item.object('routerId', 'revision', 'reason', 'drifts', 'helpers');
+    return {
+      routerId: fields.routerId.string(64),
+      revision: fields.revision.integer(0, Number.MAX_SAFE_INTEGER),
+      reason: fields.reason.string(1000),
+      drifts: fields.drifts.integer(0, Number.MAX_SAFE_INTEGER),
+      helpers: fields.helpers.array(MAX_HELPERS, readHelperStatus),
+    };
+  });
+}
+
+function readHelperStatus(reader: Reader): HelperStatus {
+  const fields = reader.object('helperId', 'families');
+  return {
+    helperId: fields.helperId.string(64),
+    families: fields.families.array(2, (item) => {
+      const { family, status, reason } = item.object('family', 'status', 'reason');
+      return {
+        family: family.oneOf('ipv4', 'ipv6'),
+        status: status.oneOf('ACTIVE', 'PENDING', 'ERROR', 'STALE', 'UNKNOWN'),
+        reason: reason.string(1000),
+      };
+    }),
+  };
+}
+
+export function unknownMethod(method: string): PinholeError {
+  return new PinholeError('invalid-message', `nobody here answers '${method.slice(0, 64)}'`);
+}

@@ -1,0 +1,207 @@
+import { FAMILIES, KERNEL_HELPERS } from '../../model/catalogue.ts';
+import { attempt, KernelRefused, PinholeError, type Result } from '../../model/errors.ts';
+import { HOST_NETNS, type Netns } from '../../model/netns.ts';
+import { type Capabilities, capabilityKey, type Expectation } from '../../model/status.ts';
+import type { Table } from '../../model/table.ts';
+import type { Applied, Kernel, KernelEvent, NamespaceInfo, Observation, ObserveRequest, StripSelector, TableChange } from '../interface.ts';
+
+const ENOENT = 2;
+const EEXIST = 17;
+
+/** A live connection of the fake: to a port, with the helper that it got. */
+export interface FakeConnection {
+  readonly protocol: 'tcp' | 'udp';
+  readonly port: number;
+  type: string | null;
+}
+
+interface FakeNamespace {
+  readonly cookie: string;
+  generation: number;
+  table: Table | null;
+  foreign: string[];
+  watched: boolean;
+  lockedByOther: boolean;
+  readonly connections: FakeConnection[];
+}
+
+/**
+ * A kernel in memory that obeys the real one's rules: whole transactions, ENOENT for a helper that it does not have,
+ * references that must hold, generations that count commits, cookies that are never used again, and events of others'
+ * commits only. Beyond the interface it lets a test be the others, and counts what it is asked.
+ */
+export class FakeKernel implements Kernel {
+  readonly counts = { observe: 0, reads: 0, applies: 0 };
+  /** Called before each change is applied; may throw, or change the namespace as others would. */
+  beforeApply: (change: TableChange) => void = () => undefined;
+  readonly #namespaces = new Map<Netns, FakeNamespace>();
+  readonly #listeners: ((event: KernelEvent) => void)[] = [];
+  readonly #allowed: (netns: Netns) => boolean;
+  readonly #capabilities: Capabilities;
+  #nextCookie = 1;
+
+  constructor(options: { allowed?: (netns: Netns) => boolean; helpers?: readonly string[] } = {}) {
+    this.#allowed = options.allowed ?? (() => true);
+    const all = KERNEL_HELPERS.flatMap(({ type, protocol, families }) =>
+      FAMILIES.filter((family) => families.includes(family)).map((family) => capabilityKey(type, protocol, family)),
+    );
+    this.#capabilities = { kernelRelease: 'fake', helpers: options.helpers ?? all, missingNat: [], conntrackEvents: true };
+    this.addNamespace(HOST_NETNS);
+  }
+
+  async capabilities(): Promise<Capabilities> {
+    return this.#capabilities;
+  }
+
+  async namespaces(): Promise<NamespaceInfo[]> {
+    return [...this.#namespaces]
+      .filter(([netns]) => this.#allowed(netns))
+      .map(([netns, { cookie, table }]) => ({ netns, cookie, comment: table?.comment ?? null }));
+  }
+
+  async observe(requests: readonly ObserveRequest[]): Promise<Result<Observation>[]> {
+    return requests.map(({ netns, known }) =>
+      attempt((): Observation => {
+        this.counts.observe++;
+        const namespace = this.#get(netns);
+        namespace.watched = true;
+        const { cookie, generation, table, foreign } = namespace;
+        if (known && known.cookie === cookie && known.generation === generation) return { unchanged: true };
+        this.counts.reads++;
+        return { unchanged: false, cookie, generation, table, foreign: [...foreign] };
+      }),
+    );
+  }
+
+  async apply(changes: readonly TableChange[]): Promise<Result<Applied>[]> {
+    return changes.map((change) => attempt(() => this.#applyOne(change)));
+  }
+
+  async expectations(netns: Netns): Promise<Expectation[]> {
+    this.#get(netns);
+    return [];
+  }
+
+  async watchExpectations(): Promise<void> {}
+
+  async ruleset(netns: Netns): Promise<string> {
+    this.#get(netns);
+    return JSON.stringify({ nftables: [] });
+  }
+
+  onEvent(listener: (event: KernelEvent) => void): void {
+    this.#listeners.push(listener);
+  }
+
+  async close(): Promise<void> {
+    this.#listeners.length = 0;
+  }
+
+  addNamespace(netns: Netns): void {
+    this.#namespaces.set(netns, {
+      cookie: String(this.#nextCookie++),
+      generation: 1,
+      table: null,
+      foreign: [],
+      watched: false,
+      lockedByOther: false,
+      connections: [],
+    });
+    if (netns !== HOST_NETNS) this.emit({ event: 'namespace', netns, present: true });
+  }
+
+  removeNamespace(netns: Netns): void {
+    this.#namespaces.delete(netns);
+    this.emit({ event: 'namespace', netns, present: false });
+  }
+
+  /** Somebody else commits: changes our table (`edit` returns the new one) or, returning it as it is, only their own. */
+  meddle(netns: Netns, edit: (table: Table | null) => Table | null, foreign: string[] = []): void {
+    const namespace = this.#get(netns);
+    const before = namespace.table;
+    namespace.table = edit(before);
+    namespace.foreign = foreign;
+    namespace.generation++;
+    if (namespace.watched && (namespace.table !== before || foreign.length > 0)) this.emit({ event: 'touched', netns, by: 'nft' });
+  }
+
+  /** The same, while the event gets lost. */
+  meddleUnseen(netns: Netns, edit: (table: Table | null) => Table | null): void {
+    const namespace = this.#get(netns);
+    namespace.table = edit(namespace.table);
+    namespace.generation++;
+  }
+
+  lockByOther(netns: Netns, locked: boolean): void {
+    this.#get(netns).lockedByOther = locked;
+  }
+
+  table(netns: Netns): Table | null {
+    return this.#get(netns).table;
+  }
+
+  connections(netns: Netns): FakeConnection[] {
+    return this.#get(netns).connections;
+  }
+
+  emit(event: KernelEvent): void {
+    for (const listener of this.#listeners) listener(event);
+  }
+
+  #applyOne(change: TableChange): Applied {
+    this.counts.applies++;
+    const namespace = this.#get(change.netns);
+    if (namespace.lockedByOther)
+      throw new PinholeError('netns-locked', `another Pinhole writes to network namespace ${change.netns}; one writer a namespace`);
+    this.beforeApply(change);
+    if (change.table) checkTable(change.table, new Set(this.#capabilities.helpers));
+    namespace.table = change.table;
+    namespace.foreign = [];
+    namespace.generation++;
+    return { cookie: namespace.cookie, generation: namespace.generation, stripped: strip(namespace.connections, change.strip) };
+  }
+
+  #get(netns: Netns): FakeNamespace {
+    if (!this.#allowed(netns))
+      throw new PinholeError('netns-denied', `configuration does not let Pinhole serve network namespace ${netns}`);
+    const namespace = this.#namespaces.get(netns);
+    if (!namespace) throw new PinholeError('netns-not-found', `network namespace ${netns} is not here`);
+    return namespace;
+  }
+}
+
+function strip(connections: FakeConnection[], selectors: readonly StripSelector[]): number {
+  const hit = connections.filter((connection) =>
+    selectors.some(({ protocol, port, type }) => connection.protocol === protocol && connection.port === port && connection.type === type),
+  );
+  for (const connection of hit) connection.type = null;
+  return hit.length;
+}
+
+/** The checks that nf_tables makes of a batch, as far as our tables can fail them. */
+function checkTable(table: Table, helpers: ReadonlySet<string>): void {
+  const refuse = (errno: number, what: string, object?: string) =>
+    new KernelRefused(errno, `${what}: ${errno === ENOENT ? 'ENOENT' : 'EEXIST'}`, object);
+  for (const { name, type, protocol, family } of table.objects) {
+    const wanted = family === 'inet' ? FAMILIES : [family === 'ip' ? ('ipv4' as const) : ('ipv6' as const)];
+    // l3proto inet is accepted where the kernel has the helper for IPv4 or IPv6.
+    if (!wanted.some((one) => helpers.has(capabilityKey(type, protocol, one)))) {
+      throw refuse(ENOENT, `ct helper ${name} (type "${type}" protocol ${protocol} l3proto ${family})`, name);
+    }
+  }
+  const objects = new Set(table.objects.map(({ name }) => name));
+  const chains = new Set(table.chains.map(({ name }) => name));
+  for (const chain of table.chains) {
+    for (const { action } of chain.rules) {
+      const names =
+        action.kind === 'set-helper' ? [action.object] : action.kind === 'map-helper' ? action.entries.map(([, name]) => name) : [];
+      const targets =
+        action.kind === 'jump' ? [action.chain] : action.kind === 'jump-by-helper' ? action.entries.map(([, name]) => name) : [];
+      if (names.some((name) => !objects.has(name)) || targets.some((name) => !chains.has(name)))
+        throw refuse(ENOENT, `rule in chain ${chain.name}`);
+      if (action.kind === 'map-helper' && new Set(action.entries.map(([port]) => port)).size < action.entries.length) {
+        throw refuse(EEXIST, `rule in chain ${chain.name}`);
+      }
+    }
+  }
+}

@@ -1,0 +1,88 @@
+import type { Protocol } from '../model/catalogue.ts';
+import type { Result } from '../model/errors.ts';
+import type { Netns } from '../model/netns.ts';
+import type { Capabilities, Expectation } from '../model/status.ts';
+import type { Table } from '../model/table.ts';
+
+/** A namespace's identity (SO_NETNS_COOKIE: never reused while the host is up) and its nftables generation (`NFTA_GEN_ID`). */
+export interface Version {
+  readonly cookie: string;
+  readonly generation: number;
+}
+
+export interface Observed extends Version {
+  /** Our table as it stands, or null. */
+  readonly table: Table | null;
+  /** Parts of our table that are not of Pinhole's making. Empty unless somebody else wrote into it. */
+  readonly foreign: readonly string[];
+}
+
+export interface ObserveRequest {
+  readonly netns: Netns;
+  /** The version of the last verified read: when it still holds, the answer is `unchanged` and nothing is read. */
+  readonly known: Version | null;
+}
+
+export type Observation = { readonly unchanged: true } | ({ readonly unchanged: false } & Observed);
+
+/** Live connections that lose their helper: those to `port` whose helper is `type`. Their expectations go with it. */
+export interface StripSelector {
+  readonly protocol: Protocol;
+  readonly port: number;
+  readonly type: string;
+}
+
+export interface TableChange {
+  readonly netns: Netns;
+  /** Replaces our table as a whole; null removes it. */
+  readonly table: Table | null;
+  readonly strip: readonly StripSelector[];
+}
+
+export interface Applied extends Version {
+  /** Live connections that lost their helper. */
+  readonly stripped: number;
+}
+
+export interface NamespaceInfo {
+  readonly netns: Netns;
+  readonly cookie: string;
+  /** Comment of the `inet pinhole` table there; null where there is none. */
+  readonly comment: string | null;
+}
+
+export type KernelEvent =
+  /** A namespace that may be served came, went, or was replaced by another under the same name. */
+  | { readonly event: 'namespace'; readonly netns: Netns; readonly present: boolean }
+  /** Somebody else changed our table there. */
+  | { readonly event: 'touched'; readonly netns: Netns; readonly by: string }
+  /** Events were lost (socket buffer overrun): anything there may have changed. */
+  | { readonly event: 'lost'; readonly netns: Netns }
+  | { readonly event: 'expectation'; readonly netns: Netns; readonly change: 'new' | 'gone'; readonly expectation: Expectation }
+  /** The kernel process went away (`up: false`) or is back; after that nothing known about it holds. */
+  | { readonly event: 'link'; readonly up: boolean };
+
+/**
+ * What Pinhole asks of a kernel. Implemented by `linux/` (the real one), `remote.ts` (the real one in its own process) and
+ * `fake/` (the same rules in memory); one contract suite runs on all three. Batches answer item by item, in order: one
+ * item's failure is its own.
+ *
+ * Errors of an item: `netns-not-found`, `netns-denied`, `netns-locked` (another writer holds it), `kernel-refused` (with
+ * errno), `invalid-message`. A failed change has changed nothing.
+ */
+export interface Kernel {
+  capabilities(): Promise<Capabilities>;
+  /** The namespaces that are here and that configuration lets us serve. */
+  namespaces(): Promise<NamespaceInfo[]>;
+  /** Reads, and from then on watches, each namespace. */
+  observe(requests: readonly ObserveRequest[]): Promise<Result<Observation>[]>;
+  /** One transaction a namespace: all of a change or nothing. */
+  apply(changes: readonly TableChange[]): Promise<Result<Applied>[]>;
+  expectations(netns: Netns): Promise<Expectation[]>;
+  /** Turns `expectation` events of all served namespaces on or off. */
+  watchExpectations(on: boolean): Promise<void>;
+  /** Everybody's rules, as `nft -j list ruleset` prints them. For explicit reviews and the doctor only. */
+  ruleset(netns: Netns): Promise<string>;
+  onEvent(listener: (event: KernelEvent) => void): void;
+  close(): Promise<void>;
+}

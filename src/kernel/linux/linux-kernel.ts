@@ -1,0 +1,192 @@
+import { execFile } from 'node:child_process';
+import { readdirSync, statSync } from 'node:fs';
+import { promisify } from 'node:util';
+import { attempt, PinholeError, type Result } from '../../model/errors.ts';
+import type { Logger } from '../../model/logger.ts';
+import { HOST_NETNS, type Netns, showNetns } from '../../model/netns.ts';
+import type { Capabilities, Expectation } from '../../model/status.ts';
+import type { Applied, Kernel, KernelEvent, NamespaceInfo, Observation, ObserveRequest, TableChange } from '../interface.ts';
+import { probeCapabilities } from './capabilities.ts';
+import { type Epoll, loadLibc } from './libc.ts';
+import { NamespaceWatcher } from './namespace-watcher.ts';
+import { MessageWriter } from './netlink.ts';
+import { NETNS_DIRECTORY, NetlinkSocket, NetnsOpener, netnsPath, notFound } from './netns-socket.ts';
+import { TableReader } from './nft-read.ts';
+import { type Scratch, ServedNamespace } from './served-namespace.ts';
+
+export interface LinuxKernelOptions {
+  /** Which namespaces may be served: root-owned configuration, not the agent's word. */
+  readonly allowed: (netns: Netns) => boolean;
+  readonly logger: Logger;
+}
+
+const RECEIVE_BUFFER = 256 * 1024;
+/** Of `nft -j list ruleset`. */
+const MAX_RULESET = 64 * 1024 * 1024;
+const RULESET_TIMEOUT_MS = 20_000;
+
+/** The running Linux kernel, through netlink. Needs CAP_NET_ADMIN and CAP_SYS_ADMIN. */
+export class LinuxKernel implements Kernel {
+  readonly #options: LinuxKernelOptions;
+  readonly #opener: NetnsOpener;
+  readonly #scratch: Scratch = { buffer: Buffer.alloc(RECEIVE_BUFFER), writer: new MessageWriter() };
+  readonly #served = new Map<Netns, ServedNamespace>();
+  readonly #byWatchFd = new Map<number, ServedNamespace>();
+  readonly #listeners: ((event: KernelEvent) => void)[] = [];
+  readonly #epoll: Epoll;
+  readonly #watcher: NamespaceWatcher;
+  readonly #capabilities: Capabilities;
+  #watchesExpectations = false;
+  #closed = false;
+
+  constructor(options: LinuxKernelOptions) {
+    this.#options = options;
+    const libc = loadLibc();
+    this.#opener = new NetnsOpener(libc);
+    this.#capabilities = this.#probe();
+    this.#epoll = libc.epoll();
+    this.#watcher = new NamespaceWatcher(NETNS_DIRECTORY, {
+      inode: (netns) => this.#opener.inode(netns),
+      changed: (netns, inode) => this.#onNamespace(netns, inode),
+      logger: options.logger,
+    });
+    void this.#watchLoop();
+  }
+
+  async capabilities(): Promise<Capabilities> {
+    return this.#capabilities;
+  }
+
+  async namespaces(): Promise<NamespaceInfo[]> {
+    const names = [...listDirectory(NETNS_DIRECTORY), HOST_NETNS].filter((netns) => this.#options.allowed(netns));
+    return names.flatMap((netns) => {
+      const result = attempt(() => this.#info(netns));
+      return result.ok ? [result.value] : [];
+    });
+  }
+
+  async observe(requests: readonly ObserveRequest[]): Promise<Result<Observation>[]> {
+    return requests.map(({ netns, known }) => attempt(() => this.#serve(netns).observe(known)));
+  }
+
+  async apply(changes: readonly TableChange[]): Promise<Result<Applied>[]> {
+    return changes.map((change) => attempt(() => this.#serve(change.netns).apply(change)));
+  }
+
+  async expectations(netns: Netns): Promise<Expectation[]> {
+    return this.#serve(netns).expectations();
+  }
+
+  async watchExpectations(on: boolean): Promise<void> {
+    if (on === this.#watchesExpectations) return;
+    this.#watchesExpectations = on;
+    for (const served of this.#served.values()) served.watchExpectations(on);
+  }
+
+  async ruleset(netns: Netns): Promise<string> {
+    this.#checkAllowed(netns);
+    if (this.#opener.inode(netns) === null) throw notFound(netns);
+    const argv = [`--net=${netnsPath(netns)}`, '--', 'nft', '-j', 'list', 'ruleset'];
+    try {
+      const { stdout } = await promisify(execFile)('nsenter', argv, { maxBuffer: MAX_RULESET, timeout: RULESET_TIMEOUT_MS });
+      return stdout;
+    } catch (error) {
+      throw new PinholeError('internal', `nft cannot list the rules of ${showNetns(netns)}`, { cause: error });
+    }
+  }
+
+  onEvent(listener: (event: KernelEvent) => void): void {
+    this.#listeners.push(listener);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#watcher.close();
+    this.#epoll.close();
+    for (const netns of [...this.#served.keys()]) this.#release(netns);
+    this.#opener.close();
+  }
+
+  #probe(): Capabilities {
+    const socket = this.#opener.openNew(() => new NetlinkSocket(this.#opener.libc));
+    try {
+      return probeCapabilities(socket, this.#scratch.writer, this.#scratch.buffer);
+    } finally {
+      this.#opener.libc.closeLater(socket.fd);
+    }
+  }
+
+  #info(netns: Netns): NamespaceInfo {
+    const served = this.#current(netns);
+    if (served) return { netns, cookie: served.cookie, comment: served.comment() };
+    const socket = this.#opener.open(netns, () => new NetlinkSocket(this.#opener.libc));
+    try {
+      const comment = new TableReader(socket, this.#scratch.buffer).comment();
+      return { netns, cookie: socket.cookie(), comment };
+    } finally {
+      this.#opener.libc.closeLater(socket.fd);
+    }
+  }
+
+  /** The namespace now behind a name, with its sockets; one that was replaced under its name is let go first. */
+  #serve(netns: Netns): ServedNamespace {
+    this.#checkAllowed(netns);
+    const current = this.#current(netns);
+    if (current) return current;
+    const served = new ServedNamespace(netns, this.#opener, this.#scratch);
+    this.#served.set(netns, served);
+    this.#byWatchFd.set(served.watchFd, served);
+    this.#epoll.add(served.watchFd);
+    if (this.#watchesExpectations) served.watchExpectations(true);
+    return served;
+  }
+
+  #current(netns: Netns): ServedNamespace | null {
+    const served = this.#served.get(netns);
+    if (!served) return null;
+    if (this.#opener.inode(netns) === served.inode) return served;
+    this.#release(netns);
+    return null;
+  }
+
+  #release(netns: Netns): void {
+    const served = this.#served.get(netns);
+    if (!served) return;
+    this.#served.delete(netns);
+    this.#byWatchFd.delete(served.watchFd);
+    this.#epoll.remove(served.watchFd);
+    served.close();
+  }
+
+  #checkAllowed(netns: Netns): void {
+    if (this.#options.allowed(netns)) return;
+    throw new PinholeError('netns-denied', `configuration does not let Pinhole serve network namespace ${showNetns(netns)}`);
+  }
+
+  #onNamespace(netns: Netns, inode: number | null): void {
+    if (!this.#options.allowed(netns)) return;
+    const served = this.#served.get(netns);
+    if (served && served.inode !== inode) this.#release(netns);
+    this.#emit({ event: 'namespace', netns, present: inode !== null });
+  }
+
+  async #watchLoop(): Promise<void> {
+    while (!this.#closed) {
+      for (const fd of await this.#epoll.wait()) {
+        try {
+          this.#byWatchFd.get(fd)?.drainEvents((event) => this.#emit(event));
+        } catch (error) {
+          this.#options.logger.error({ err: error }, 'reading kernel events failed');
+        }
+      }
+    }
+  }
+
+  #emit(event: KernelEvent): void {
+    for (const listener of this.#listeners) listener(event);
+  }
+}
+
+function listDirectory(path: string): string[] {
+  return statSync(path, { throwIfNoEntry: false }) ? readdirSync(path) : [];
+}

@@ -1,0 +1,194 @@
+import { closeSync, openSync, statSync } from 'node:fs';
+import { PinholeError } from '../../model/errors.ts';
+import { HOST_NETNS, type Netns } from '../../model/netns.ts';
+import type { Libc } from './libc.ts';
+import * as libc from './libc.ts';
+import { errorOf, type Message, messages, NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR } from './netlink.ts';
+
+const SOL_SOCKET = 1;
+const SO_NETNS_COOKIE = 71;
+const SO_SNDBUFFORCE = 32;
+const SO_RCVBUFFORCE = 33;
+const SOL_NETLINK = 270;
+const NETLINK_ADD_MEMBERSHIP = 1;
+const NETLINK_DROP_MEMBERSHIP = 2;
+const SEND_BUFFER = 4 * 1024 * 1024;
+const RECEIVE_BUFFER = 1024 * 1024;
+
+export const NETNS_DIRECTORY = '/run/netns';
+const OWN_NETNS = '/proc/self/ns/net';
+
+/**
+ * Goes into namespaces to open sockets there. A socket stays in the namespace that it was opened in, so the thread is home
+ * again before anything else runs; while one is open, neither its namespace nor that one's inode number can be reused.
+ */
+export class NetnsOpener {
+  readonly libc: Libc;
+  readonly #home: number;
+  readonly #device: number;
+
+  constructor(system: Libc) {
+    this.libc = system;
+    this.#home = openSync(OWN_NETNS, 'r');
+    this.#device = statSync(OWN_NETNS).dev;
+  }
+
+  /** Inode number of a namespace, or null while its name is absent or not mounted yet. */
+  inode(netns: Netns): number | null {
+    const found = statSync(netnsPath(netns), { throwIfNoEntry: false });
+    return found && found.dev === this.#device ? found.ino : null;
+  }
+
+  /** @throws PinholeError `netns-not-found` */
+  open<T>(netns: Netns, body: () => T): T {
+    if (netns === HOST_NETNS) return body();
+    if (this.inode(netns) === null) throw notFound(netns);
+    const fd = openSync(netnsPath(netns), 'r');
+    try {
+      this.libc.setns(fd);
+      try {
+        return body();
+      } finally {
+        this.#goHome();
+      }
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  /** Runs `body` in a new namespace that has no name: it lives as long as a socket in it. */
+  openNew<T>(body: () => T): T {
+    this.libc.unshareNetns();
+    try {
+      return body();
+    } finally {
+      this.#goHome();
+    }
+  }
+
+  close(): void {
+    closeSync(this.#home);
+  }
+
+  #goHome(): void {
+    try {
+      this.libc.setns(this.#home);
+    } catch (error) {
+      process.stderr.write(`cannot leave a network namespace again, giving up: ${error}\n`);
+      process.abort();
+    }
+  }
+}
+
+export function netnsPath(netns: Netns): string {
+  return netns === HOST_NETNS ? OWN_NETNS : `${NETNS_DIRECTORY}/${netns}`;
+}
+
+export function notFound(netns: Netns): PinholeError {
+  return new PinholeError('netns-not-found', `network namespace ${netns} is not here`);
+}
+
+/** A netlink socket that asks and waits for the answer; the kernel answers within the call. */
+export class NetlinkSocket {
+  readonly fd: number;
+  readonly #libc: Libc;
+  #sequence = 1;
+
+  constructor(system: Libc, options: { groups?: readonly number[]; protocol?: number } = {}) {
+    this.#libc = system;
+    const type = libc.SOCK_RAW | libc.SOCK_CLOEXEC | libc.SOCK_NONBLOCK;
+    this.fd = system.socket(libc.AF_NETLINK, type, options.protocol ?? libc.NETLINK_NETFILTER);
+    const address = Buffer.alloc(12);
+    address.writeUInt16LE(libc.AF_NETLINK, 0);
+    system.bind(this.fd, address);
+    if (options.groups) system.setOption(this.fd, SOL_SOCKET, SO_RCVBUFFORCE, int32(RECEIVE_BUFFER));
+    else system.setOption(this.fd, SOL_SOCKET, SO_SNDBUFFORCE, int32(SEND_BUFFER));
+    for (const group of options.groups ?? []) this.join(group);
+  }
+
+  join(group: number): void {
+    this.#libc.setOption(this.fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, int32(group));
+  }
+
+  leave(group: number): void {
+    this.#libc.setOption(this.fd, SOL_NETLINK, NETLINK_DROP_MEMBERSHIP, int32(group));
+  }
+
+  cookie(): string {
+    return this.#libc.getOption(this.fd, SOL_SOCKET, SO_NETNS_COOKIE, 8).readBigUInt64LE(0).toString();
+  }
+
+  nextSequence(): number {
+    this.#sequence = (this.#sequence + 1) & 0x7fffffff;
+    return this.#sequence;
+  }
+
+  /** Whatever is queued now. Views into `into`, valid until its next use. @returns false when messages were lost */
+  drain(into: Buffer, each: (message: Message) => void): boolean {
+    for (let lost = false; ; ) {
+      const count = this.#libc.receive(this.fd, into);
+      if (count === -libc.ENOBUFS) lost = true;
+      else if (count < 0) return !lost;
+      else for (const message of messages(into.subarray(0, count))) each(message);
+    }
+  }
+
+  /** Sends a transaction. @returns errno and sequence number of the first message that failed, or null */
+  transact(batch: Buffer, into: Buffer): { errno: number; sequence: number } | null {
+    this.#libc.send(this.fd, batch);
+    let failure: { errno: number; sequence: number } | null = null;
+    let acknowledged = false;
+    this.drain(into, (message) => {
+      if (message.type !== NLMSG_ERROR) return;
+      acknowledged = true;
+      const errno = errorOf(message);
+      if (errno !== 0 && !failure) failure = { errno, sequence: message.sequence };
+    });
+    if (!acknowledged) return { errno: libc.ENOBUFS, sequence: -1 };
+    return failure;
+  }
+
+  /** One request that is no dump. @returns null for ENOENT */
+  get(request: Buffer, into: Buffer): Message | null {
+    this.#libc.send(this.fd, request);
+    const sequence = request.readUInt32LE(8);
+    let reply: Message | null = null;
+    this.drain(into, (message) => {
+      if (message.sequence !== sequence) return;
+      if (message.type !== NLMSG_ERROR) reply = { ...message, payload: Buffer.from(message.payload) };
+      else if (errorOf(message) !== 0 && errorOf(message) !== libc.ENOENT) throw libc.systemError('netlink', errorOf(message));
+    });
+    return reply;
+  }
+
+  /**
+   * A dump. The callback's message is valid during the call only. A dump of something that is absent is empty.
+   * @returns false when the kernel says that the dump saw a change half-way
+   */
+  dump(request: Buffer, into: Buffer, each: (message: Message) => void): boolean {
+    this.#libc.send(this.fd, request);
+    const sequence = request.readUInt32LE(8);
+    let consistent = true;
+    for (let done = false; !done; ) {
+      const count = this.#libc.receive(this.fd, into);
+      if (count < 0) throw libc.systemError('netlink dump', -count);
+      for (const message of messages(into.subarray(0, count))) {
+        if (message.sequence !== sequence) continue;
+        if (message.flags & NLM_F_DUMP_INTR) consistent = false;
+        if (message.type === NLMSG_DONE) done = true;
+        else if (message.type === NLMSG_ERROR) {
+          const errno = errorOf(message);
+          if (errno !== 0 && errno !== libc.ENOENT) throw libc.systemError('netlink dump', errno);
+          done = true;
+        } else each(message);
+      }
+    }
+    return consistent;
+  }
+}
+
+function int32(value: number): Buffer {
+  const buffer = Buffer.alloc(4);
+  buffer.writeInt32LE(value, 0);
+  return buffer;
+}

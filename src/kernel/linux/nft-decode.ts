@@ -1,0 +1,242 @@
+import { formatNetwork } from '../../model/address.ts';
+import type { Protocol } from '../../model/catalogue.ts';
+import type { Action, Chain, HelperObject, Hook, LayerFour, Match, Rule } from '../../model/table.ts';
+import { Attributes, attributeList } from './netlink.ts';
+import * as nft from './nft-constants.ts';
+import { ADDRESS_OFFSET } from './nft-encode.ts';
+
+/** Thrown for what Pinhole never writes: it is somebody else's, and reported as that. */
+export class Foreign extends Error {}
+
+/** Elements of an anonymous set: ports, or keys with the object or chain that they lead to. */
+export interface SetContent {
+  readonly elements: readonly { readonly key: Buffer; readonly object: string; readonly chain: string }[];
+}
+
+export function decodeComment(userdata: Buffer | undefined): string {
+  for (let at = 0; userdata && at + 2 <= userdata.length; ) {
+    const length = userdata[at + 1] as number;
+    if (userdata[at] === nft.UDATA.TABLE_COMMENT) return userdata.toString('latin1', at + 2, at + 2 + length).replace(/\0.*$/s, '');
+    at += 2 + length;
+  }
+  return '';
+}
+
+export function decodeObject(attributes: Attributes): HelperObject {
+  const name = attributes.string(nft.OBJ.NAME);
+  if (attributes.u32(nft.OBJ.TYPE) !== nft.OBJECT_CT_HELPER) throw new Foreign(`object ${name}`);
+  const data = attributes.nested(nft.OBJ.DATA);
+  const l3 = data.u16(nft.CT_HELPER.L3PROTO);
+  const family = l3 === nft.NFPROTO_INET ? 'inet' : l3 === nft.NFPROTO_IPV4 ? 'ip' : 'ip6';
+  return { name, type: data.string(nft.CT_HELPER.NAME), protocol: transport(data.u8(nft.CT_HELPER.L4PROTO), name), family };
+}
+
+export function decodeChain(attributes: Attributes, rules: readonly Rule[]): Chain {
+  const name = attributes.string(nft.CHAIN.NAME);
+  if (!attributes.get(nft.CHAIN.HOOK)) return { name, rules };
+  const hook = attributes.nested(nft.CHAIN.HOOK);
+  const number = hook.u32(nft.HOOK.HOOKNUM);
+  const known = (Object.entries(nft.HOOK_NUMBER) as [Hook, number][]).find(([, value]) => value === number);
+  const accepts = attributes.u32(nft.CHAIN.POLICY) === 1 && attributes.string(nft.CHAIN.TYPE) === 'filter';
+  if (!known || !accepts) throw new Foreign(`base chain ${name}`);
+  return { name, base: { hook: known[0], priority: hook.u32(nft.HOOK.PRIORITY) | 0 }, rules };
+}
+
+export function decodeSetElements(attributes: Attributes): SetContent['elements'] {
+  const list = attributes.get(nft.SETELEMS.ELEMENTS) ?? Buffer.alloc(0);
+  return [...attributeList(list)].map(([, data]) => {
+    const element = new Attributes(data);
+    const verdict = element.nested(nft.ELEM.DATA).nested(nft.DATA.VERDICT);
+    return {
+      key: element.nested(nft.ELEM.KEY).get(nft.DATA.VALUE) ?? Buffer.alloc(0),
+      object: element.string(nft.ELEM.OBJREF),
+      chain: verdict.u32(nft.VERDICT.CODE) === nft.NFT_JUMP ? verdict.string(nft.VERDICT.CHAIN) : '',
+    };
+  });
+}
+
+/** @throws Foreign where the expressions are not a rule of ours */
+export function decodeRule(expressions: Buffer, sets: ReadonlyMap<string, SetContent>): Rule {
+  const list = [...attributeList(expressions)].map(([, data]) => {
+    const expression = new Attributes(data);
+    return { name: expression.string(nft.EXPR.NAME), data: expression.nested(nft.EXPR.DATA) };
+  });
+  return new RuleDecoder(list, sets).decode();
+}
+
+interface Expression {
+  readonly name: string;
+  readonly data: Attributes;
+}
+
+class RuleDecoder {
+  readonly #list: readonly Expression[];
+  readonly #sets: ReadonlyMap<string, SetContent>;
+  #at = 0;
+
+  constructor(list: readonly Expression[], sets: ReadonlyMap<string, SetContent>) {
+    this.#list = list;
+    this.#sets = sets;
+  }
+
+  decode(): Rule {
+    const matches: Match[] = [];
+    for (;;) {
+      const part = this.#part();
+      if ('action' in part) {
+        if (this.#at !== this.#list.length) throw new Foreign('expressions after the action');
+        return { matches, action: part.action };
+      }
+      matches.push(part.match);
+    }
+  }
+
+  #part(): { match: Match } | { action: Action } {
+    const { name, data } = this.#take();
+    switch (name) {
+      case 'ct':
+        return data.u32(nft.CT.KEY) === nft.CT_KEY.HELPER ? { action: this.#jumpByHelper() } : { match: this.#ctState(data) };
+      case 'meta':
+        return this.#meta(data.u32(nft.META.KEY));
+      case 'limit':
+        return { match: rate(data) };
+      case 'immediate':
+        return { action: immediate(data) };
+      case 'objref':
+        if (!data.get(nft.OBJREF.IMM_NAME)) throw new Foreign('objref');
+        return { action: { kind: 'set-helper', object: data.string(nft.OBJREF.IMM_NAME) } };
+      default:
+        throw new Foreign(`expression ${name}`);
+    }
+  }
+
+  #ctState(data: Attributes): Match {
+    if (data.u32(nft.CT.KEY) !== nft.CT_KEY.STATE) throw new Foreign('ct key');
+    const mask = value(this.#take('bitwise').data, nft.BITWISE.MASK).readUInt32LE(0);
+    this.#compared(nft.CMP_OP.NEQ);
+    const state = (['new', 'related'] as const).find((name) => nft.CT_STATE_BITS[name] === mask);
+    if (!state) throw new Foreign('ct state');
+    return { kind: 'ct-state', state };
+  }
+
+  #meta(key: number): { match: Match } | { action: Action } {
+    if (key === nft.META_KEY.IIFNAME) return { match: { kind: 'in-interface', name: text(this.#compared(nft.CMP_OP.EQ)) } };
+    if (key === nft.META_KEY.NFPROTO) return { match: this.#address() };
+    if (key === nft.META_KEY.L4PROTO) return this.#layerFour();
+    throw new Foreign(`meta key ${key}`);
+  }
+
+  #layerFour(): { match: Match } | { action: Action } {
+    const comparison = this.#take('cmp').data;
+    const operation = comparison.u32(nft.CMP.OP);
+    const number = value(comparison, nft.CMP.DATA)[0] as number;
+    if (this.#peek() !== 'payload') {
+      const protocol = (Object.entries(nft.L4_NUMBER) as [LayerFour, number][]).find(([, value]) => value === number)?.[0];
+      if (!protocol) throw new Foreign(`protocol ${number}`);
+      return { match: { kind: 'l4proto', not: operation === nft.CMP_OP.NEQ, protocol } };
+    }
+    if (operation !== nft.CMP_OP.EQ) throw new Foreign('protocol comparison');
+    const protocol = transport(number, 'rule');
+    const payload = this.#take('payload').data;
+    if (payload.u32(nft.PAYLOAD.BASE) !== nft.BASE.TRANSPORT || payload.u32(nft.PAYLOAD.OFFSET) !== 2) throw new Foreign('payload');
+    return this.#onPort(protocol);
+  }
+
+  #onPort(protocol: Protocol): { match: Match } | { action: Action } {
+    const { name, data } = this.#take();
+    if (name === 'cmp') {
+      const port = value(data, nft.CMP.DATA).readUInt16BE(0);
+      const operation = data.u32(nft.CMP.OP);
+      if (operation === nft.CMP_OP.EQ) return { match: { kind: 'dport', protocol, port } };
+      if (operation === nft.CMP_OP.LT) return { match: { kind: 'dport-below', protocol, port } };
+    }
+    if (name === 'lookup') {
+      const ports = this.#set(data.string(nft.LOOKUP.SET)).elements.map(({ key }) => key.readUInt16BE(0));
+      return { match: { kind: 'dport-in', protocol, ports: ports.sort((a, b) => a - b) } };
+    }
+    if (name === 'objref') {
+      const entries = this.#set(data.string(nft.OBJREF.SET_NAME)).elements.map(({ key, object }) => [key.readUInt16BE(0), object] as const);
+      return { action: { kind: 'map-helper', protocol, entries: entries.sort((a, b) => a[0] - b[0]) } };
+    }
+    throw new Foreign(`port ${name}`);
+  }
+
+  #address(): Match {
+    const family = this.#compared(nft.CMP_OP.EQ)[0] === nft.NFPROTO_IPV4 ? 'ipv4' : 'ipv6';
+    const payload = this.#take('payload').data;
+    const offset = payload.u32(nft.PAYLOAD.OFFSET);
+    const side = (['source', 'destination'] as const).find((name) => ADDRESS_OFFSET[family][name] === offset);
+    if (payload.u32(nft.PAYLOAD.BASE) !== nft.BASE.NETWORK || !side) throw new Foreign('address');
+    const mask = this.#peek() === 'bitwise' ? value(this.#take('bitwise').data, nft.BITWISE.MASK) : null;
+    const bytes = [...this.#compared(nft.CMP_OP.EQ)];
+    if (bytes.length !== (family === 'ipv4' ? 4 : 16)) throw new Foreign('address length');
+    const prefix = mask ? prefixOf(mask) : bytes.length * 8;
+    return { kind: 'address', side, cidr: formatNetwork({ family, bytes, prefix }) };
+  }
+
+  #jumpByHelper(): Action {
+    const entries = this.#set(this.#take('lookup').data.string(nft.LOOKUP.SET)).elements.map(
+      ({ key, chain }) => [text(key), chain] as const,
+    );
+    return { kind: 'jump-by-helper', entries: entries.sort((a, b) => (a[0] < b[0] ? -1 : 1)) };
+  }
+
+  #set(name: string): SetContent {
+    const set = this.#sets.get(name);
+    if (!set) throw new Foreign(`set ${name}`);
+    return set;
+  }
+
+  #compared(operation: number): Buffer {
+    const { data } = this.#take('cmp');
+    if (data.u32(nft.CMP.OP) !== operation) throw new Foreign('comparison');
+    return value(data, nft.CMP.DATA);
+  }
+
+  #peek(): string | undefined {
+    return this.#list[this.#at]?.name;
+  }
+
+  #take(expected?: string): Expression {
+    const next = this.#list[this.#at++];
+    if (!next || (expected && next.name !== expected)) throw new Foreign(next ? `expression ${next.name}` : 'a rule without action');
+    return next;
+  }
+}
+
+function rate(data: Attributes): Match {
+  const inverted = data.u32(nft.LIMIT.FLAGS) === nft.LIMIT_INVERT && data.u32(nft.LIMIT.TYPE) === 0 && data.u64(nft.LIMIT.UNIT) === 1;
+  if (!inverted) throw new Foreign('limit');
+  return { kind: 'rate-over', perSecond: data.u64(nft.LIMIT.RATE), burst: data.u32(nft.LIMIT.BURST) };
+}
+
+function immediate(data: Attributes): Action {
+  const verdict = data.nested(nft.IMMEDIATE.DATA).nested(nft.DATA.VERDICT);
+  const code = verdict.u32(nft.VERDICT.CODE);
+  if (code === nft.NFT_JUMP) return { kind: 'jump', chain: verdict.string(nft.VERDICT.CHAIN) };
+  if (code === nft.NF_DROP) return { kind: 'drop' };
+  throw new Foreign('verdict');
+}
+
+function value(data: Attributes, type: number): Buffer {
+  const found = data.nested(type).get(nft.DATA.VALUE);
+  if (!found || found.length === 0) throw new Foreign('value');
+  return found;
+}
+
+function transport(number: number, where: string): Protocol {
+  if (number === nft.L4_NUMBER.tcp) return 'tcp';
+  if (number === nft.L4_NUMBER.udp) return 'udp';
+  throw new Foreign(`protocol ${number} of ${where}`);
+}
+
+function prefixOf(mask: Buffer): number {
+  const bits = [...mask].map((byte) => byte.toString(2).padStart(8, '0')).join('');
+  if (!/^1*0*$/.test(bits)) throw new Foreign('netmask');
+  return bits.indexOf('0') < 0 ? bits.length : bits.indexOf('0');
+}
+
+function text(bytes: Buffer): string {
+  const nul = bytes.indexOf(0);
+  return bytes.toString('latin1', 0, nul < 0 ? bytes.length : nul);
+}

@@ -1,0 +1,101 @@
+import type { Protocol } from '../model/catalogue.ts';
+import type { Chain, HelperObject, Table } from '../model/table.ts';
+import { contentDigest } from './render.ts';
+import { ruleText } from './text.ts';
+
+/** One difference between a router's desired and observed table. Data, for people and programs. */
+export interface Change {
+  readonly change: 'add' | 'remove' | 'replace';
+  readonly what: 'table' | 'object' | 'chain' | 'rule';
+  /** The object's or chain's name; for a rule its chain. */
+  readonly name: string;
+  readonly detail: string;
+}
+
+/** Empty when the contents are equal; the stamp alone is no difference, for a new revision of the same rules needs no write. */
+export function diff(desired: Table | null, observed: Table | null): Change[] {
+  if (!desired && !observed) return [];
+  if (!desired) return [{ change: 'remove', what: 'table', name: 'pinhole', detail: '' }];
+  if (!observed) return [{ change: 'add', what: 'table', name: 'pinhole', detail: '' }];
+  if (contentDigest(desired) === contentDigest(observed)) return [];
+  return [
+    ...diffNamed(desired.objects, observed.objects, 'object', objectDetail),
+    ...diffNamed(desired.chains, observed.chains, 'chain', chainDetail),
+    ...desired.chains.flatMap((chain) => {
+      const other = observed.chains.find(({ name }) => name === chain.name);
+      return other ? diffRules(chain, other) : [];
+    }),
+  ];
+}
+
+function objectDetail(object: HelperObject): string {
+  return `type ${object.type} protocol ${object.protocol} l3proto ${object.family}`;
+}
+
+function chainDetail(chain: Chain): string {
+  return chain.base ? `hook ${chain.base.hook} priority ${chain.base.priority}` : '';
+}
+
+function diffNamed<T extends { readonly name: string }>(
+  desired: readonly T[],
+  observed: readonly T[],
+  what: 'object' | 'chain',
+  detail: (item: T) => string,
+): Change[] {
+  const seen = new Map(observed.map((item) => [item.name, item]));
+  const changes: Change[] = [];
+  for (const item of desired) {
+    const other = seen.get(item.name);
+    seen.delete(item.name);
+    if (!other) changes.push({ change: 'add', what, name: item.name, detail: detail(item) });
+    else if (detail(other) !== detail(item))
+      changes.push({ change: 'replace', what, name: item.name, detail: `${detail(other)} → ${detail(item)}` });
+  }
+  for (const item of seen.values()) changes.push({ change: 'remove', what, name: item.name, detail: detail(item) });
+  return changes;
+}
+
+function diffRules(desired: Chain, observed: Chain): Change[] {
+  const want = desired.rules.map(ruleText);
+  const have = observed.rules.map(ruleText);
+  if (want.length === have.length && want.every((text, index) => text === have[index])) return [];
+  const added = want.filter((text) => !have.includes(text));
+  const removed = have.filter((text) => !want.includes(text));
+  const changes: Change[] = [
+    ...removed.map((detail): Change => ({ change: 'remove', what: 'rule', name: desired.name, detail })),
+    ...added.map((detail): Change => ({ change: 'add', what: 'rule', name: desired.name, detail })),
+  ];
+  return changes.length > 0 ? changes : [{ change: 'replace', what: 'rule', name: desired.name, detail: 'order of rules' }];
+}
+
+/** A (protocol, port, helper type) that new connections get, whatever their addresses. */
+export interface Assignment {
+  readonly protocol: Protocol;
+  readonly port: number;
+  readonly type: string;
+}
+
+function assignments(table: Table | null): Assignment[] {
+  if (!table) return [];
+  const types = new Map(table.objects.map((object) => [object.name, object]));
+  return table.chains.flatMap((chain) =>
+    chain.rules.flatMap(({ matches, action }): Assignment[] => {
+      if (action.kind === 'map-helper') {
+        return action.entries.map(([port, object]) => ({ protocol: action.protocol, port, type: types.get(object)?.type ?? '' }));
+      }
+      const dport = matches.find((match) => match.kind === 'dport');
+      if (action.kind !== 'set-helper' || !dport) return [];
+      return [{ protocol: dport.protocol, port: dport.port, type: types.get(action.object)?.type ?? '' }];
+    }),
+  );
+}
+
+/**
+ * What live connections lose when `observed` is replaced by `desired`: (protocol, port, helper) that were assigned and are
+ * assigned nowhere any more. A helper whose scope only became narrower keeps its live connections.
+ */
+export function revoked(desired: Table | null, observed: Table | null): Assignment[] {
+  const key = (item: Assignment) => `${item.protocol}/${item.port}/${item.type}`;
+  const kept = new Set(assignments(desired).map(key));
+  return [...new Map(assignments(observed).map((item) => [key(item), item])).values()].filter((item) => !kept.has(key(item)));
+}
