@@ -38,12 +38,12 @@ const override = (name) => {
 const path = file('../biome.json');
 const config = JSON.parse(readFileSync(path, 'utf8'));
 const others = (config.overrides ?? []).filter(({ includes }) => !/^src\/[a-z]+\/\*\*$/.test(includes[0]));
-const wanted = `${JSON.stringify({ ...config, overrides: [...others, ...names.map(override).filter(Boolean)] }, null, 2)}\n`;
+const wanted = { ...config, overrides: [...others, ...names.map(override).filter(Boolean)] };
 if (process.argv.includes('--check')) {
-  if (readFileSync(path, 'utf8') !== wanted) {
+  if (JSON.stringify(config) !== JSON.stringify(wanted)) {
     process.stderr.write('biome.json does not follow scripts/modules.json: run node scripts/layers.mjs\n');
     process.exit(1);
   }
 } else {
-  writeFileSync(path, wanted);
+  writeFileSync(path, `${JSON.stringify(wanted, null, 2)}\n`);
 }
