@@ -71,7 +71,7 @@ export class Syncer {
     const now = this.#options.now();
     const jobs = items.map(({ netns, desired }) => this.#job(netns, desired, { capabilities, now }));
     const observations = await this.#options.kernel.observe(
-      jobs.map(({ netns, record, digest }) => ({ netns, known: record.verified?.digest === digest ? record.verified : null })),
+      jobs.map(({ netns, record, digest }) => ({ netns, known: record.verified?.digest === digest ? versionOf(record.verified) : null })),
     );
     const changes: { job: Job; change: TableChange }[] = [];
     const outcomes = jobs.map((job, index) => {
@@ -158,6 +158,10 @@ interface Job {
   readonly record: NamespaceRecord;
   readonly plan: Plan;
   readonly digest: string;
+}
+
+function versionOf({ cookie, generation }: Version): Version {
+  return { cookie, generation };
 }
 
 const NOTHING: Plan = { table: null, statuses: [] };

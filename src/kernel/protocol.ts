@@ -1,6 +1,6 @@
 import { parseNetwork } from '../model/address.ts';
 import { KERNEL_HELPERS } from '../model/catalogue.ts';
-import { PinholeError } from '../model/errors.ts';
+import { attempt, PinholeError, type Result } from '../model/errors.ts';
 import { parseNetns } from '../model/netns.ts';
 import { Reader } from '../model/reader.ts';
 import { type Action, type Chain, type HelperObject, type Match, parseStamp, type Rule, type Table } from '../model/table.ts';
@@ -18,10 +18,11 @@ const MAX_CHAINS = 16;
 const CHAIN_NAME = /^[a-z][a-z0-9-]{0,30}$/;
 const OBJECT_NAME = /^[a-z][a-z0-9-]{0,30}$/;
 
+/** Items of a batch that are no valid request are errors of their own; the others are carried out. */
 export type KernelRequest =
   | { readonly method: 'capabilities' | 'namespaces' }
-  | { readonly method: 'observe'; readonly requests: readonly ObserveRequest[] }
-  | { readonly method: 'apply'; readonly changes: readonly TableChange[] }
+  | { readonly method: 'observe'; readonly items: readonly Result<ObserveRequest>[] }
+  | { readonly method: 'apply'; readonly items: readonly Result<TableChange>[] }
   | { readonly method: 'expectations' | 'ruleset'; readonly netns: string }
   | { readonly method: 'watchExpectations'; readonly on: boolean };
 
@@ -32,13 +33,13 @@ export function parseRequest(value: unknown): { id: number; request: KernelReque
 }
 
 function readRequest(reader: Reader): KernelRequest {
-  const any = reader.object('method', 'requests', 'changes', 'netns', 'on');
+  const any = reader.object('method', 'items', 'netns', 'on');
   const method = any.method.oneOf('capabilities', 'namespaces', 'observe', 'apply', 'expectations', 'ruleset', 'watchExpectations');
   switch (method) {
     case 'observe':
-      return { method, requests: any.requests.array(MAX_BATCH, readObserve) };
+      return { method, items: any.items.array(MAX_BATCH, (item) => attempt(() => readObserve(item))) };
     case 'apply':
-      return { method, changes: any.changes.array(MAX_BATCH, readChange) };
+      return { method, items: any.items.array(MAX_BATCH, (item) => attempt(() => readChange(item))) };
     case 'expectations':
     case 'ruleset':
       return { method, netns: readNetns(any.netns) };

@@ -48,32 +48,32 @@ export class RemoteKernel implements Kernel {
   }
 
   capabilities(): Promise<Capabilities> {
-    return this.#call({ method: 'capabilities' });
+    return this.#call('capabilities');
   }
 
   namespaces(): Promise<NamespaceInfo[]> {
-    return this.#call({ method: 'namespaces' });
+    return this.#call('namespaces');
   }
 
   observe(requests: readonly ObserveRequest[]): Promise<Result<Observation>[]> {
-    return this.#inBatches(requests, (part) => this.#call({ method: 'observe', requests: part }));
+    return this.#inBatches(requests, (part) => this.#call('observe', { items: part }));
   }
 
   apply(changes: readonly TableChange[]): Promise<Result<Applied>[]> {
-    return this.#inBatches(changes, (part) => this.#call({ method: 'apply', changes: part }));
+    return this.#inBatches(changes, (part) => this.#call('apply', { items: part }));
   }
 
   expectations(netns: string): Promise<Expectation[]> {
-    return this.#call({ method: 'expectations', netns });
+    return this.#call('expectations', { netns });
   }
 
   async watchExpectations(on: boolean): Promise<void> {
     this.#wantsExpectations = on;
-    await this.#call({ method: 'watchExpectations', on });
+    await this.#call('watchExpectations', { on });
   }
 
   ruleset(netns: string): Promise<string> {
-    return this.#call({ method: 'ruleset', netns });
+    return this.#call('ruleset', { netns });
   }
 
   onEvent(listener: (event: KernelEvent) => void): void {
@@ -93,15 +93,15 @@ export class RemoteKernel implements Kernel {
     return results;
   }
 
-  #call<T>(request: KernelRequest): Promise<T> {
+  #call<T>(method: KernelRequest['method'], parameters: object = {}): Promise<T> {
     const socket = this.#socket;
     if (!socket) return Promise.reject(new PinholeError('unreachable', 'the kernel process is not there'));
     const id = this.#nextId++;
-    const frame = encodeFrame({ id, request });
+    const frame = encodeFrame({ id, request: { method, ...parameters } });
     return new Promise<T>((resolve, reject) => {
       const timer = setTimeout(() => {
         this.#pending.delete(id);
-        reject(new PinholeError('timeout', `the kernel process did not answer '${request.method}' in ${this.#options.timeoutMs} ms`));
+        reject(new PinholeError('timeout', `the kernel process did not answer '${method}' in ${this.#options.timeoutMs} ms`));
       }, this.#options.timeoutMs);
       this.#pending.set(id, { resolve: resolve as (value: never) => void, reject, timer });
       socket.write(frame);

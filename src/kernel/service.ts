@@ -1,5 +1,5 @@
 import { createServer, type Server, type Socket } from 'node:net';
-import { errorToData, PinholeError } from '../model/errors.ts';
+import { errorToData, PinholeError, type Result } from '../model/errors.ts';
 import { encodeFrame, FrameDecoder, MAX_FRAME } from '../model/frames.ts';
 import type { Logger } from '../model/logger.ts';
 import type { Kernel, KernelEvent } from './interface.ts';
@@ -79,9 +79,9 @@ export class KernelService {
       case 'namespaces':
         return this.#kernel.namespaces();
       case 'observe':
-        return this.#kernel.observe(request.requests);
+        return eachValid(request.items, (valid) => this.#kernel.observe(valid));
       case 'apply':
-        return this.#kernel.apply(request.changes);
+        return eachValid(request.items, (valid) => this.#kernel.apply(valid));
       case 'expectations':
         return this.#kernel.expectations(request.netns);
       case 'ruleset':
@@ -104,6 +104,13 @@ export class KernelService {
       else client.write(frame);
     }
   }
+}
+
+/** Answers in the order of the items, those that were no valid request with their error. */
+async function eachValid<T, R>(items: readonly Result<T>[], run: (valid: readonly T[]) => Promise<Result<R>[]>): Promise<Result<R>[]> {
+  const answers = await run(items.flatMap((item) => (item.ok ? [item.value] : [])));
+  let next = 0;
+  return items.map((item) => (item.ok ? (answers[next++] as Result<R>) : item));
 }
 
 function idOf(message: unknown): number | null {

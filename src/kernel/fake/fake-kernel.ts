@@ -153,6 +153,7 @@ export class FakeKernel implements Kernel {
     const namespace = this.#get(change.netns);
     if (namespace.lockedByOther)
       throw new PinholeError('netns-locked', `another Pinhole writes to network namespace ${change.netns}; one writer a namespace`);
+    namespace.watched = true;
     this.beforeApply(change);
     if (change.table) checkTable(change.table, new Set(this.#capabilities.helpers));
     namespace.table = change.table;

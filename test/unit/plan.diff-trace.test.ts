@@ -1,0 +1,127 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { networkContains, parseNetwork } from '../../src/model/address.ts';
+import { parseScope } from '../../src/model/conntrack-helper.ts';
+import type { Table } from '../../src/model/table.ts';
+import { diff, revoked } from '../../src/plan/diff.ts';
+import { render } from '../../src/plan/render.ts';
+import { type Packet, trace } from '../../src/plan/tracer.ts';
+import { ALL_CAPABILITIES, desiredHelper, desiredRouter, helperWith, scopeInput } from '../support/arbitraries.ts';
+
+const NOW = new Date('2026-01-01T00:00:00Z');
+const tableOf = (...helpers: Parameters<typeof desiredHelper>[]): Table | null =>
+  render(desiredRouter(helpers.map((parameters) => desiredHelper(...parameters))), ALL_CAPABILITIES, NOW).table;
+const anyTable = fc
+  .array(helperWith(fc.option(scopeInput).map((input) => input && parseScope(input))), { maxLength: 12 })
+  .map((list) => render(desiredRouter(list), ALL_CAPABILITIES, NOW).table);
+
+describe('diff', () => {
+  it('is empty between equal contents, and never between different ones', () => {
+    fc.assert(
+      fc.property(anyTable, anyTable, (a, b) => {
+        expect(diff(a, structuredClone(a))).toEqual([]);
+        expect(diff(a, b).length === 0).toBe(JSON.stringify([a?.objects, a?.chains]) === JSON.stringify([b?.objects, b?.chains]));
+      }),
+    );
+  });
+
+  it('ignores the stamp: a new revision of the same rules needs no write', () => {
+    const table = tableOf(['ftp', 'tcp', 21]) as Table;
+    expect(diff({ ...table, comment: 'pinhole:v1 rev=9' }, table)).toEqual([]);
+  });
+
+  it('names what differs', () => {
+    const changes = diff(tableOf(['ftp', 'tcp', 21], ['tftp', 'udp', 69]), tableOf(['ftp', 'tcp', 2121]));
+    expect(changes.map(({ change, what, name, detail }) => `${change} ${what} ${name}: ${detail}`)).toEqual([
+      'add object tftp-udp: type tftp protocol udp l3proto inet',
+      'remove rule assign: ct helper set tcp dport map { 2121 : "ftp-tcp" }',
+      'add rule assign: ct helper set tcp dport map { 21 : "ftp-tcp" }',
+      'add rule assign: ct helper set udp dport map { 69 : "tftp-udp" }',
+    ]);
+  });
+
+  it('sees a table whose rules were flushed although its stamp stands', () => {
+    const table = tableOf(['ftp', 'tcp', 21]) as Table;
+    const flushed = { ...table, chains: table.chains.map((chain) => ({ ...chain, rules: [] })) };
+    expect(diff(table, flushed)).not.toEqual([]);
+  });
+});
+
+describe('revoked', () => {
+  it('is what was assigned and is assigned nowhere any more', () => {
+    expect(revoked(tableOf(['ftp', 'tcp', 21]), tableOf(['ftp', 'tcp', 21], ['sip', 'udp', 5060]))).toEqual([
+      { protocol: 'udp', port: 5060, type: 'sip' },
+    ]);
+    expect(revoked(null, tableOf(['ftp', 'tcp', 21]))).toEqual([{ protocol: 'tcp', port: 21, type: 'ftp' }]);
+  });
+
+  it('keeps live connections of a helper whose scope became narrower', () => {
+    const narrow = render(
+      desiredRouter([desiredHelper('ftp', 'tcp', 21, { scope: parseScope({ source: '10.0.0.0/8' }) })]),
+      ALL_CAPABILITIES,
+      NOW,
+    ).table;
+    expect(revoked(narrow, tableOf(['ftp', 'tcp', 21]))).toEqual([]);
+  });
+});
+
+describe('trace', () => {
+  const packet: Packet = { hook: 'prerouting', protocol: 'tcp', source: '10.0.0.5', destination: '192.0.2.1', port: 21 };
+
+  it('says which helper a flow gets', () => {
+    const table = tableOf(['ftp', 'tcp', 21], ['irc', 'tcp', 6667], ['snmp', 'udp', 161]);
+    expect(trace(table, packet)).toBe('ftp');
+    expect(trace(table, { ...packet, port: 22 })).toBeNull();
+    expect(trace(table, { ...packet, protocol: 'udp' })).toBeNull();
+    expect(trace(table, { ...packet, port: 6667 })).toBe('irc');
+    expect(trace(table, { ...packet, port: 6667, source: '2001:db8::1', destination: '2001:db8::2' })).toBeNull();
+  });
+
+  it('gives snmp to the router’s own connections only: forwarded, it breaks SNMPv3', () => {
+    const table = tableOf(['snmp', 'udp', 161]);
+    const snmp: Packet = { ...packet, protocol: 'udp', port: 161 };
+    expect([trace(table, snmp), trace(table, { ...snmp, hook: 'output' })]).toEqual([null, 'snmp']);
+  });
+
+  it('agrees with a direct reading of what is declared', () => {
+    const flow = fc.record({
+      source: fc.oneof(fc.ipV4(), fc.ipV6()),
+      other: fc.oneof(fc.ipV4(), fc.ipV6()),
+      interface: fc.constantFrom('eth0', 'eth1'),
+    });
+    fc.assert(
+      fc.property(
+        fc.array(helperWith(fc.option(scopeInput).map((input) => input && parseScope(input))), { minLength: 1, maxLength: 10 }),
+        flow,
+        (list, raw) => {
+          const table = render(desiredRouter(list), ALL_CAPABILITIES, NOW).table;
+          if (raw.source.includes(':') !== raw.other.includes(':')) return;
+          for (const { port, protocol } of list) {
+            if (protocol !== 'tcp' && protocol !== 'udp') continue;
+            const got = trace(table, {
+              hook: 'prerouting',
+              protocol,
+              source: raw.source,
+              destination: raw.other,
+              port,
+              inInterface: raw.interface,
+            });
+            const could = list.some(
+              (helper) =>
+                helper.port === port &&
+                helper.protocol === protocol &&
+                (helper.scope === null ||
+                  [
+                    helper.scope.source === null || networkContains(parseNetwork(helper.scope.source, ''), parseNetwork(raw.source, '')),
+                    helper.scope.destination === null ||
+                      networkContains(parseNetwork(helper.scope.destination, ''), parseNetwork(raw.other, '')),
+                    helper.scope.inInterface === null || helper.scope.inInterface === raw.interface,
+                  ].every(Boolean)),
+            );
+            if (got !== null) expect(could).toBe(true);
+          }
+        },
+      ),
+    );
+  });
+});
