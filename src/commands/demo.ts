@@ -1,19 +1,16 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { removeLeftovers, ScratchNetwork } from '../kernel/scratch.ts';
 import { Denied, PinholeError } from '../model/errors.ts';
-import { Client } from './client.ts';
+import type { Client } from './client.ts';
+import { Instance } from './instance.ts';
 import { paint, print, printJson } from './output/table.ts';
 import type { HelperJson, RouterJson, StatusJson } from './resources.ts';
 
 const PREFIX = 'pinhole-demo';
-const CLI = fileURLToPath(new URL('../cli.js', import.meta.url));
 const FILE_CONTENT = 'fetched through a pinhole\n';
-const START_TIMEOUT_MS = 15_000;
 const CONVERGE_TIMEOUT_MS = 5_000;
 
 /** Filters like a careful admin: only what was asked for comes through. Related connections are accepted, and none exist. */
@@ -110,9 +107,7 @@ type Outcome<T = undefined> = Promise<{ detail: string; value?: T }>;
 class Lab {
   readonly #network = new ScratchNetwork(PREFIX);
   readonly #dir = mkdtempSync(join(tmpdir(), 'pinhole-demo-'));
-  #pinhole: ChildProcess | null = null;
-  #client: Client | null = null;
-  #log = '';
+  readonly #pinhole = new Instance({ directory: this.#dir, namespaces: [`${PREFIX}-*`] });
 
   async build(): Outcome {
     const net = this.#network;
@@ -133,24 +128,8 @@ class Lab {
   }
 
   async startPinhole(): Outcome {
-    chmodSync(this.#dir, 0o755);
-    const config = join(this.#dir, 'pinhole.yaml');
-    const dataDir = join(this.#dir, 'data');
-    writeFileSync(config, `kernel:\n  namespaces: ['${PREFIX}-*']\n  host_namespace: false\nlog_level: warn\nhost: demo\n`);
-    const env = { ...process.env, PINHOLE_AGENT_LISTEN: '127.0.0.1:0', PINHOLE_DATA_DIR: dataDir, PINHOLE_RUN_DIR: join(dataDir, 'run') };
-    const argv = [CLI, 'up', '--config', config, '--data-dir', dataDir, '--listen', '127.0.0.1:0'];
-    const child = spawn(process.execPath, argv, { stdio: ['ignore', 'pipe', 'pipe'], env, detached: true });
-    for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (this.#log += chunk));
-    this.#pinhole = child;
-    const endpoint = join(dataDir, 'run', 'server', 'endpoint');
-    await until(START_TIMEOUT_MS, 'pinhole up does not become ready', () => {
-      if (child.exitCode !== null) throw new Error(`pinhole up ended with ${child.exitCode}: ${this.#log}`);
-      return existsSync(endpoint);
-    });
-    const token = readFileSync(join(dataDir, 'admin-token'), 'utf8').trim();
-    const url = readFileSync(endpoint, 'utf8').trim();
-    this.#client = new Client({ url, token }, {});
-    return { detail: `server, agent and kernel process on ${url}` };
+    await this.#pinhole.start();
+    return { detail: `server, agent and kernel process on ${this.#pinhole.url}` };
   }
 
   async addRouter(): Outcome<RouterJson> {
@@ -208,19 +187,13 @@ class Lab {
   }
 
   async destroy(): Promise<void> {
-    const child = this.#pinhole;
-    if (child && child.exitCode === null) {
-      child.kill('SIGTERM');
-      await Promise.race([new Promise((resolve) => child.once('close', resolve)), sleep(6_000)]);
-      if (child.exitCode === null) child.kill('SIGKILL');
-    }
+    await this.#pinhole.stop();
     await this.#network.destroy();
     rmSync(this.#dir, { recursive: true, force: true });
   }
 
   #api(): Client {
-    if (!this.#client) throw new Error('pinhole does not run');
-    return this.#client;
+    return this.#pinhole.client();
   }
 
   async #startFtp(): Promise<void> {

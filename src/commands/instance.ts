@@ -1,0 +1,162 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { paths } from '../config/config.ts';
+import { Client } from './client.ts';
+
+const CLI = fileURLToPath(new URL('../cli.js', import.meta.url));
+const START_TIMEOUT_MS = 20_000;
+const STOP_TIMEOUT_MS = 10_000;
+
+export type ProcessName = 'kernel' | 'server' | 'agent';
+
+export interface InstanceOptions {
+  /** A folder of the instance's own, which exists. */
+  readonly directory: string;
+  /** Namespaces that it may serve. */
+  readonly namespaces: readonly string[];
+  /** More lines of configuration, in YAML. */
+  readonly config?: string;
+  readonly cli?: string;
+}
+
+/** A whole Pinhole of its own (`pinhole up`), beside whatever else runs on this host: for the demo, benchmarks and tests. */
+export class Instance {
+  readonly dataDir: string;
+  readonly env: NodeJS.ProcessEnv;
+  readonly #options: InstanceOptions;
+  #supervisor: ChildProcess | null = null;
+  #log = '';
+
+  constructor(options: InstanceOptions) {
+    this.#options = options;
+    this.dataDir = join(options.directory, 'data');
+    this.env = {
+      ...process.env,
+      PINHOLE_AGENT_LISTEN: '127.0.0.1:0',
+      PINHOLE_DATA_DIR: this.dataDir,
+      PINHOLE_RUN_DIR: join(this.dataDir, 'run'),
+      PINHOLE_LISTEN: '127.0.0.1:0',
+    };
+  }
+
+  get files() {
+    return paths({ dataDir: this.dataDir, runDir: join(this.dataDir, 'run') });
+  }
+
+  /** What its processes have written so far. */
+  get log(): string {
+    return this.#log;
+  }
+
+  get url(): string {
+    return readFileSync(this.files.endpoint, 'utf8').trim();
+  }
+
+  get token(): string {
+    return readFileSync(this.files.adminToken, 'utf8').trim();
+  }
+
+  get pid(): number {
+    return this.#supervisor?.pid ?? -1;
+  }
+
+  /** A client of the server as it is now; a restarted one listens elsewhere. */
+  client(): Client {
+    return new Client({ url: this.url, token: this.token }, {});
+  }
+
+  async start(): Promise<void> {
+    const { directory, namespaces, config = '' } = this.#options;
+    const file = join(directory, 'pinhole.yaml');
+    chmodSync(directory, 0o755);
+    writeFileSync(
+      file,
+      `kernel:\n  namespaces: ${JSON.stringify(namespaces)}\n  host_namespace: false\nhost: here\nlog_level: info\n${config}`,
+    );
+    const argv = [this.#options.cli ?? CLI, 'up', '--config', file, '--data-dir', this.dataDir];
+    const child = spawn(process.execPath, argv, { stdio: ['ignore', 'pipe', 'pipe'], env: this.env, detached: true });
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.on('data', (chunk) => {
+        this.#log = (this.#log + chunk).slice(-1_000_000);
+      });
+    }
+    this.#supervisor = child;
+    await this.ready();
+  }
+
+  /** Resolves when the server answers and an agent has pulled from it. */
+  async ready(): Promise<void> {
+    const deadline = Date.now() + START_TIMEOUT_MS;
+    for (; ; await sleep(20)) {
+      const child = this.#supervisor;
+      if (!child || child.exitCode !== null) throw new Error(`pinhole up ended with ${child?.exitCode}:\n${this.#log}`);
+      if (existsSync(this.files.endpoint) && (await this.#hasAgent())) return;
+      if (Date.now() > deadline) throw new Error(`pinhole up is not ready after ${START_TIMEOUT_MS} ms:\n${this.#log}`);
+    }
+  }
+
+  async #hasAgent(): Promise<boolean> {
+    try {
+      const { agents } = await this.client().get<{ agents: { alive: boolean; state: { source?: string } }[] }>('/v1/agents');
+      return agents.some(({ alive, state }) => alive && state.source !== undefined);
+    } catch {
+      return false;
+    }
+  }
+
+  /** Process ids of its parts, as they are now. */
+  pids(): Map<ProcessName, number> {
+    const found = new Map<ProcessName, number>();
+    for (const pid of childrenOf(this.pid)) {
+      const [name] = /kernel-process|server|agent/.exec(commandLine(pid).slice(2).join(' ')) ?? [];
+      if (name) found.set(name === 'kernel-process' ? 'kernel' : (name as ProcessName), pid);
+    }
+    return found;
+  }
+
+  async stop(): Promise<void> {
+    const child = this.#supervisor;
+    if (!child) return;
+    await end(child, 'SIGTERM');
+    this.#supervisor = null;
+  }
+
+  /** kill -9 of the supervisor: its children end by themselves. */
+  async killSupervisor(): Promise<void> {
+    const child = this.#supervisor;
+    if (!child) return;
+    const children = childrenOf(this.pid);
+    await end(child, 'SIGKILL');
+    const deadline = Date.now() + STOP_TIMEOUT_MS;
+    while (children.some((pid) => existsSync(`/proc/${pid}`)) && Date.now() < deadline) await sleep(10);
+    this.#supervisor = null;
+  }
+}
+
+async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const closed = new Promise<void>((resolve) => child.once('close', () => resolve()));
+  child.kill(signal);
+  const timer = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS);
+  await closed;
+  clearTimeout(timer);
+}
+
+function childrenOf(pid: number): number[] {
+  try {
+    return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
+  } catch {
+    return [];
+  }
+}
+
+function commandLine(pid: number): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+  } catch {
+    return [];
+  }
+}
