@@ -33,6 +33,8 @@ export interface AgentOptions {
 }
 
 const SYNC_BATCH = 64;
+/** While the kernel works on one batch the next is planned. */
+const SYNC_WORKERS = 2;
 const PULL_BATCH = 500;
 const SAVE_AFTER_MS = 500;
 const MAX_TIMER_MS = 2 ** 31 - 1;
@@ -69,7 +71,7 @@ export class Agent {
   #savedAt = '';
   #wantsFullPull = false;
   #pulling = false;
-  #syncing = false;
+  #syncWorkers = 0;
   #saveTimer: NodeJS.Timeout | null = null;
   #expectationsUntil: NodeJS.Timeout | null = null;
   #closed = false;
@@ -284,14 +286,16 @@ export class Agent {
   }
 
   async #runSyncs(): Promise<void> {
-    if (this.#syncing) return;
-    this.#syncing = true;
+    if (this.#syncWorkers === SYNC_WORKERS) return;
+    this.#syncWorkers++;
+    // Marks of the same turn travel in one batch.
+    await Promise.resolve();
     try {
       while (!this.#closed && this.#source !== 'none' && this.#capabilities && this.#syncs.readySize > 0) {
         await this.#syncBatch(this.#syncs.take(SYNC_BATCH), this.#capabilities);
       }
     } finally {
-      this.#syncing = false;
+      this.#syncWorkers--;
     }
   }
 

@@ -7,6 +7,7 @@ import { type Netns, showNetns } from '../model/netns.ts';
 import { type Capabilities, capabilityKey } from '../model/status.ts';
 import { diff, revoked } from '../plan/diff.ts';
 import { contentDigest, type Plan, render } from '../plan/render.ts';
+import { PendingStrips } from './pending-strips.ts';
 
 export interface SyncerOptions {
   readonly kernel: Kernel;
@@ -41,10 +42,17 @@ const FIGHT = { repairs: 20, withinMs: 5_000, pauseMs: 30_000 } as const;
 export class Syncer {
   readonly #options: SyncerOptions;
   readonly #records = new Map<Netns, NamespaceRecord>();
-  readonly counts = { unchanged: 0, verified: 0, writes: 0, drifts: 0, failures: 0, stripped: 0 };
+  readonly #strips: PendingStrips;
+  readonly #counts = { unchanged: 0, verified: 0, writes: 0, drifts: 0, failures: 0 };
 
   constructor(options: SyncerOptions) {
     this.#options = options;
+    this.#strips = new PendingStrips(options.kernel, options.logger);
+  }
+
+  /** Counted since the start. */
+  get counts() {
+    return { ...this.#counts, stripped: this.#strips.stripped };
   }
 
   drifts(netns: Netns): number {
@@ -64,6 +72,7 @@ export class Syncer {
 
   forget(netns: Netns): void {
     this.#records.delete(netns);
+    this.#strips.forget(netns);
   }
 
   /** @param desired null: the namespace should have no table of ours */
@@ -97,14 +106,15 @@ export class Syncer {
     if (!observation.ok) return this.#afterError(job, observation.error);
     const observed = observation.value;
     if (observed.unchanged) {
-      this.counts.unchanged++;
+      this.#counts.unchanged++;
       return { outcome: 'synced', plan, wrote: false };
     }
     const changes = diff(plan.table, observed.table);
     const expected = record.verified;
     if (changes.length === 0 && observed.foreign.length === 0) {
-      this.counts.verified++;
+      this.#counts.verified++;
       record.verified = { cookie: observed.cookie, generation: observed.generation, digest };
+      this.#strips.run(netns, plan.table);
       return { outcome: 'synced', plan, wrote: false };
     }
     const drifted = expected !== null && expected.digest === digest && expected.cookie === observed.cookie;
@@ -117,14 +127,15 @@ export class Syncer {
         'drift: repairing the table',
       );
     record.verified = null;
-    return { netns, table: plan.table, strip: this.#options.keepLive ? [] : revoked(plan.table, observed.table) };
+    if (!this.#options.keepLive) this.#strips.add(netns, revoked(plan.table, observed.table));
+    return { netns, table: plan.table };
   }
 
   #isFight(netns: Netns, record: NamespaceRecord): boolean {
     const now = this.#options.now().getTime();
     if (record.pausedUntil > now) return true;
     record.drifts++;
-    this.counts.drifts++;
+    this.#counts.drifts++;
     record.repairs = [...record.repairs.filter((at) => now - at < FIGHT.withinMs), now];
     if (record.repairs.length < FIGHT.repairs) return false;
     record.pausedUntil = now + FIGHT.pauseMs;
@@ -132,13 +143,13 @@ export class Syncer {
     return true;
   }
 
-  #afterApply(job: Job, result: Result<Version & { stripped: number }>): SyncOutcome {
-    const { record, plan, digest } = job;
+  #afterApply(job: Job, result: Result<Version>): SyncOutcome {
+    const { netns, record, plan, digest } = job;
     if (!result.ok) return this.#afterError(job, result.error);
-    const { cookie, generation, stripped } = result.value;
-    this.counts.writes++;
-    this.counts.stripped += stripped;
+    const { cookie, generation } = result.value;
+    this.#counts.writes++;
     record.verified = { cookie, generation, digest };
+    this.#strips.run(netns, plan.table);
     return { outcome: 'synced', plan, wrote: true };
   }
 
@@ -146,7 +157,7 @@ export class Syncer {
     record.verified = null;
     if (error.code === 'netns-not-found') return { outcome: 'waiting', plan, reason: `network namespace ${showNetns(netns)} is not here` };
     if (error.code === 'netns-denied') return { outcome: 'waiting', plan, reason: error.message };
-    this.counts.failures++;
+    this.#counts.failures++;
     const object = KERNEL_HELPERS.find(({ object }) => error.details.field === object)?.object;
     if (object) record.refused.add(object);
     return { outcome: 'failed', plan, reason: error.message };

@@ -59,8 +59,10 @@ function parseOptions(json: string) {
   }
 }
 
+const NODE_FLAGS = { server: ['--max-semi-space-size=8'], agent: ['--max-semi-space-size=2'] } as const;
+
 function program(name: 'server' | 'agent', flags: ConfigFlags): Program {
   const given = Object.entries({ '--config': flags.config, '--data-dir': flags.dataDir, '--listen': flags.listen });
   const argv = given.flatMap(([flag, value]) => (value === undefined ? [] : [flag, value]));
-  return { name, arguments: [name, ...argv], account: 'pinhole' };
+  return { name, arguments: [name, ...argv], account: 'pinhole', nodeFlags: NODE_FLAGS[name] };
 }

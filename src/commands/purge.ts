@@ -13,13 +13,12 @@ export async function purge(flags: { json?: boolean; keepLive?: boolean }): Prom
   try {
     const owned = (await kernel.namespaces()).filter(({ comment }) => comment?.startsWith(STAMP_PREFIX));
     const observed = await kernel.observe(owned.map(({ netns }) => ({ netns, known: null })));
-    const results = await kernel.apply(
-      owned.map(({ netns }, index) => {
-        const seen = observed[index];
-        const table = seen?.ok && !seen.value.unchanged ? seen.value.table : null;
-        return { netns, table: null, strip: flags.keepLive ? [] : revoked(null, table) };
-      }),
-    );
+    const results = await kernel.apply(owned.map(({ netns }) => ({ netns, table: null })));
+    for (const [index, { netns }] of owned.entries()) {
+      const seen = observed[index];
+      const table = seen?.ok && !seen.value.unchanged ? seen.value.table : null;
+      if (!flags.keepLive && results[index]?.ok) await kernel.strip(netns, revoked(null, table));
+    }
     const outcome = owned.map(({ netns }, index) => ({ netns, result: results[index] }));
     if (flags.json)
       printJson(

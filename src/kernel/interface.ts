@@ -36,12 +36,6 @@ export interface TableChange {
   readonly netns: Netns;
   /** Replaces our table as a whole; null removes it. */
   readonly table: Table | null;
-  readonly strip: readonly StripSelector[];
-}
-
-export interface Applied extends Version {
-  /** Live connections that lost their helper. */
-  readonly stripped: number;
 }
 
 export interface NamespaceInfo {
@@ -77,7 +71,13 @@ export interface Kernel {
   /** Reads, and from then on watches, each namespace. */
   observe(requests: readonly ObserveRequest[]): Promise<Result<Observation>[]>;
   /** One transaction a namespace: all of a change or nothing. */
-  apply(changes: readonly TableChange[]): Promise<Result<Applied>[]>;
+  apply(changes: readonly TableChange[]): Promise<Result<Version>[]>;
+  /**
+   * Takes helpers off live connections. Apart from {@link apply}: the kernel walks its whole connection table, some 10 ms,
+   * and nobody's rules shall wait for that.
+   * @returns how many connections lost one
+   */
+  strip(netns: Netns, selectors: readonly StripSelector[]): Promise<number>;
   expectations(netns: Netns): Promise<Expectation[]>;
   /** Turns `expectation` events of all served namespaces on or off. */
   watchExpectations(on: boolean): Promise<void>;

@@ -23,6 +23,7 @@ export type KernelRequest =
   | { readonly method: 'capabilities' | 'namespaces' }
   | { readonly method: 'observe'; readonly items: readonly Result<ObserveRequest>[] }
   | { readonly method: 'apply'; readonly items: readonly Result<TableChange>[] }
+  | { readonly method: 'strip'; readonly netns: string; readonly selectors: readonly StripSelector[] }
   | { readonly method: 'expectations' | 'ruleset'; readonly netns: string }
   | { readonly method: 'watchExpectations'; readonly on: boolean };
 
@@ -33,13 +34,24 @@ export function parseRequest(value: unknown): { id: number; request: KernelReque
 }
 
 function readRequest(reader: Reader): KernelRequest {
-  const any = reader.object('method', 'items', 'netns', 'on');
-  const method = any.method.oneOf('capabilities', 'namespaces', 'observe', 'apply', 'expectations', 'ruleset', 'watchExpectations');
+  const any = reader.object('method', 'items', 'netns', 'selectors', 'on');
+  const method = any.method.oneOf(
+    'capabilities',
+    'namespaces',
+    'observe',
+    'apply',
+    'strip',
+    'expectations',
+    'ruleset',
+    'watchExpectations',
+  );
   switch (method) {
     case 'observe':
       return { method, items: any.items.array(MAX_BATCH, (item) => attempt(() => readObserve(item))) };
     case 'apply':
       return { method, items: any.items.array(MAX_BATCH, (item) => attempt(() => readChange(item))) };
+    case 'strip':
+      return { method, netns: readNetns(any.netns), selectors: any.selectors.array(MAX_ENTRIES, readStrip) };
     case 'expectations':
     case 'ruleset':
       return { method, netns: readNetns(any.netns) };
@@ -65,12 +77,8 @@ function readVersion(reader: Reader): Version {
 }
 
 function readChange(reader: Reader): TableChange {
-  const fields = reader.object('netns', 'table', 'strip');
-  return {
-    netns: readNetns(fields.netns),
-    table: fields.table.nullable(readTable),
-    strip: fields.strip.array(MAX_ENTRIES, readStrip),
-  };
+  const fields = reader.object('netns', 'table');
+  return { netns: readNetns(fields.netns), table: fields.table.nullable(readTable) };
 }
 
 function readStrip(reader: Reader): StripSelector {

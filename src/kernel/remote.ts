@@ -3,7 +3,7 @@ import { type ErrorData, errorFromData, PinholeError, type Result } from '../mod
 import { encodeFrame, FrameDecoder, MAX_FRAME } from '../model/frames.ts';
 import type { Logger } from '../model/logger.ts';
 import type { Capabilities, Expectation } from '../model/status.ts';
-import type { Applied, Kernel, KernelEvent, NamespaceInfo, Observation, ObserveRequest, TableChange } from './interface.ts';
+import type { Kernel, KernelEvent, NamespaceInfo, Observation, ObserveRequest, StripSelector, TableChange, Version } from './interface.ts';
 import { type KernelRequest, MAX_BATCH } from './protocol.ts';
 
 export interface RemoteKernelOptions {
@@ -59,8 +59,12 @@ export class RemoteKernel implements Kernel {
     return this.#inBatches(requests, (part) => this.#call('observe', { items: part }));
   }
 
-  apply(changes: readonly TableChange[]): Promise<Result<Applied>[]> {
+  apply(changes: readonly TableChange[]): Promise<Result<Version>[]> {
     return this.#inBatches(changes, (part) => this.#call('apply', { items: part }));
+  }
+
+  strip(netns: string, selectors: readonly StripSelector[]): Promise<number> {
+    return this.#call('strip', { netns, selectors });
   }
 
   expectations(netns: string): Promise<Expectation[]> {

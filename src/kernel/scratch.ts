@@ -1,4 +1,5 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { readdirSync, statSync } from 'node:fs';
 import { promisify } from 'node:util';
 
 const run = promisify(execFile);
@@ -113,12 +114,30 @@ export class ScratchNetwork {
 
   async destroy(): Promise<void> {
     for (const child of this.#children) child.kill('SIGKILL');
-    for (const netns of this.#hosts.splice(0).reverse()) {
-      const { stdout } = await run('ip', ['netns', 'pids', netns]).catch(() => ({ stdout: '' }));
-      for (const pid of stdout.split('\n').filter(Boolean).map(Number)) kill(pid);
-      await run('ip', ['netns', 'del', netns]).catch(() => undefined);
-    }
+    const hosts = this.#hosts.splice(0);
+    for (const pid of pidsIn(new Set(hosts))) kill(pid);
+    if (hosts.length > 0)
+      await batch(
+        hosts.map((netns) => `netns del ${netns}`),
+        undefined,
+        true,
+      ).catch(() => undefined);
   }
+}
+
+/** Processes that run in one of these namespaces; one look at /proc, whatever their number. */
+function pidsIn(names: ReadonlySet<string>): number[] {
+  const inodes = new Set([...names].map((netns) => statSync(`/run/netns/${netns}`, { throwIfNoEntry: false })?.ino));
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((pid) => {
+      try {
+        return inodes.has(statSync(`/proc/${pid}/ns/net`).ino);
+      } catch {
+        return false;
+      }
+    });
 }
 
 /** Namespaces of an earlier run that could not clean up. */
@@ -128,11 +147,18 @@ export async function removeLeftovers(prefix: string): Promise<void> {
     .split('\n')
     .map((line) => line.split(' ')[0] ?? '')
     .filter((name) => name.startsWith(`${prefix}-`));
-  await Promise.all(names.map((name) => run('ip', ['netns', 'del', name]).catch(() => undefined)));
+  if (names.length > 0)
+    await batch(
+      names.map((name) => `netns del ${name}`),
+      undefined,
+      true,
+    ).catch(() => undefined);
 }
 
-async function batch(lines: readonly string[], netns?: string): Promise<void> {
-  const child = spawn('ip', [...(netns ? ['-n', netns] : []), '-batch', '-'], { stdio: ['pipe', 'ignore', 'pipe'] });
+async function batch(lines: readonly string[], netns?: string, force = false): Promise<void> {
+  const child = spawn('ip', [...(netns ? ['-n', netns] : []), ...(force ? ['-force'] : []), '-batch', '-'], {
+    stdio: ['pipe', 'ignore', 'pipe'],
+  });
   let errors = '';
   child.stderr.on('data', (chunk) => {
     errors += chunk;

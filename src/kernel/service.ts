@@ -43,10 +43,9 @@ export class KernelService {
     }
     this.#clients.add(socket);
     const decoder = new FrameDecoder();
-    let queue = Promise.resolve();
     socket.on('data', (chunk) => {
       try {
-        for (const message of decoder.push(chunk)) queue = queue.then(() => this.#onMessage(socket, message));
+        for (const message of decoder.push(chunk)) void this.#onMessage(socket, message);
       } catch (error) {
         this.#logger.warn({ err: error }, 'a client of the kernel process sent no message; closing its connection');
         socket.destroy();
@@ -82,6 +81,8 @@ export class KernelService {
         return eachValid(request.items, (valid) => this.#kernel.observe(valid));
       case 'apply':
         return eachValid(request.items, (valid) => this.#kernel.apply(valid));
+      case 'strip':
+        return this.#kernel.strip(request.netns, request.selectors);
       case 'expectations':
         return this.#kernel.expectations(request.netns);
       case 'ruleset':

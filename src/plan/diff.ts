@@ -75,7 +75,8 @@ export interface Assignment {
   readonly type: string;
 }
 
-function assignments(table: Table | null): Assignment[] {
+/** All that a table assigns, with or without a scope. */
+export function assignments(table: Table | null): Assignment[] {
   if (!table) return [];
   const types = new Map(table.objects.map((object) => [object.name, object]));
   return table.chains.flatMap((chain) =>

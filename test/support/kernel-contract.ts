@@ -55,12 +55,12 @@ export function kernelContract(name: string, create: () => Promise<KernelHarness
     }
 
     async function apply(host: string, table: Table | null) {
-      const [result] = await harness.kernel.apply([{ netns: ns(host), table, strip: [] }]);
+      const [result] = await harness.kernel.apply([{ netns: ns(host), table }]);
       return unwrap(result as NonNullable<typeof result>);
     }
 
     async function refused(host: string, table: Table | null): Promise<ErrorData> {
-      const [result] = await harness.kernel.apply([{ netns: ns(host), table, strip: [] }]);
+      const [result] = await harness.kernel.apply([{ netns: ns(host), table }]);
       if (!result || result.ok) throw new Error('was not refused');
       return result.error;
     }
@@ -161,7 +161,7 @@ export function kernelContract(name: string, create: () => Promise<KernelHarness
     it('answers a batch item by item: an absent namespace first, middle and last fails alone', async () => {
       await harness.addNamespace('b');
       const names = ['x', 'a', 'y', 'b', 'z'].map(ns);
-      const applied = await harness.kernel.apply(names.map((netns) => ({ netns, table: FTP(), strip: [] })));
+      const applied = await harness.kernel.apply(names.map((netns) => ({ netns, table: FTP() })));
       expect(applied.map((result) => (result.ok ? 'ok' : result.error.code))).toEqual([
         'netns-not-found',
         'ok',

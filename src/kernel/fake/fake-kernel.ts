@@ -3,7 +3,7 @@ import { attempt, KernelRefused, PinholeError, type Result } from '../../model/e
 import { HOST_NETNS, type Netns } from '../../model/netns.ts';
 import { type Capabilities, capabilityKey, type Expectation } from '../../model/status.ts';
 import type { Table } from '../../model/table.ts';
-import type { Applied, Kernel, KernelEvent, NamespaceInfo, Observation, ObserveRequest, StripSelector, TableChange } from '../interface.ts';
+import type { Kernel, KernelEvent, NamespaceInfo, Observation, ObserveRequest, StripSelector, TableChange, Version } from '../interface.ts';
 
 const ENOENT = 2;
 const EEXIST = 17;
@@ -73,8 +73,12 @@ export class FakeKernel implements Kernel {
     );
   }
 
-  async apply(changes: readonly TableChange[]): Promise<Result<Applied>[]> {
+  async apply(changes: readonly TableChange[]): Promise<Result<Version>[]> {
     return changes.map((change) => attempt(() => this.#applyOne(change)));
+  }
+
+  async strip(netns: Netns, selectors: readonly StripSelector[]): Promise<number> {
+    return strip(this.#get(netns).connections, selectors);
   }
 
   async expectations(netns: Netns): Promise<Expectation[]> {
@@ -148,7 +152,7 @@ export class FakeKernel implements Kernel {
     for (const listener of this.#listeners) listener(event);
   }
 
-  #applyOne(change: TableChange): Applied {
+  #applyOne(change: TableChange): Version {
     this.counts.applies++;
     const namespace = this.#get(change.netns);
     if (namespace.lockedByOther)
@@ -159,7 +163,7 @@ export class FakeKernel implements Kernel {
     namespace.table = change.table;
     namespace.foreign = [];
     namespace.generation++;
-    return { cookie: namespace.cookie, generation: namespace.generation, stripped: strip(namespace.connections, change.strip) };
+    return { cookie: namespace.cookie, generation: namespace.generation };
   }
 
   #get(netns: Netns): FakeNamespace {

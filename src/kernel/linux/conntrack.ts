@@ -28,45 +28,61 @@ const STATUS_HELPER = 1 << 13;
 /** NFNLGRP_CONNTRACK_EXP_NEW and _DESTROY. */
 export const EXPECTATION_GROUPS = [4, 6] as const;
 
-/** Reads and changes the connection tracking table of one namespace. */
+/** Large enough for what the kernel puts into one part of a dump. */
+const BUFFER = 64 * 1024;
+
+/** Reads and changes the connection tracking table of one namespace, through a socket that nobody else uses. */
 export class Conntrack {
   readonly #socket: NetlinkSocket;
-  readonly #buffer: Buffer;
+  readonly #buffer = Buffer.alloc(BUFFER);
   readonly #out = new MessageWriter();
+  #queue: Promise<unknown> = Promise.resolve();
 
-  constructor(socket: NetlinkSocket, buffer: Buffer) {
+  constructor(socket: NetlinkSocket) {
     this.#socket = socket;
-    this.#buffer = buffer;
   }
 
   /**
-   * Takes the helper off live connections; the kernel ends their expectations with it (`ctnetlink_change_helper`).
+   * Takes the helper off live connections; the kernel ends their expectations with it (`ctnetlink_change_helper`). The walk
+   * through the table runs on a pool thread.
    * @returns how many connections lost one
    */
-  strip(selectors: readonly StripSelector[]): number {
-    if (selectors.length === 0) return 0;
-    const wanted = new Set(selectors.map(({ protocol, port, type }) => `${L4_NUMBER[protocol]}/${port}/${type}`));
-    const found: { family: number; attributes: Attributes }[] = [];
-    this.#socket.dump(this.#request('ct', MSG.CT_GET, NLM_F_DUMP, onlyWithHelper), this.#buffer, (message) => {
-      const attributes = Attributes.ofMessage({ ...message, payload: Buffer.from(message.payload) });
-      const proto = attributes.nested(CTA.TUPLE_ORIG).nested(TUPLE.PROTO);
-      const key = `${proto.u8(PROTO.NUM)}/${proto.u16(PROTO.DST_PORT)}/${attributes.nested(CTA.HELP).string(HELP_NAME)}`;
-      if (wanted.has(key)) found.push({ family: message.family, attributes });
-    });
-    return found.filter(({ family, attributes }) => this.#removeHelper(family, attributes)).length;
+  strip(selectors: readonly StripSelector[]): Promise<number> {
+    const result = this.#queue.then(() => this.#strip(selectors));
+    this.#queue = result.catch(() => undefined);
+    return result;
   }
 
   expectations(): Expectation[] {
     const found: Expectation[] = [];
+    const buffer = Buffer.alloc(BUFFER);
     this.#socket.dump(
       this.#request('exp', MSG.EXP_GET, NLM_F_DUMP, () => undefined),
-      this.#buffer,
+      buffer,
       (message) => {
         const expectation = decodeExpectation(message);
         if (expectation) found.push(expectation);
       },
     );
     return found;
+  }
+
+  /** After what is under way. */
+  async close(closeFd: (fd: number) => void): Promise<void> {
+    await this.#queue;
+    closeFd(this.#socket.fd);
+  }
+
+  async #strip(selectors: readonly StripSelector[]): Promise<number> {
+    const wanted = new Set(selectors.map(({ protocol, port, type }) => `${L4_NUMBER[protocol]}/${port}/${type}`));
+    const found: { family: number; attributes: Attributes }[] = [];
+    await this.#socket.dumpLater(Buffer.from(this.#request('ct', MSG.CT_GET, NLM_F_DUMP, onlyWithHelper)), this.#buffer, (message) => {
+      const attributes = Attributes.ofMessage({ ...message, payload: Buffer.from(message.payload) });
+      const proto = attributes.nested(CTA.TUPLE_ORIG).nested(TUPLE.PROTO);
+      const key = `${proto.u8(PROTO.NUM)}/${proto.u16(PROTO.DST_PORT)}/${attributes.nested(CTA.HELP).string(HELP_NAME)}`;
+      if (wanted.has(key)) found.push({ family: message.family, attributes });
+    });
+    return found.filter(({ family, attributes }) => this.#removeHelper(family, attributes)).length;
   }
 
   /** @returns false where the connection ended meanwhile */

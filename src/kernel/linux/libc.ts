@@ -2,8 +2,8 @@ import koffi from 'koffi';
 import { KernelRefused } from '../../model/errors.ts';
 
 /**
- * The system calls that Node has no API for. All are called synchronously on the main thread, except the two that block
- * ({@link Libc.epollWait}, {@link Libc.closeLater}), which run on libuv's pool. `setns` acts on the calling thread only, so
+ * The system calls that Node has no API for. All are called synchronously on the main thread, except those that block
+ * ({@link Epoll.wait} and the `…Later` ones), which run on libuv's pool. `setns` acts on the calling thread only, so
  * it must never be called asynchronously.
  */
 export const AF_UNIX = 1;
@@ -22,6 +22,8 @@ export const EBUSY = 16;
 export const ENOBUFS = 105;
 export const EADDRINUSE = 98;
 
+/** A process that ends on an error waits for its pool threads: none may be blocked for good. */
+const WAIT_MS = 1_000;
 const EPOLLIN = 1;
 const EPOLL_CTL_ADD = 1;
 const EPOLL_CTL_DEL = 2;
@@ -43,6 +45,9 @@ export interface Libc {
   send(fd: number, message: Buffer): void;
   /** @returns bytes read; -errno when there is nothing (EAGAIN) or the buffer was overrun (ENOBUFS) */
   receive(fd: number, into: Buffer): number;
+  /** {@link send} and {@link receive} on a pool thread, for what takes the kernel long. */
+  sendLater(fd: number, message: Buffer): Promise<void>;
+  receiveLater(fd: number, into: Buffer): Promise<number>;
   setns(fd: number): void;
   /** Puts the calling thread into a new network namespace. */
   unshareNetns(): void;
@@ -99,7 +104,7 @@ export function loadLibc(): Libc {
       remove: (fd) => control(EPOLL_CTL_DEL, fd),
       wait: () =>
         new Promise((resolve, reject) => {
-          epollWait.async(epfd, events, 256, -1, (error: Error | null, count: number) => {
+          epollWait.async(epfd, events, 256, WAIT_MS, (error: Error | null, count: number) => {
             if (error) return reject(error);
             if (closed) {
               close(wake);
@@ -144,11 +149,44 @@ export function loadLibc(): Libc {
         throw systemError('recv', errno);
       }
     },
+    sendLater: async (fd, message) => {
+      const { result, errno } = await later(send, [fd, message, message.length, 0]);
+      if (result < 0) throw systemError('send', errno);
+    },
+    receiveLater: async (fd, into) => {
+      const { result, errno } = await later(recv, [fd, into, into.length, 0]);
+      return result < 0 ? -errno : result;
+    },
     setns: (fd) => void checked('setns', setns(fd, CLONE_NEWNET)),
     unshareNetns: () => void checked('unshare', unshare(CLONE_NEWNET)),
     epoll: makeEpoll,
     close: (fd) => void close(fd),
-    closeLater: (fd) => close.async(fd, () => undefined),
+    closeLater: makeCloser(close),
+  };
+}
+
+/** koffi keeps errno of an asynchronous call for its callback. */
+function later(call: Call, parameters: unknown[]): Promise<{ result: number; errno: number }> {
+  return new Promise((resolve, reject) => {
+    call.async(...parameters, (error: Error | null, result: number) => {
+      if (error) reject(error);
+      else resolve({ result: Number(result), errno: koffi.errno() });
+    });
+  });
+}
+
+/** One at a time: each may block its pool thread, and koffi bounds how many calls are under way. */
+function makeCloser(close: Call): (fd: number) => void {
+  const queue: number[] = [];
+  let busy = false;
+  const next = () => {
+    const fd = queue.shift();
+    busy = fd !== undefined;
+    if (busy) close.async(fd, next);
+  };
+  return (fd) => {
+    queue.push(fd);
+    if (!busy) next();
   };
 }
 

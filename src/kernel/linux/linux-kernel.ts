@@ -5,7 +5,7 @@ import { attempt, PinholeError, type Result } from '../../model/errors.ts';
 import type { Logger } from '../../model/logger.ts';
 import { HOST_NETNS, type Netns, showNetns } from '../../model/netns.ts';
 import type { Capabilities, Expectation } from '../../model/status.ts';
-import type { Applied, Kernel, KernelEvent, NamespaceInfo, Observation, ObserveRequest, TableChange } from '../interface.ts';
+import type { Kernel, KernelEvent, NamespaceInfo, Observation, ObserveRequest, StripSelector, TableChange, Version } from '../interface.ts';
 import { probeCapabilities } from './capabilities.ts';
 import { type Epoll, loadLibc } from './libc.ts';
 import { NamespaceWatcher } from './namespace-watcher.ts';
@@ -69,8 +69,12 @@ export class LinuxKernel implements Kernel {
     return requests.map(({ netns, known }) => attempt(() => this.#serve(netns).observe(known)));
   }
 
-  async apply(changes: readonly TableChange[]): Promise<Result<Applied>[]> {
+  async apply(changes: readonly TableChange[]): Promise<Result<Version>[]> {
     return changes.map((change) => attempt(() => this.#serve(change.netns).apply(change)));
+  }
+
+  async strip(netns: Netns, selectors: readonly StripSelector[]): Promise<number> {
+    return this.#serve(netns).strip(selectors);
   }
 
   async expectations(netns: Netns): Promise<Expectation[]> {

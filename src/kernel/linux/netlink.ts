@@ -73,22 +73,26 @@ export class MessageWriter {
   }
 
   u8(type: number, value: number): this {
-    this.#buffer.writeUInt8(value, this.#attributeHeader(type, 5));
+    const at = this.#attributeHeader(type, 5);
+    this.#buffer.writeUInt8(value, at);
     return this;
   }
 
   u16(type: number, value: number): this {
-    this.#buffer.writeUInt16BE(value, this.#attributeHeader(type, 6));
+    const at = this.#attributeHeader(type, 6);
+    this.#buffer.writeUInt16BE(value, at);
     return this;
   }
 
   u32(type: number, value: number): this {
-    this.#buffer.writeUInt32BE(value >>> 0, this.#attributeHeader(type, 8));
+    const at = this.#attributeHeader(type, 8);
+    this.#buffer.writeUInt32BE(value >>> 0, at);
     return this;
   }
 
   u64(type: number, value: number): this {
-    this.#buffer.writeBigUInt64BE(BigInt(value), this.#attributeHeader(type, 12));
+    const at = this.#attributeHeader(type, 12);
+    this.#buffer.writeBigUInt64BE(BigInt(value), at);
     return this;
   }
 
@@ -104,6 +108,7 @@ export class MessageWriter {
     return this;
   }
 
+  /** Makes room first: `#buffer` may be another one afterwards. */
   #attributeHeader(type: number, length: number): number {
     const padded = (length + 3) & ~3;
     this.#reserve(padded);

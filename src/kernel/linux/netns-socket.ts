@@ -167,23 +167,44 @@ export class NetlinkSocket {
    */
   dump(request: Buffer, into: Buffer, each: (message: Message) => void): boolean {
     this.#libc.send(this.fd, request);
-    const sequence = request.readUInt32LE(8);
-    let consistent = true;
-    for (let done = false; !done; ) {
-      const count = this.#libc.receive(this.fd, into);
-      if (count < 0) throw libc.systemError('netlink dump', -count);
-      for (const message of messages(into.subarray(0, count))) {
-        if (message.sequence !== sequence) continue;
-        if (message.flags & NLM_F_DUMP_INTR) consistent = false;
-        if (message.type === NLMSG_DONE) done = true;
-        else if (message.type === NLMSG_ERROR) {
-          const errno = errorOf(message);
-          if (errno !== 0 && errno !== libc.ENOENT) throw libc.systemError('netlink dump', errno);
-          done = true;
-        } else each(message);
-      }
+    const part = new DumpPart(request, each);
+    while (!part.isDone) part.take(into, this.#libc.receive(this.fd, into));
+    return part.isConsistent;
+  }
+
+  /** The same on a pool thread, for dumps that take long. `request` and `into` must not be used meanwhile. */
+  async dumpLater(request: Buffer, into: Buffer, each: (message: Message) => void): Promise<boolean> {
+    await this.#libc.sendLater(this.fd, request);
+    const part = new DumpPart(request, each);
+    while (!part.isDone) part.take(into, await this.#libc.receiveLater(this.fd, into));
+    return part.isConsistent;
+  }
+}
+
+/** Takes a dump apart, one recv after the other. */
+class DumpPart {
+  isDone = false;
+  isConsistent = true;
+  readonly #sequence: number;
+  readonly #each: (message: Message) => void;
+
+  constructor(request: Buffer, each: (message: Message) => void) {
+    this.#sequence = request.readUInt32LE(8);
+    this.#each = each;
+  }
+
+  take(into: Buffer, count: number): void {
+    if (count < 0) throw libc.systemError('netlink dump', -count);
+    for (const message of messages(into.subarray(0, count))) {
+      if (message.sequence !== this.#sequence) continue;
+      if (message.flags & NLM_F_DUMP_INTR) this.isConsistent = false;
+      if (message.type === NLMSG_DONE) this.isDone = true;
+      else if (message.type === NLMSG_ERROR) {
+        const errno = errorOf(message);
+        if (errno !== 0 && errno !== libc.ENOENT) throw libc.systemError('netlink dump', errno);
+        this.isDone = true;
+      } else this.#each(message);
     }
-    return consistent;
   }
 }
 

@@ -2,7 +2,7 @@ import { KernelRefused, PinholeError } from '../../model/errors.ts';
 import type { Netns } from '../../model/netns.ts';
 import type { Expectation } from '../../model/status.ts';
 import { TABLE_NAME } from '../../model/table.ts';
-import type { Applied, KernelEvent, Observation, TableChange, Version } from '../interface.ts';
+import type { KernelEvent, Observation, StripSelector, TableChange, Version } from '../interface.ts';
 import { Conntrack, decodeExpectation, EXPECTATION_GROUPS, isGone } from './conntrack.ts';
 import type { Libc } from './libc.ts';
 import * as libc from './libc.ts';
@@ -39,6 +39,7 @@ export class ServedNamespace {
   readonly #reader: TableReader;
   readonly #opener: NetnsOpener;
   #lock: number | null = null;
+  #conntrack: Conntrack | null = null;
   #touched = false;
 
   constructor(netns: Netns, opener: NetnsOpener, scratch: Scratch) {
@@ -66,7 +67,7 @@ export class ServedNamespace {
   }
 
   /** @throws KernelRefused (nothing was changed), PinholeError `netns-locked` */
-  apply(change: TableChange): Applied {
+  apply(change: TableChange): Version {
     this.#acquireLock();
     const batch = encodeReplacement(change.table, this.#scratch.writer);
     const failure = this.#request.transact(batch.bytes, this.#scratch.buffer);
@@ -75,11 +76,15 @@ export class ServedNamespace {
       throw new KernelRefused(failure.errno, `${text}: ${libc.errnoName(failure.errno)}`, object);
     }
     const generation = this.#reader.generation();
-    return { cookie: this.cookie, generation, stripped: this.#conntrack().strip(change.strip) };
+    return { cookie: this.cookie, generation };
+  }
+
+  strip(selectors: readonly StripSelector[]): Promise<number> {
+    return this.#connections().strip(selectors);
   }
 
   expectations(): Expectation[] {
-    return this.#conntrack().expectations();
+    return this.#connections().expectations();
   }
 
   watchExpectations(on: boolean): void {
@@ -97,11 +102,14 @@ export class ServedNamespace {
 
   close(): void {
     for (const fd of [this.#request.fd, this.#watch.fd]) this.#libc.closeLater(fd);
+    void this.#conntrack?.close((fd) => this.#libc.closeLater(fd));
     if (this.#lock !== null) this.#libc.close(this.#lock);
   }
 
-  #conntrack(): Conntrack {
-    return new Conntrack(this.#request, this.#scratch.buffer);
+  /** On a socket of its own, kept: closing one of netfilter's makes the kernel hold up commits in the namespace. */
+  #connections(): Conntrack {
+    this.#conntrack ??= new Conntrack(this.#opener.open(this.netns, () => new NetlinkSocket(this.#libc)));
+    return this.#conntrack;
   }
 
   #onMessage(message: Message, emit: (event: KernelEvent) => void): void {

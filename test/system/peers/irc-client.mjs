@@ -12,7 +12,10 @@ say(`NICK ${role}`);
 say(`USER ${role} 0 * :${role}`);
 createInterface({ input: socket }).on('line', (line) => {
   if (line.startsWith('PING')) say(line.replace('PING', 'PONG'));
-  if (/ 376 | 422 /.test(line)) role === 'alice' ? offer() : print('ready');
+  if (/ 376 | 422 /.test(line)) {
+    if (role === 'alice') void offer();
+    else print('ready');
+  }
   const found = /DCC SEND \S+ (\d+) (\d+) \d+/.exec(line);
   if (role === 'bob' && found) void fetchFile(Number(found[1]), Number(found[2]));
 });

@@ -1,0 +1,136 @@
+import koffi from 'koffi';
+import { loadLibc } from '../src/kernel/linux/libc.ts';
+import { LinuxKernel } from '../src/kernel/linux/linux-kernel.ts';
+import { NetnsOpener } from '../src/kernel/linux/netns-socket.ts';
+import { ScratchNetwork } from '../src/kernel/scratch.ts';
+import type { HelperId } from '../src/model/conntrack-helper.ts';
+import type { DesiredHelper } from '../src/model/desired.ts';
+import { silentLogger } from '../src/model/logger.ts';
+import type { RouterId } from '../src/model/router.ts';
+import type { Table } from '../src/model/table.ts';
+import { render } from '../src/plan/render.ts';
+import { median, type Result, round } from './measure.ts';
+
+const PREFIX = 'phb-path';
+const HELPERS = [0, 1, 10, 100, 1000] as const;
+const PACKETS = 30_000;
+const FLOWS = 8_000;
+const ROUNDS = 7;
+/** ± that KERNEL facts give as this measurement's noise. */
+const NOISE = 0.25;
+const AF_INET = 2;
+const SOCK_DGRAM = 2;
+
+const CONNTRACK = `
+table inet filter {
+  chain forward { type filter hook forward priority filter; policy accept; ct state established,related accept; }
+}
+`;
+
+/** ns a forwarded packet through one router, with no table and with one map of H helpers. Rounds are interleaved. */
+export async function benchDatapath(): Promise<Result[]> {
+  const network = new ScratchNetwork(PREFIX);
+  const kernel = new LinuxKernel({ allowed: (netns) => netns.startsWith(`${PREFIX}-`), logger: silentLogger });
+  try {
+    for (const host of ['client', 'router', 'server']) await network.addHost(host);
+    await network.link(
+      { host: 'client', interface: 'eth0', addresses: ['10.79.1.2/24'] },
+      { host: 'router', interface: 'lan', addresses: ['10.79.1.1/24'] },
+    );
+    await network.link(
+      { host: 'server', interface: 'eth0', addresses: ['10.79.2.2/24'] },
+      { host: 'router', interface: 'wan', addresses: ['10.79.2.1/24'] },
+    );
+    await network.route('client', 'default', '10.79.1.1');
+    await network.route('server', 'default', '10.79.2.1');
+    await network.sysctl('router', { 'net.ipv4.ip_forward': 1 });
+    await network.nft('router', CONNTRACK);
+    await network.nft('server', 'table ip sink {\n chain input { type filter hook prerouting priority raw; policy drop; }\n}\n');
+    const sender = new Sender(network.netns('client'), '10.79.2.2');
+    const tables = new Map(HELPERS.map((count) => [count, tableOf(kernel, count)]));
+    const established = new Map<number, number[]>(HELPERS.map((count) => [count, []]));
+    const fresh = new Map<number, number[]>(HELPERS.map((count) => [count, []]));
+    for (let round = 0; round < ROUNDS; round++) {
+      for (const count of HELPERS) {
+        const [result] = await kernel.apply([{ netns: network.netns('router'), table: (await tables.get(count)) ?? null }]);
+        if (!result?.ok) throw new Error(result?.error.message);
+        await network.exec('router', ['conntrack', '-F']);
+        fresh.get(count)?.push(sender.newFlows(FLOWS));
+        established.get(count)?.push(sender.oneFlow(PACKETS));
+      }
+    }
+    sender.close();
+    const at = (values: Map<number, number[]>, count: number) => median(values.get(count) ?? []);
+    const few = at(established, 1);
+    const flat = HELPERS.filter((count) => count > 1).every(
+      (count) => at(established, count) <= few * (1 + NOISE) && at(fresh, count) <= at(fresh, 1) * (1 + NOISE),
+    );
+    const figures = HELPERS.map((count) => [
+      `${count === 0 ? 'no table' : `${count} helpers`}: established / new flow, ns`,
+      `${round(at(established, count))} / ${round(at(fresh, count))}`,
+    ]);
+    return [
+      {
+        what: 'data path: a forwarded UDP packet',
+        target: `flat in the number of helpers (within ${NOISE * 100} %)`,
+        ok: flat,
+        figures: Object.fromEntries(figures),
+      },
+    ];
+  } finally {
+    await kernel.close();
+    await network.destroy();
+  }
+}
+
+async function tableOf(kernel: LinuxKernel, count: number): Promise<Table | null> {
+  const helpers = Array.from({ length: count }, (_, index): DesiredHelper => {
+    const id = `00000000-0000-4000-8000-${index.toString(16).padStart(12, '0')}` as HelperId;
+    return { id, helper: 'tftp', protocol: 'udp', port: 10_000 + index, scope: null, expiresAt: null };
+  });
+  const router = { id: '' as RouterId, name: '', netns: '', revision: 1, confinement: null, helpers };
+  return render(router, await kernel.capabilities(), new Date(0)).table;
+}
+
+/** Sends from inside a namespace. A veth pair delivers in the sender's own call, so that its time is the whole path's. */
+class Sender {
+  readonly #fd: number;
+  readonly #to: Buffer;
+  readonly #libc = loadLibc();
+  readonly #sendto: (fd: number, data: Buffer, length: number, flags: number, address: Buffer, size: number) => number;
+  readonly #payload = Buffer.alloc(64);
+
+  constructor(netns: string, to: string) {
+    const library = koffi.load('libc.so.6');
+    this.#sendto = library.func(
+      'intptr_t sendto(int fd, const uint8_t *data, size_t length, int flags, const uint8_t *address, uint32_t size)',
+    ) as never;
+    const opener = new NetnsOpener(this.#libc);
+    this.#fd = opener.open(netns, () => this.#libc.socket(AF_INET, SOCK_DGRAM, 0));
+    opener.close();
+    this.#to = Buffer.concat([Buffer.from([AF_INET, 0, 0, 0]), Buffer.from(to.split('.').map(Number)), Buffer.alloc(8)]);
+  }
+
+  /** @returns ns a packet of one connection */
+  oneFlow(count: number): number {
+    return this.#send(count, () => 20_000);
+  }
+
+  /** @returns ns a packet, each the first of its connection */
+  newFlows(count: number): number {
+    return this.#send(count, (index) => 30_000 + index);
+  }
+
+  close(): void {
+    this.#libc.close(this.#fd);
+  }
+
+  #send(count: number, port: (index: number) => number): number {
+    const start = process.hrtime.bigint();
+    for (let index = 0; index < count; index++) {
+      this.#to.writeUInt16BE(port(index), 2);
+      this.#sendto(this.#fd, this.#payload, this.#payload.length, 0, this.#to, this.#to.length);
+    }
+    return Number(process.hrtime.bigint() - start) / count;
+  }
+}

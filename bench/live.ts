@@ -1,0 +1,163 @@
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { performance } from 'node:perf_hooks';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Instance } from '../src/commands/instance.ts';
+import type { HelperJson, RouterJson } from '../src/commands/resources.ts';
+import { loadLibc } from '../src/kernel/linux/libc.ts';
+import { LinuxKernel } from '../src/kernel/linux/linux-kernel.ts';
+import { NetlinkSocket, NetnsOpener } from '../src/kernel/linux/netns-socket.ts';
+import { encodeReplacement } from '../src/kernel/linux/nft-encode.ts';
+import { ScratchNetwork } from '../src/kernel/scratch.ts';
+import { silentLogger } from '../src/model/logger.ts';
+import { type Result, summarise } from './measure.ts';
+
+const PREFIX = 'phb-live';
+const SAMPLES = 300;
+const DRIFTS = 60;
+
+/** As a router has it anyway. With no rules in the whole system each first hook would make the kernel patch its own code. */
+const FIREWALL = `
+table inet filter {
+  chain input { type filter hook input priority filter; policy accept; }
+  chain forward { type filter hook forward priority filter; policy drop; ct state established,related accept; }
+  chain output { type filter hook output priority filter; policy accept; }
+}
+table ip nat {
+  chain prerouting { type nat hook prerouting priority dstnat; policy accept; }
+  chain postrouting { type nat hook postrouting priority srcnat; policy accept; }
+}
+`;
+
+interface Touch {
+  readonly at: number;
+  readonly by: string;
+}
+
+/** What one change costs from the API to the kernel, and what a change by others costs until it is undone. */
+export async function benchLive(): Promise<Result[]> {
+  const network = new ScratchNetwork(PREFIX);
+  const directory = mkdtempSync(join(tmpdir(), 'phb-live-'));
+  const instance = new Instance({ directory, namespaces: [`${PREFIX}-*`] });
+  const netns = await network.addHost('r');
+  await network.nft('r', FIREWALL);
+  // Watches from outside: every commit to our table that is not this process's own.
+  const watcher = new LinuxKernel({ allowed: (name) => name === netns, logger: silentLogger });
+  const touches: Touch[] = [];
+  let onTouch: () => void = () => undefined;
+  watcher.onEvent((event) => {
+    if (event.event !== 'touched') return;
+    touches.push({ at: performance.now(), by: event.by });
+    onTouch();
+  });
+  const nextTouch = (count: number) =>
+    new Promise<void>((resolve) => {
+      const check = () => touches.length >= count && resolve();
+      onTouch = check;
+      check();
+    });
+  try {
+    await watcher.observe([{ netns, known: null }]);
+    await instance.start();
+    const client = instance.client();
+    const router = await client.call<RouterJson>('POST', '/v1/routers', { name: 'r', netns });
+    const path = `/v1/routers/${router.id}/helpers`;
+    const create = async (index: number) => client.call<HelperJson>('POST', path, { helper: 'ftp', protocol: 'tcp', port: 1000 + index });
+    const afterAnswer: number[] = [];
+    const fromRequest: number[] = [];
+    for (let index = 0; index < SAMPLES; index++) {
+      touches.length = 0;
+      const start = performance.now();
+      const { id } = await create(index);
+      const answered = performance.now();
+      await nextTouch(1);
+      afterAnswer.push(Math.max(0, (touches[0] as Touch).at - answered));
+      fromRequest.push((touches[0] as Touch).at - start);
+      touches.length = 0;
+      await client.call('DELETE', `${path}/${id}`);
+      await nextTouch(1);
+    }
+    await create(0);
+    const repair = summarise(await driftsByDaemon(netns, { touches, nextTouch }));
+    const command = summarise(await driftsByCommand(netns, { touches, nextTouch }));
+    const live = summarise(afterAnswer);
+    const whole = summarise(fromRequest);
+    return [
+      {
+        what: 'POST answered → rule live (embedded)',
+        target: 'p50 ≤ 5 ms, p99 ≤ 25 ms',
+        ok: live.p50 <= 5 && live.p99 <= 25,
+        figures: {
+          'p50, ms': live.p50,
+          'p99, ms': live.p99,
+          'max, ms': live.max,
+          'POST sent → live p50, ms': whole.p50,
+          'POST sent → live p99, ms': whole.p99,
+          samples: live.count,
+        },
+      },
+      {
+        what: 'drift event → repaired',
+        target: 'p50 ≤ 10 ms',
+        ok: repair.p50 <= 10,
+        figures: {
+          'p50, ms': repair.p50,
+          'p99, ms': repair.p99,
+          'max, ms': repair.max,
+          samples: repair.count,
+          'after the nft command, p50 ms': command.p50,
+          'after the nft command, max ms': command.max,
+        },
+      },
+    ];
+  } finally {
+    await instance.stop();
+    await watcher.close();
+    await network.destroy();
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+interface Watch {
+  readonly touches: Touch[];
+  readonly nextTouch: (count: number) => Promise<void>;
+}
+
+/** Below the rate at which the agent takes it for a fight and pauses. */
+const BETWEEN_DRIFTS_MS = 300;
+
+/** A daemon that keeps its socket deletes the table; from its commit to the commit that repairs it. */
+async function driftsByDaemon(netns: string, watch: Watch): Promise<number[]> {
+  const opener = new NetnsOpener(loadLibc());
+  const socket = opener.open(netns, () => new NetlinkSocket(opener.libc));
+  const buffer = Buffer.alloc(65536);
+  const samples: number[] = [];
+  for (let index = 0; index < DRIFTS; index++) {
+    await sleep(BETWEEN_DRIFTS_MS);
+    watch.touches.length = 0;
+    socket.transact(encodeReplacement(null).bytes, buffer);
+    const broken = performance.now();
+    // The commit just made is this process's own: the watcher tells of the repair only.
+    await watch.nextTouch(1);
+    samples.push((watch.touches[0] as Touch).at - broken);
+  }
+  opener.libc.closeLater(socket.fd);
+  return samples;
+}
+
+/** The nft command: when the command ends, the kernel holds the commit lock of the namespace while its socket closes. */
+async function driftsByCommand(netns: string, watch: Watch): Promise<number[]> {
+  const samples: number[] = [];
+  for (let index = 0; index < DRIFTS; index++) {
+    await sleep(BETWEEN_DRIFTS_MS);
+    watch.touches.length = 0;
+    const child = spawn('ip', ['netns', 'exec', netns, 'nft', 'flush', 'table', 'inet', 'pinhole']);
+    await watch.nextTouch(2);
+    const [broken, repaired] = watch.touches as [Touch, Touch];
+    samples.push(repaired.at - broken.at);
+    if (child.exitCode === null) await new Promise((resolve) => child.once('close', resolve));
+  }
+  return samples;
+}

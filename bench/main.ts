@@ -1,0 +1,39 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { cpus, release } from 'node:os';
+import { parseArgs } from 'node:util';
+import type { Result } from './measure.ts';
+
+/** Each part is loaded when it runs, so that none weighs on another's memory. */
+const PARTS: Readonly<Record<string, () => Promise<Result[]>>> = {
+  sync: async () => (await import('./sync.ts')).benchSync(),
+  live: async () => (await import('./live.ts')).benchLive(),
+  creates: async () => (await import('./creates.ts')).benchCreates(),
+  datapath: async () => (await import('./datapath.ts')).benchDatapath(),
+  memory: async () => (await import('./memory.ts')).benchMemory(),
+};
+
+const { values } = parseArgs({ options: { only: { type: 'string' }, json: { type: 'boolean' } } });
+const names = values.only ? values.only.split(',') : Object.keys(PARTS);
+const results: Result[] = [];
+for (const name of names) {
+  const part = PARTS[name];
+  if (!part) throw new Error(`there is no part '${name}', only ${Object.keys(PARTS).join(', ')}`);
+  process.stderr.write(`bench: ${name}\n`);
+  const found = await part();
+  results.push(...found);
+  if (!values.json) for (const result of found) process.stdout.write(`${show(result)}\n`);
+}
+const report = { kernel: release(), cpu: cpus()[0]?.model, cores: cpus().length, node: process.version, results };
+if (values.json) process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
+mkdirSync(new URL('../../bench/results/', import.meta.url), { recursive: true });
+writeFileSync(
+  new URL(`../../bench/results/${values.only ? 'part' : 'latest'}.local.json`, import.meta.url),
+  `${JSON.stringify(report, null, 2)}\n`,
+);
+process.exitCode = results.some(({ ok }) => ok === false) ? 1 : 0;
+
+function show({ what, target, ok, figures }: Result): string {
+  const mark = ok === null ? ' ' : ok ? '✔' : '✘';
+  const lines = Object.entries(figures).map(([name, value]) => `      ${name.padEnd(52)} ${value}`);
+  return `${mark} ${what}\n    target: ${target}\n${lines.join('\n')}`;
+}

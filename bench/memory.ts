@@ -1,0 +1,86 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Instance } from '../src/commands/instance.ts';
+import type { RouterJson } from '../src/commands/resources.ts';
+import { ScratchNetwork } from '../src/kernel/scratch.ts';
+import { type Result, round } from './measure.ts';
+
+const PREFIX = 'phb-mem';
+const COUNT = 1000;
+const HELPERS = [
+  { helper: 'ftp', protocol: 'tcp', port: 21 },
+  { helper: 'tftp', protocol: 'udp', port: 69 },
+  { helper: 'sip', protocol: 'udp', port: 5060 },
+  { helper: 'pptp', protocol: 'tcp', port: 1723 },
+];
+const SETTLE_MS = 15_000;
+const IDLE_MS = 40_000;
+const CLOCK_TICKS = 100;
+
+/** What `pinhole up` with 1,000 routers weighs once it has started, and what it does when there is nothing to do. */
+export async function benchMemory(): Promise<Result[]> {
+  const network = new ScratchNetwork(PREFIX);
+  const directory = mkdtempSync(join(tmpdir(), 'phb-mem-'));
+  const instance = new Instance({ directory, namespaces: [`${PREFIX}-*`] });
+  const names = Array.from({ length: COUNT }, (_, index) => `n${index}`);
+  await network.addHosts(names);
+  try {
+    await instance.start();
+    const client = instance.client();
+    for (const name of names) {
+      const { id } = await client.call<RouterJson>('POST', '/v1/routers', { name, netns: network.netns(name) });
+      await client.call('POST', `/v2.0/routers/${id}/conntrack_helpers`, { conntrack_helpers: HELPERS });
+    }
+    await instance.stop();
+    for (const netns of names.map((name) => network.netns(name)))
+      await network.nft(netns.slice(PREFIX.length + 1), 'delete table inet pinhole');
+    await instance.start();
+    await until(async () => (await network.exec(names.at(-1) as string, ['nft', 'list', 'tables'])).stdout.includes('pinhole'));
+    await sleep(SETTLE_MS);
+    const pids = new Map<string, number>([['supervisor', instance.pid], ...instance.pids()]);
+    const before = cpuSeconds([...pids.values()]);
+    await sleep(IDLE_MS);
+    const idle = ((cpuSeconds([...pids.values()]) - before) / (IDLE_MS / 1000)) * 100;
+    const pss = new Map([...pids].map(([name, pid]) => [name, pssMiB(pid)]));
+    const total = [...pss.values()].reduce((sum, value) => sum + value, 0);
+    const peak = peakMiB(pids.get('kernel') ?? 0);
+    return [
+      {
+        what: `memory and idle CPU of pinhole up, ${COUNT} routers × ${HELPERS.length} helpers`,
+        target: "≤ 300 MiB PSS in all, kernel process's peak ≤ 120 MiB, idle ≤ 1 % of a core",
+        ok: total <= 300 && peak <= 120 && idle <= 1,
+        figures: {
+          ...Object.fromEntries([...pss].map(([name, value]) => [`${name}, PSS MiB`, round(value)])),
+          'all, PSS MiB': round(total),
+          "kernel process's peak (VmHWM), MiB": round(peak),
+          'idle, % of a core': round(idle),
+        },
+      },
+    ];
+  } finally {
+    await instance.stop();
+    await network.destroy();
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+function pssMiB(pid: number): number {
+  return Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1]) / 1024;
+}
+
+function peakMiB(pid: number): number {
+  return Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024;
+}
+
+function cpuSeconds(pids: readonly number[]): number {
+  return pids.reduce((sum, pid) => {
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+    return sum + (Number(fields[11]) + Number(fields[12])) / CLOCK_TICKS;
+  }, 0);
+}
+
+async function until(condition: () => Promise<boolean>): Promise<void> {
+  while (!(await condition())) await sleep(50);
+}

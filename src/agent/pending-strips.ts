@@ -1,0 +1,58 @@
+import type { Kernel } from '../kernel/interface.ts';
+import { errorToData } from '../model/errors.ts';
+import type { Logger } from '../model/logger.ts';
+import type { Netns } from '../model/netns.ts';
+import type { Table } from '../model/table.ts';
+import { type Assignment, assignments } from '../plan/diff.ts';
+
+/**
+ * Helpers that live connections have to lose. Noted before the table is written, so that neither a lost answer nor a dead
+ * kernel process makes them forgotten; carried out once the namespace is known to be in sync, beside the sync itself.
+ */
+export class PendingStrips {
+  readonly #kernel: Kernel;
+  readonly #logger: Logger;
+  readonly #pending = new Map<Netns, Map<string, Assignment>>();
+  stripped = 0;
+
+  constructor(kernel: Kernel, logger: Logger) {
+    this.#kernel = kernel;
+    this.#logger = logger;
+  }
+
+  add(netns: Netns, revoked: readonly Assignment[]): void {
+    if (revoked.length === 0) return;
+    const known = this.#pending.get(netns) ?? new Map<string, Assignment>();
+    for (const assignment of revoked) known.set(keyOf(assignment), assignment);
+    this.#pending.set(netns, known);
+  }
+
+  /** @param table what the namespace holds now: what it assigns (again) stays */
+  run(netns: Netns, table: Table | null): void {
+    const known = this.#pending.get(netns);
+    if (!known) return;
+    this.#pending.delete(netns);
+    for (const assignment of assignments(table)) known.delete(keyOf(assignment));
+    if (known.size > 0) void this.#strip(netns, [...known.values()]);
+  }
+
+  forget(netns: Netns): void {
+    this.#pending.delete(netns);
+  }
+
+  async #strip(netns: Netns, selectors: readonly Assignment[]): Promise<void> {
+    try {
+      this.stripped += await this.#kernel.strip(netns, selectors);
+    } catch (error) {
+      this.#logger.warn(
+        { netns, reason: errorToData(error).message },
+        'helpers stay on live connections for now; tried again with the next sync',
+      );
+      if (errorToData(error).code !== 'netns-not-found') this.add(netns, selectors);
+    }
+  }
+}
+
+function keyOf({ protocol, port, type }: Assignment): string {
+  return `${protocol}/${port}/${type}`;
+}
