@@ -16,7 +16,8 @@ const HELPERS = [
   { helper: 'pptp', protocol: 'tcp', port: 1723 },
 ];
 const SETTLE_MS = 15_000;
-const IDLE_MS = 40_000;
+/** Long enough to hold a timed resync or two. */
+const IDLE_MS = 90_000;
 const CLOCK_TICKS = 100;
 
 /** What `pinhole up` with 1,000 routers weighs once it has started, and what it does when there is nothing to do. */
@@ -33,16 +34,18 @@ export async function benchMemory(): Promise<Result[]> {
       const { id } = await client.call<RouterJson>('POST', '/v1/routers', { name, netns: network.netns(name) });
       await client.call('POST', `/v2.0/routers/${id}/conntrack_helpers`, { conntrack_helpers: HELPERS });
     }
+    await until(() => hasTable(network, names.at(-1) as string));
     await instance.stop();
     for (const netns of names.map((name) => network.netns(name)))
       await network.nft(netns.slice(PREFIX.length + 1), 'delete table inet pinhole');
     await instance.start();
-    await until(async () => (await network.exec(names.at(-1) as string, ['nft', 'list', 'tables'])).stdout.includes('pinhole'));
+    await until(() => hasTable(network, names.at(-1) as string));
     await sleep(SETTLE_MS);
     const pids = new Map<string, number>([['supervisor', instance.pid], ...instance.pids()]);
-    const before = cpuSeconds([...pids.values()]);
+    const before = new Map([...pids].map(([name, pid]) => [name, cpuSeconds(pid)]));
     await sleep(IDLE_MS);
-    const idle = ((cpuSeconds([...pids.values()]) - before) / (IDLE_MS / 1000)) * 100;
+    const idleOf = new Map([...pids].map(([name, pid]) => [name, ((cpuSeconds(pid) - (before.get(name) ?? 0)) / (IDLE_MS / 1000)) * 100]));
+    const idle = [...idleOf.values()].reduce((sum, value) => sum + value, 0);
     const pss = new Map([...pids].map(([name, pid]) => [name, pssMiB(pid)]));
     const total = [...pss.values()].reduce((sum, value) => sum + value, 0);
     const peak = peakMiB(pids.get('kernel') ?? 0);
@@ -56,6 +59,7 @@ export async function benchMemory(): Promise<Result[]> {
           'all, PSS MiB': round(total),
           "kernel process's peak (VmHWM), MiB": round(peak),
           'idle, % of a core': round(idle),
+          ...Object.fromEntries([...idleOf].map(([name, value]) => [`${name} idle, % of a core`, round(value)])),
         },
       },
     ];
@@ -66,6 +70,10 @@ export async function benchMemory(): Promise<Result[]> {
   }
 }
 
+async function hasTable(network: ScratchNetwork, host: string): Promise<boolean> {
+  return (await network.exec(host, ['nft', 'list', 'tables'])).stdout.includes('pinhole');
+}
+
 function pssMiB(pid: number): number {
   return Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1]) / 1024;
 }
@@ -74,11 +82,9 @@ function peakMiB(pid: number): number {
   return Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024;
 }
 
-function cpuSeconds(pids: readonly number[]): number {
-  return pids.reduce((sum, pid) => {
-    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
-    return sum + (Number(fields[11]) + Number(fields[12])) / CLOCK_TICKS;
-  }, 0);
+function cpuSeconds(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+  return (Number(fields[11]) + Number(fields[12])) / CLOCK_TICKS;
 }
 
 async function until(condition: () => Promise<boolean>): Promise<void> {

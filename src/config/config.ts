@@ -100,7 +100,7 @@ function readConfig(reader: Reader, flags: ConfigFlags, env: NodeJS.ProcessEnv):
     },
     agent: {
       listen: parseListen(env['PINHOLE_AGENT_LISTEN'] ?? string(agent.listen, '127.0.0.1:9798'), 'agent.listen'),
-      resyncSeconds: number(agent.resync_seconds, 60, 86_400),
+      resyncSeconds: number(agent.resync_seconds, 300, 86_400),
       reportSeconds: number(agent.report_seconds, 10, 3_600),
       maxStateAgeSeconds: number(agent.max_state_age_seconds, 86_400, 31_536_000),
       firstPullSeconds: number(agent.first_pull_seconds, 10, 3_600),

@@ -102,16 +102,17 @@ export function findKernelHelper(name: string, protocol: Protocol): KernelHelper
   return BY_NAME.get(name)?.protocols[protocol]?.kernel ?? null;
 }
 
+/** Not among Neutron's defaults: amanda over udp (it allows tcp, which no kernel has) and the kernel's names for H.323. */
+const NOT_NEUTRON = new Set(['amanda/udp', 'RAS/udp', 'Q.931/tcp']);
+
 /** Neutron's twelve default pairs of (helper, protocol), with the port each usually listens on. */
-export const NEUTRON_DEFAULT_PAIRS: readonly { helper: string; protocol: Protocol; port: number }[] = CATALOGUE.filter(
-  (item) => item.helper !== 'RAS' && item.helper !== 'Q.931',
-).flatMap((item) =>
+export const NEUTRON_DEFAULT_PAIRS: readonly { helper: string; protocol: Protocol; port: number }[] = CATALOGUE.flatMap((item) =>
   (Object.entries(item.protocols) as [Protocol, { port: number }][]).map(([protocol, { port }]) => ({
     helper: item.helper,
     protocol,
     port,
   })),
-);
+).filter(({ helper, protocol }) => !NOT_NEUTRON.has(`${helper}/${protocol}`));
 
 /** Helper name → protocols that the API accepts. */
 export type AllowedHelpers = Readonly<Record<string, readonly Protocol[]>>;

@@ -131,10 +131,12 @@ function statusOf(helper: DesiredHelper, election: Election): HelperStatus {
 function familyStatus(helper: DesiredHelper, family: Family, election: Election): FamilyStatus {
   const error = (reason: string): FamilyStatus => ({ family, status: 'ERROR', reason });
   const kernel = kernelHelperOf(helper);
-  if (!kernel) return error(`no kernel has a ${helper.helper} helper for ${helper.protocol}`);
-  if (!kernel.families.includes(family)) return error(`no kernel has a ${helper.helper} helper for ${family}`);
+  if (!kernel) return error(`no kernel has the helper ${helper.helper} for ${helper.protocol}`);
+  if (!kernel.families.includes(family)) return error(`no kernel has the helper ${helper.helper} for ${family}`);
   if (!election.known.has(capabilityKey(kernel.type, kernel.protocol, family))) {
-    return error(`this kernel has no ${kernel.type} helper for ${kernel.protocol} over ${family} (module ${kernel.modules.conntrack})`);
+    return error(
+      `this kernel does not have the helper ${kernel.type} for ${kernel.protocol} over ${family} (module ${kernel.modules.conntrack})`,
+    );
   }
   const own = election.usable.find((item) => item.desired === helper) as Usable;
   const winner = election.winners.get(slot(own)) as Usable;

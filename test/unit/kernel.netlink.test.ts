@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { attributeList, Attributes, MessageWriter, messages } from '../../src/kernel/linux/netlink.ts';
+import { Attributes, attributeList, MessageWriter, messages } from '../../src/kernel/linux/netlink.ts';
 
 const attribute = fc.oneof(
   fc.record({ kind: fc.constant('u8' as const), value: fc.integer({ min: 0, max: 0xff }) }),

@@ -36,7 +36,7 @@ describe('render', () => {
     await expectGolden(table, 'all-default-pairs');
     const broken = statuses.filter(({ families }) => families.some(({ status }) => status !== 'ACTIVE'));
     expect(broken.map(({ families }) => families.map(({ reason }) => reason))).toEqual([
-      ['no kernel has a amanda helper for tcp', 'no kernel has a amanda helper for tcp'],
+      ['no kernel has the helper amanda for tcp', 'no kernel has the helper amanda for tcp'],
     ]);
   });
 
@@ -93,7 +93,7 @@ describe('render', () => {
     const { table, statuses } = render(router, capabilities, NOW);
     expect(table?.objects.map(({ type }) => type)).toEqual(['ftp']);
     expect(statuses.map(({ families }) => families.map(({ status }) => status))).toEqual([['ACTIVE', 'ACTIVE'], ['ERROR']]);
-    expect(statuses[1]?.families[0]?.reason).toContain('this kernel has no irc helper');
+    expect(statuses[1]?.families[0]?.reason).toContain('this kernel does not have the helper irc');
   });
 
   it('says of two helpers on one port which one is shadowed, and by whom', () => {

@@ -1,0 +1,118 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Agent, type AgentOptions } from '../../src/agent/agent.ts';
+import type { Arguments, Bus, Handler } from '../../src/bus/interface.ts';
+import { hintTopic, METHODS } from '../../src/bus/topics.ts';
+import { FakeKernel } from '../../src/kernel/fake/fake-kernel.ts';
+import type { DesiredRouter } from '../../src/model/desired.ts';
+import { PinholeError } from '../../src/model/errors.ts';
+import { silentLogger } from '../../src/model/logger.ts';
+import type { RouterReport } from '../../src/model/status.ts';
+import { eventually } from './eventually.ts';
+
+/** A server as an agent sees it: routers to pull, and what the agent has said. */
+export class FakeServer implements Bus {
+  readonly routers = new Map<string, DesiredRouter>();
+  readonly reports = new Map<string, RouterReport>();
+  readonly pulls: (readonly string[] | 'all')[] = [];
+  isUp = true;
+  /** Called before each answer; may throw. */
+  beforeAnswer: (method: string) => void = () => undefined;
+  readonly #handlers = new Map<string, Handler>();
+  readonly #links: ((up: boolean) => void)[] = [];
+
+  set(...routers: DesiredRouter[]): void {
+    for (const router of routers) this.routers.set(router.id, router);
+  }
+
+  /** Sends a hint, as a server does after a change. */
+  hint(...ids: string[]): void {
+    this.push({ resource_list: ids.map((router_id) => ({ 'versioned_object.data': { router_id } })), event_type: 'updated' });
+  }
+
+  /** Sends anything as a hint. */
+  push(args: unknown, method: string = METHODS.push): unknown {
+    return this.#handlers.get(hintTopic('h'))?.(method, args as Arguments);
+  }
+
+  connect(): void {
+    this.isUp = true;
+    for (const listener of this.#links) listener(true);
+  }
+
+  cast(): void {}
+
+  async call(_topic: string, method: string, args: Arguments): Promise<unknown> {
+    if (!this.isUp) throw new PinholeError('unreachable', 'the server is not there');
+    this.beforeAnswer(method);
+    if (method === METHODS.reportStatus) for (const report of args['reports'] as RouterReport[]) this.reports.set(report.routerId, report);
+    if (method !== METHODS.bulkPull) return null;
+    const { id } = args['filter_kwargs'] as { id?: string[] };
+    this.pulls.push(id ?? 'all');
+    const routers = id ? id.flatMap((one) => this.routers.get(one) ?? []) : [...this.routers.values()];
+    return structuredClone({ epoch: 'e', routers, marker: null });
+  }
+
+  serve(topic: string, handler: Handler): void {
+    this.#handlers.set(topic, handler);
+  }
+
+  onLink(listener: (up: boolean) => void): void {
+    this.#links.push(listener);
+  }
+
+  async close(): Promise<void> {}
+}
+
+/** An agent on a fake kernel and a fake server. */
+export class AgentHarness {
+  readonly kernel: FakeKernel;
+  readonly server = new FakeServer();
+  readonly directory = mkdtempSync(join(tmpdir(), 'pha-'));
+  readonly statePath = join(this.directory, 'desired.json');
+  agent: Agent;
+
+  constructor(options: { kernel?: FakeKernel } & Partial<AgentOptions> = {}) {
+    this.kernel = options.kernel ?? new FakeKernel();
+    this.agent = this.create(options);
+  }
+
+  create(options: Partial<AgentOptions> = {}): Agent {
+    return new Agent({
+      host: 'h',
+      version: 'test',
+      bus: this.server,
+      logger: silentLogger,
+      statePath: this.statePath,
+      resyncSeconds: 3600,
+      reportSeconds: 3600,
+      firstPullSeconds: 3600,
+      maxStateAgeSeconds: 3600,
+      keepLive: false,
+      backoff: { firstMs: 5, maxMs: 40 },
+      ...options,
+      kernel: this.kernel,
+    });
+  }
+
+  /** Starts, connects, and waits until nothing is left to do. */
+  async start(): Promise<void> {
+    this.agent.start();
+    this.server.connect();
+    await this.settled();
+  }
+
+  async settled(): Promise<void> {
+    await eventually(() => this.agent.isSettled, { what: 'the agent settles' });
+  }
+
+  types(netns: string): string[] {
+    return this.kernel.table(netns)?.objects.map(({ type }) => type) ?? [];
+  }
+
+  async close(): Promise<void> {
+    await this.agent.close();
+    rmSync(this.directory, { recursive: true });
+  }
+}
