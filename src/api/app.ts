@@ -1,10 +1,11 @@
 import swagger from '@fastify/swagger';
 import fastify, { type FastifyError, type FastifyInstance, type FastifyRequest } from 'fastify';
 import type { Principal } from '../control/authorisation.ts';
-import { ERROR_CODES, errorToData, InvalidInput, PinholeError } from '../model/errors.ts';
+import { errorToData, PinholeError } from '../model/errors.ts';
 import type { Logger } from '../model/logger.ts';
 import { LATENCY_BUCKETS, type Metrics } from '../telemetry/metrics.ts';
 import { requestId } from '../telemetry/request-id.ts';
+import { asPinholeError, BODY_LIMIT, parseJsonStrictly, statusOf } from './errors.ts';
 import { nativeRoutes } from './native/routes.ts';
 import { neutronRoutes } from './neutron/routes.ts';
 import type { Services } from './services.ts';
@@ -24,8 +25,6 @@ export interface AppOptions {
   readonly ready: () => Promise<void>;
 }
 
-/** Largest request body: a bulk of 1,000 helpers is a tenth of it. */
-const BODY_LIMIT = 1024 * 1024;
 const HEADER_LIMIT_BYTES = 16 * 1024;
 const REQUEST_TIMEOUT_MS = 20_000;
 const KEEP_ALIVE_MS = 65_000;
@@ -46,6 +45,7 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
     logger: false,
   });
   await app.register(swagger, { openapi: { info: { title: 'Pinhole', version: options.version } } });
+  parseJsonStrictly(app);
   app.decorateRequest('principal', null as unknown as Principal);
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-openstack-request-id', request.id);
@@ -101,27 +101,4 @@ function measure(app: FastifyInstance, metrics: Metrics): void {
     const route = request.routeOptions.url ?? 'none';
     duration.observe({ method: request.method, route, status: String(reply.statusCode) }, reply.elapsedTime / 1000);
   });
-}
-
-/** Whatever a handler or Fastify threw, as one of ours. */
-export function asPinholeError(error: Error): PinholeError {
-  if (error instanceof PinholeError) return error;
-  const { validation, statusCode, code } = error as FastifyError;
-  if (validation) {
-    const [first] = validation;
-    const missing = (first?.params as { missingProperty?: string; additionalProperty?: string } | undefined) ?? {};
-    const path = [...(first?.instancePath.split('/').slice(1) ?? []), missing.missingProperty ?? missing.additionalProperty ?? '']
-      .filter(Boolean)
-      .join('.');
-    return new InvalidInput(path, `Invalid input for ${path || 'the body'}: ${first?.message ?? 'not valid'}.`);
-  }
-  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return new PinholeError('too-large', `A request body is at most ${BODY_LIMIT} bytes.`);
-  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) return new PinholeError('invalid-input', error.message);
-  return new PinholeError('internal', 'Request Failed: internal server error while processing your request.', { cause: error });
-}
-
-export function statusOf(known: PinholeError, original: Error): number {
-  const given = (original as FastifyError).statusCode;
-  const ours = ERROR_CODES[known.code].http;
-  return ours === 400 && given !== undefined && given > 400 && given < 500 ? given : ours;
 }

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import type { ErrorCode, ErrorDetails, PinholeError } from '../../model/errors.ts';
-import { asPinholeError, statusOf } from '../app.ts';
+import { asPinholeError, BAD_JSON, statusOf } from '../errors.ts';
 
 /** Exception classes of Neutron (neutron_lib.exceptions) that clients switch on, by our codes. */
 const TYPES: Partial<Record<ErrorCode, string>> = {
@@ -20,7 +20,7 @@ const TYPES: Partial<Record<ErrorCode, string>> = {
 };
 
 /** A 400 whose Neutron type is not the usual one. */
-const SPECIAL: Readonly<Record<string, string>> = { '#integer': 'InvalidInput', '#json': 'MalformedRequestBody' };
+const SPECIAL: Readonly<Record<string, string>> = { '#integer': 'InvalidInput', [BAD_JSON]: 'MalformedRequestBody' };
 
 export function neutronErrors(app: FastifyInstance): void {
   app.setErrorHandler((error: Error, _request, reply) => {
@@ -28,19 +28,13 @@ export function neutronErrors(app: FastifyInstance): void {
     if (known.code === 'unauthenticated') {
       return reply.code(401).send({ error: { code: 401, title: 'Unauthorized', message: known.message } });
     }
-    const message = neutronMessage(known, error);
-    const type =
-      SPECIAL[known.details.field ?? ''] ?? (isBadJson(error) ? 'MalformedRequestBody' : TYPES[known.code]) ?? 'HTTPInternalServerError';
+    const message = neutronMessage(known);
+    const type = SPECIAL[known.details.field ?? ''] ?? TYPES[known.code] ?? 'HTTPInternalServerError';
     return reply.code(statusOf(known, error)).send({ NeutronError: { type, message, detail: '' } });
   });
 }
 
-function isBadJson(error: Error): boolean {
-  return (error as { code?: string }).code === 'FST_ERR_CTP_INVALID_JSON_BODY' || error instanceof SyntaxError;
-}
-
-function neutronMessage(known: PinholeError, original: Error): string {
-  if (isBadJson(original)) return 'Malformed request body: Cannot understand JSON.';
+function neutronMessage(known: PinholeError): string {
   if (known.code === 'duplicate-helper')
     return `Bad conntrack_helper request: ${known.message}, conflicting values are ${pythonDict(known.details)}.`;
   if (known.code === 'router-not-found') return known.message.replace(/\.$/, '');

@@ -21,15 +21,6 @@ export function neutronRoutes(services: Services): FastifyPluginAsync {
     neutronErrors(app);
     // Bodies are validated by attributes.ts, in Neutron's order and words.
     app.setValidatorCompiler(() => () => true);
-    app.removeContentTypeParser('application/json');
-    app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, text, done) => {
-      if (text === '') return done(null, undefined);
-      try {
-        done(null, JSON.parse(text as string));
-      } catch (error) {
-        done(error as Error);
-      }
-    });
     routerRoutes(app, services);
     helperRoutes(app, services);
   };

@@ -1,0 +1,113 @@
+import { readFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { paths } from '../../src/config/config.ts';
+import { TestServer } from '../support/test-server.ts';
+
+const FTP = { conntrack_helper: { protocol: 'tcp', port: 21, helper: 'ftp' } };
+
+describe('access', () => {
+  const server = new TestServer();
+  const tokens: Record<string, string> = {};
+  let mine: string;
+
+  beforeAll(async () => {
+    await server.start();
+    tokens['member'] = await server.newToken('member', 'p1');
+    tokens['reader'] = await server.newToken('reader', 'p1');
+    tokens['stranger'] = await server.newToken('member', 'p2');
+    mine = await server.newRouter({ project_id: 'p1' });
+  });
+  afterAll(() => server.close());
+
+  const as = (who: string, method: string, path: string, body?: unknown) => server.call(method, path, body, { token: tokens[who] ?? '' });
+
+  it('answers nothing but health without a token', async () => {
+    for (const path of ['/livez', '/readyz', '/metrics'])
+      expect((await server.call('GET', path, undefined, { token: '' })).status).toBe(200);
+    for (const path of [
+      '/v2.0/routers',
+      '/v1/routers',
+      '/v1/status',
+      '/v1/agents',
+      '/v1/tokens',
+      '/v1/expectations',
+      '/openapi.json',
+      '/nothing',
+      '/v2.0/',
+    ]) {
+      expect([path, (await server.call('GET', path, undefined, { token: '' })).status]).toEqual([path, 401]);
+    }
+  });
+
+  it.each(['x', 'ph_0_0', `ph_${'0'.repeat(16)}_${'A'.repeat(43)}`, 'ph_../..', "' or 1=1 --"])('refuses the token %s', async (token) => {
+    expect((await server.call('GET', '/v1/routers', undefined, { token })).status).toBe(401);
+  });
+
+  it('takes X-Auth-Token as OpenStack clients send it', async () => {
+    expect((await server.call('GET', '/v2.0/routers', undefined, { token: '', headers: { 'x-auth-token': server.token } })).status).toBe(
+      200,
+    );
+  });
+
+  it('refuses a token from the moment it is revoked, and a token past its end', async () => {
+    const { body } = await server.call('POST', '/v1/tokens', { role: 'admin' });
+    expect((await server.call('GET', '/v1/routers', undefined, { token: body.token })).status).toBe(200);
+    await server.call('DELETE', `/v1/tokens/${body.id}`);
+    expect((await server.call('GET', '/v1/routers', undefined, { token: body.token })).status).toBe(401);
+    const over = await server.call('POST', '/v1/tokens', { role: 'admin', expires_at: '2020-01-01T00:00:00Z' });
+    expect((await server.call('GET', '/v1/routers', undefined, { token: over.body.token })).status).toBe(401);
+  });
+
+  it('keeps no secret: only a hash is on disk', async () => {
+    const secret = (tokens['member'] as string).split('_')[2] as string;
+    const { database } = paths(server.config);
+    for (const file of [database, `${database}-wal`]) expect(readFileSync(file).includes(secret)).toBe(false);
+    expect(JSON.stringify((await server.call('GET', '/v1/tokens')).body)).not.toContain(secret);
+  });
+
+  it('seed 000 CWE-284, CWE-693; 001 no. 6: a router of another project is not there for anybody else', async () => {
+    const { id } = (await as('member', 'POST', `/v2.0/routers/${mine}/conntrack_helpers`, FTP)).body.conntrack_helper;
+    const one = `/v2.0/routers/${mine}/conntrack_helpers/${id}`;
+    expect((await as('stranger', 'GET', '/v2.0/routers')).body).toEqual({ routers: [] });
+    expect((await as('stranger', 'GET', `/v2.0/routers/${mine}/conntrack_helpers`)).body).toEqual({ conntrack_helpers: [] });
+    const refused = await Promise.all([
+      as('stranger', 'GET', `/v2.0/routers/${mine}`),
+      as('stranger', 'PUT', `/v2.0/routers/${mine}`, { router: { name: 'x' } }),
+      as('stranger', 'DELETE', `/v2.0/routers/${mine}`),
+      as('stranger', 'POST', `/v2.0/routers/${mine}/conntrack_helpers`, FTP),
+      as('stranger', 'GET', one),
+      as('stranger', 'PUT', one, { conntrack_helper: { port: 1 } }),
+      as('stranger', 'DELETE', one),
+      as('stranger', 'GET', `/v1/status/${mine}`),
+      as('stranger', 'GET', `/v1/routers/${mine}/helpers`),
+      as('stranger', 'GET', `/v1/routers/${mine}/expectations`),
+    ]);
+    expect(refused.map(({ status }) => status)).toEqual(refused.map(() => 404));
+    expect((await as('member', 'GET', one)).body.conntrack_helper.port).toBe(21);
+    await as('member', 'DELETE', one);
+  });
+
+  it('lets readers read and nothing else', async () => {
+    expect((await as('reader', 'GET', `/v2.0/routers/${mine}`)).status).toBe(200);
+    expect((await as('reader', 'POST', `/v2.0/routers/${mine}/conntrack_helpers`, FTP)).status).toBe(403);
+    expect((await as('reader', 'DELETE', `/v2.0/routers/${mine}`)).status).toBe(403);
+  });
+
+  it('lets admins alone say on which host and in which namespace a router is', async () => {
+    for (const fields of [{ host: 'h' }, { netns: 'n' }]) {
+      expect((await as('member', 'POST', '/v2.0/routers', { router: { name: 'x', ...fields } })).status).toBe(403);
+      expect((await as('member', 'PUT', `/v2.0/routers/${mine}`, { router: fields })).status).toBe(403);
+      expect((await as('member', 'PUT', `/v1/routers/${mine}`, fields)).status).toBe(403);
+    }
+    expect((await as('member', 'POST', '/v2.0/routers', { router: { name: 'x', project_id: 'p2' } })).status).toBe(403);
+    expect((await as('member', 'POST', '/v1/tokens', { role: 'admin' })).status).toBe(403);
+    expect((await as('member', 'GET', '/v1/tokens')).status).toBe(403);
+  });
+
+  it('gives a namespace of a host to one router only', async () => {
+    await server.newRouter({ host: 'h', netns: 'shared' });
+    expect((await server.call('POST', '/v2.0/routers', { router: { name: 'y', host: 'h', netns: 'shared' } })).status).toBe(409);
+    expect((await server.call('PUT', `/v2.0/routers/${mine}`, { router: { host: 'h', netns: 'shared' } })).status).toBe(409);
+    expect((await server.call('POST', '/v2.0/routers', { router: { name: 'y', host: 'h2', netns: 'shared' } })).status).toBe(201);
+  });
+});

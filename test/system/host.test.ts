@@ -1,0 +1,184 @@
+import { execFileSync } from 'node:child_process';
+import { readFileSync, statSync } from 'node:fs';
+import { connect } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ScratchNetwork } from '../../src/kernel/scratch.ts';
+import { NEUTRON_DEFAULT_PAIRS } from '../../src/model/catalogue.ts';
+import { eventually } from '../support/eventually.ts';
+import { TestPinhole } from '../support/pinhole.ts';
+
+const PREFIX = 'pht-host';
+const SOAK = process.env['PINHOLE_SOAK'] !== undefined;
+
+/** Somebody else's rules: a firewall in nft and one in iptables. */
+const FOREIGN = `
+table inet firewall {
+  set allowed { type ipv4_addr; elements = { 192.0.2.1, 192.0.2.2 }; }
+  chain input { type filter hook input priority filter; policy accept; ip saddr @allowed counter accept; }
+}
+table ip nat { chain post { type nat hook postrouting priority srcnat; policy accept; oifname "x" masquerade; }
+}
+`;
+
+describe('one host', () => {
+  const network = new ScratchNetwork(PREFIX);
+  const pinhole = new TestPinhole(PREFIX);
+
+  beforeAll(async () => {
+    await pinhole.start();
+  });
+  afterAll(async () => {
+    await pinhole.stop();
+    await network.destroy();
+  });
+
+  async function list(host: string, ...what: string[]): Promise<string> {
+    return (await network.exec(host, ['nft', 'list', ...what])).stdout;
+  }
+
+  async function hasTable(host: string): Promise<boolean> {
+    return (await list(host, 'tables')).includes('inet pinhole');
+  }
+
+  it("takes all of Neutron's twelve default pairs on one router at once, and disturbs nothing", async () => {
+    await network.addHost('twelve');
+    await network.nft('twelve', FOREIGN);
+    const before = await list('twelve', 'ruleset');
+    const { id } = await pinhole.addRouter(network.netns('twelve'));
+    for (const { helper, protocol, port } of NEUTRON_DEFAULT_PAIRS) await pinhole.addHelper(id, helper, protocol, port);
+    const { helpers } = await pinhole.settled(id);
+    const summary = Object.fromEntries(
+      helpers.map(({ helper, protocol, families }) => [
+        `${helper}/${protocol}`,
+        families.map(({ family, status }) => `${family} ${status}`).join(', '),
+      ]),
+    );
+    const both = 'ipv4 ACTIVE, ipv6 ACTIVE';
+    expect(summary).toEqual({
+      'amanda/tcp': 'ipv4 ERROR, ipv6 ERROR',
+      'ftp/tcp': both,
+      'h323/tcp': both,
+      'h323/udp': both,
+      'irc/tcp': 'ipv4 ACTIVE',
+      'netbios-ns/udp': 'ipv4 ACTIVE',
+      'pptp/tcp': 'ipv4 ACTIVE',
+      'sane/tcp': both,
+      'sip/tcp': both,
+      'sip/udp': both,
+      'snmp/udp': 'ipv4 ACTIVE',
+      'tftp/udp': both,
+    });
+    expect(helpers.find(({ helper }) => helper === 'amanda')?.families[0]?.reason).toBe('no kernel has the helper amanda for tcp');
+    const after = await list('twelve', 'ruleset');
+    expect(after.replace(/table inet pinhole \{[\s\S]*?\n\}\n/, '')).toBe(before);
+    await pinhole.call('DELETE', `/v1/routers/${id}`);
+    await eventually(async () => !(await hasTable('twelve')));
+    expect(await list('twelve', 'ruleset')).toBe(before);
+  });
+
+  it('repairs what others flush within 100 ms, and leaves their tables byte for byte', async () => {
+    await network.addHost('flush');
+    const { id } = await pinhole.addRouter(network.netns('flush'));
+    await pinhole.addHelper(id, 'ftp', 'tcp', 21);
+    await pinhole.settled(id);
+    const ours = await list('flush', 'table', 'inet', 'pinhole');
+    const times: number[] = [];
+    for (let round = 0; round < (SOAK ? 50 : 7); round++) {
+      // What a firewall's reload does: everything away and its own rules back, in one transaction.
+      await network.nft('flush', `flush ruleset\n${FOREIGN}`);
+      const flushed = performance.now();
+      const theirs = [await list('flush', 'table', 'inet', 'firewall'), await list('flush', 'table', 'ip', 'nat')];
+      await eventually(() => hasTable('flush'));
+      times.push(performance.now() - flushed);
+      expect(await list('flush', 'table', 'inet', 'pinhole')).toBe(ours);
+      expect([await list('flush', 'table', 'inet', 'firewall'), await list('flush', 'table', 'ip', 'nat')]).toEqual(theirs);
+      await sleep(300);
+    }
+    expect(times.sort((a, b) => a - b)[Math.floor(times.length / 2)]).toBeLessThan(100);
+    expect((await pinhole.status(id)).drifts).toBeGreaterThanOrEqual(times.length);
+  });
+
+  it('follows namespaces that come, go and are reborn, and leaks none of them, nor sockets, nor memory', async () => {
+    const rounds = SOAK ? 500 : 25;
+    const { id } = await pinhole.addRouter(network.netns('reborn'));
+    await pinhole.addHelper(id, 'ftp', 'tcp', 21);
+    const kernel = pinhole.instance.pids().get('kernel') as number;
+    const usage = () => {
+      const sockets = execFileSync('ls', [`/proc/${kernel}/fd`], { encoding: 'utf8' }).split('\n').length;
+      const namespaces = Number(/^net_namespace\s+(\d+)/m.exec(readFileSync('/proc/slabinfo', 'utf8'))?.[1] ?? 0);
+      const rss = Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${kernel}/status`, 'utf8'))?.[1]);
+      return { sockets, namespaces, rss };
+    };
+    const before = usage();
+    for (let round = 0; round < rounds; round++) {
+      await network.addHost('reborn');
+      await eventually(() => hasTable('reborn'), { what: `round ${round}: the table is there` });
+      if (round % 2 === 0) {
+        // Reborn at once under its name: both events may be one.
+        await network.removeHost('reborn');
+        await network.addHost('reborn');
+        await eventually(() => hasTable('reborn'), { what: `round ${round}: the table is there again` });
+      }
+      await network.removeHost('reborn');
+    }
+    await eventually(() => usage().sockets <= before.sockets + 2, { what: 'sockets are closed' });
+    // The kernel frees namespaces later; slab counts objects that it keeps for reuse too.
+    await eventually(() => usage().namespaces <= before.namespaces + 16, { what: 'namespaces are freed', timeoutMs: 30_000 });
+    expect(usage().rss).toBeLessThan(before.rss + 30_000);
+    expect((await pinhole.status(id)).helpers[0]?.families[0]).toMatchObject({
+      status: 'PENDING',
+      reason: `network namespace ${network.netns('reborn')} is not here`,
+    });
+  });
+
+  it('serves no namespace that root’s configuration does not name', async () => {
+    const other = new ScratchNetwork('pho-host');
+    try {
+      await other.addHost('a');
+      const { id } = await pinhole.addRouter(other.netns('a'));
+      await pinhole.addHelper(id, 'ftp', 'tcp', 21);
+      const { helpers } = await pinhole.settled(id);
+      expect(helpers[0]?.families[0]?.reason).toContain('configuration does not let Pinhole serve');
+      expect((await other.exec('a', ['nft', 'list', 'ruleset'])).stdout).toBe('');
+    } finally {
+      await other.destroy();
+    }
+  });
+
+  it('runs each process with the rights that it needs, and no others', () => {
+    const NET_ADMIN_AND_SYS_ADMIN = ((1n << 12n) | (1n << 21n)).toString(16).padStart(16, '0');
+    const NONE = '0'.repeat(16);
+    const pids = pinhole.instance.pids();
+    const field = (name: string, of: 'kernel' | 'server' | 'agent') =>
+      new RegExp(`^${name}:\\s+(\\S+)`, 'm').exec(readFileSync(`/proc/${pids.get(of)}/status`, 'utf8'))?.[1];
+    for (const name of ['kernel', 'server', 'agent'] as const) {
+      const wanted = name === 'kernel' ? NET_ADMIN_AND_SYS_ADMIN : NONE;
+      expect([name, field('CapEff', name), field('CapBnd', name), field('NoNewPrivs', name)]).toEqual([name, wanted, wanted, '1']);
+      expect(Number(field('Uid', name))).toBeGreaterThan(0);
+    }
+    expect(field('Uid', 'kernel')).not.toBe(field('Uid', 'agent'));
+    const { files } = pinhole.instance;
+    const mode = (path: string) => (statSync(path).mode & 0o777).toString(8);
+    expect([
+      mode(files.adminToken),
+      mode(files.kernelSocketDir),
+      mode(files.kernelSocket),
+      mode(files.serverDir),
+      mode(files.agentDir),
+    ]).toEqual(['640', '750', '660', '700', '700']);
+    expect(statSync(files.adminToken).uid).toBe(0);
+  });
+
+  it('the kernel process lives on when its socket is sent garbage', async () => {
+    const pid = pinhole.instance.pids().get('kernel');
+    for (const bytes of [Buffer.alloc(1000, 0xff), Buffer.from([0, 0, 0, 5, 1, 2, 3, 4, 5]), Buffer.from([0, 0, 0, 2, 0x5b, 0x5d])]) {
+      const socket = connect(pinhole.instance.files.kernelSocket);
+      socket.on('error', () => undefined);
+      await new Promise<void>((resolve) => socket.end(bytes, resolve));
+      await sleep(20);
+      socket.destroy();
+    }
+    expect(pinhole.instance.pids().get('kernel')).toBe(pid);
+  });
+});
