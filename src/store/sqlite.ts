@@ -40,6 +40,7 @@ export async function openSqlite(path: string): Promise<Store> {
     commit: async () => writer.exec('commit'),
     rollback: async () => {
       if (writer.inTransaction()) writer.exec('rollback');
+      overwriteFailedCommit(writer);
     },
     isFatal,
   });
@@ -59,6 +60,18 @@ export async function openSqlite(path: string): Promise<Store> {
       await writer.db.destroy();
     },
   };
+}
+
+/**
+ * A commit whose sync failed stands whole in the write-ahead log all the same: were the process killed now, recovery would
+ * take it, although it was refused. Another commit overwrites it there; whether that one lasts makes no difference.
+ */
+function overwriteFailedCommit(writer: Connection): void {
+  try {
+    writer.exec("insert into meta values ('failed_commits', '1') on conflict (key) do update set value = value + 1");
+  } catch {
+    if (writer.inTransaction()) writer.exec('rollback');
+  }
 }
 
 interface Connection {
