@@ -1,1 +1,132 @@
-export async function doctor(_router: string | undefined, _flags: object): Promise<void> {}
+import { readFileSync } from 'node:fs';
+import { LinuxKernel } from '../kernel/linux/linux-kernel.ts';
+import { FAMILIES, KERNEL_HELPERS } from '../model/catalogue.ts';
+import { Denied, PinholeError } from '../model/errors.ts';
+import { silentLogger } from '../model/logger.ts';
+import { type Netns, showNetns } from '../model/netns.ts';
+import { type Capabilities, capabilityKey } from '../model/status.ts';
+import { Client, type ClientFlags } from './client.ts';
+import { type Diagnosis, diagnose } from './diagnosis.ts';
+import { type Column, print, printJson, type Style, table } from './output/table.ts';
+import { findRouter, type StatusJson } from './resources.ts';
+
+const STYLES: Readonly<Record<Diagnosis['result'], Style>> = { ok: 'green', note: 'yellow', problem: 'red' };
+
+const COLUMNS: readonly Column<Diagnosis>[] = [
+  { title: 'CHECK', value: ({ check }) => check },
+  { title: 'RESULT', value: ({ result }) => result, style: ({ result }) => STYLES[result] },
+  { title: 'DETAIL', value: ({ detail }) => detail },
+];
+
+/** What this kernel can do, and why helpers do not work in a namespace. Exit 1 where there is a problem. */
+export async function doctor(router: string | undefined, flags: ClientFlags & { netns?: string }): Promise<void> {
+  if (process.getuid?.() !== 0) throw new Denied('This needs root: it asks the kernel. Try again with sudo.');
+  const kernel = new LinuxKernel({ allowed: () => true, logger: silentLogger });
+  try {
+    const found = hostChecks(await kernel.capabilities());
+    if (router !== undefined) found.push(...(await routerChecks(kernel, router, flags)));
+    else if (flags.netns !== undefined) found.push(...diagnose(await kernel.ruleset(flags.netns)));
+    if (flags.json) printJson(found);
+    else print(table(found, COLUMNS));
+    const problems = found.filter(({ result }) => result === 'problem').length;
+    if (problems > 0) throw new PinholeError('internal', `${problems} ${problems === 1 ? 'problem' : 'problems'} found`);
+  } finally {
+    await kernel.close();
+  }
+}
+
+async function routerChecks(kernel: LinuxKernel, name: string, flags: ClientFlags): Promise<Diagnosis[]> {
+  const client = new Client(flags);
+  const { id, netns, host } = await findRouter(client, name);
+  if (netns === null) return [{ check: `router ${name}`, result: 'problem', detail: 'it has no network namespace: nothing serves it' }];
+  const view = await client.get<StatusJson>(`/v1/status/${id}`);
+  const statuses = view.helpers.flatMap(({ helper, protocol, port, families }) =>
+    families.map(
+      ({ family, status, reason }): Diagnosis => ({
+        check: `${helper} ${protocol}/${port} ${family}`,
+        result: status === 'ACTIVE' ? 'ok' : 'problem',
+        detail: [status, reason].filter(Boolean).join(': '),
+      }),
+    ),
+  );
+  const tls = view.helpers.filter(({ helper, port }) => helper === 'ftp' && port === 990);
+  const ftps: Diagnosis[] = tls.map(({ port }) => ({
+    check: `ftp port ${port}`,
+    result: 'problem',
+    detail: 'FTP over TLS is unreadable for any helper: fix the data ports of the server and open those',
+  }));
+  return [...statuses, ...ftps, ...(await rulesOf(kernel, netns, host))];
+}
+
+async function rulesOf(kernel: LinuxKernel, netns: Netns, host: string | null): Promise<Diagnosis[]> {
+  try {
+    return diagnose(await kernel.ruleset(netns));
+  } catch (error) {
+    if (!(error instanceof PinholeError) || error.code !== 'netns-not-found') throw error;
+    return [
+      {
+        check: `network namespace ${showNetns(netns)}`,
+        result: 'problem',
+        detail: `is not on this host; the router is declared on ${host ?? 'none'}`,
+      },
+    ];
+  }
+}
+
+function hostChecks(capabilities: Capabilities): Diagnosis[] {
+  return [helpersCheck(capabilities), natCheck(capabilities), eventsCheck(capabilities), automaticCheck(), expectationsCheck()];
+}
+
+function helpersCheck({ kernelRelease, helpers }: Capabilities): Diagnosis {
+  const known = new Set(helpers);
+  const missing = KERNEL_HELPERS.flatMap(({ type, protocol, families }) =>
+    FAMILIES.filter((family) => families.includes(family) && !known.has(capabilityKey(type, protocol, family))).map(
+      (family) => `${type}/${protocol} ${family}`,
+    ),
+  );
+  const check = `helpers of Linux ${kernelRelease}`;
+  if (missing.length === 0) return { check, result: 'ok', detail: 'all of the catalogue' };
+  return { check, result: 'note', detail: `not there: ${missing.join(', ')} (modules nf_conntrack_*)` };
+}
+
+function natCheck({ missingNat }: Capabilities): Diagnosis {
+  if (missingNat.length === 0) return { check: 'NAT of helpers', result: 'ok', detail: 'all modules are there' };
+  return {
+    check: 'NAT of helpers',
+    result: 'problem',
+    detail: `not loaded: ${missingNat.join(', ')}: behind NAT the announced addresses stay wrong. modprobe them.`,
+  };
+}
+
+function eventsCheck({ conntrackEvents }: Capabilities): Diagnosis {
+  if (conntrackEvents) return { check: 'conntrack events', result: 'ok', detail: '' };
+  return { check: 'conntrack events', result: 'note', detail: "net.netfilter.nf_conntrack_events=0: 'pinhole watch' sees nothing" };
+}
+
+function automaticCheck(): Diagnosis {
+  const check = 'automatic assignment';
+  if (sysctl('nf_conntrack_helper') !== 1)
+    return { check, result: 'ok', detail: 'off: helpers are where they are declared, and nowhere else' };
+  return {
+    check,
+    result: 'problem',
+    detail: 'net.netfilter.nf_conntrack_helper=1: every connection to a usual port gets a helper, from anywhere. Set it to 0.',
+  };
+}
+
+function expectationsCheck(): Diagnosis {
+  const max = sysctl('nf_conntrack_expect_max');
+  return {
+    check: 'expectation table',
+    result: 'ok',
+    detail: max === null ? 'its size is not known' : `at most ${max} at a time, for the whole host`,
+  };
+}
+
+function sysctl(name: string): number | null {
+  try {
+    return Number(readFileSync(`/proc/sys/net/netfilter/${name}`, 'utf8'));
+  } catch {
+    return null;
+  }
+}

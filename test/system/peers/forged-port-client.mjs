@@ -1,0 +1,15 @@
+// Announces a port of its own that is no FTP data port, as a browser made to do so by a hostile page would.
+import { finish, finishWithin, listenTcp, parameters, tryConnect } from './lib.mjs';
+
+const { own, server, port, hold = 0 } = parameters;
+finishWithin(8000 + hold, { error: 'no answer' });
+await listenTcp(port, own, (socket) => socket.destroy());
+const socket = await tryConnect(server, 21);
+if (!socket) finish({ error: 'no control connection' });
+// The helper reads commands at the start of a line, and knows of a line when it has seen the one before.
+socket.on('data', (chunk) => {
+  const reply = chunk.toString();
+  if (reply.startsWith('220')) socket.write('USER anonymous\r\n');
+  else if (reply.startsWith('230')) socket.write(`PORT ${own.replaceAll('.', ',')},${port >> 8},${port & 255}\r\n`);
+  else setTimeout(() => finish(JSON.parse(reply)), hold);
+});

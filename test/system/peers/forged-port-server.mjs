@@ -1,0 +1,17 @@
+// Follows a PORT command as a (willing) server does: connects to where it says, and tells whether that worked.
+import { listenTcp, parameters, print, tryConnect } from './lib.mjs';
+
+await listenTcp(21, parameters.address, (socket) => {
+  socket.on('error', () => undefined);
+  socket.write('220 ready\r\n');
+  socket.on('data', async (chunk) => {
+    if (chunk.toString().startsWith('USER')) return socket.write('230 welcome\r\n');
+    const [, address, high, low] = /PORT (\d+,\d+,\d+,\d+),(\d+),(\d+)/.exec(chunk.toString()) ?? [];
+    if (!address) return;
+    const target = { address: address.replaceAll(',', '.'), port: Number(high) * 256 + Number(low) };
+    const data = await tryConnect(target.address, target.port);
+    data?.destroy();
+    socket.write(`${JSON.stringify({ target, connected: data !== null })}\n`);
+  });
+});
+print('listening');
