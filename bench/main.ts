@@ -2,6 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus, release } from 'node:os';
 import { parseArgs } from 'node:util';
 import type { Result } from './measure.ts';
+import { markdown, type Report } from './report.ts';
 
 /** Each part is loaded when it runs, so that none weighs on another's memory. */
 const PARTS: Readonly<Record<string, () => Promise<Result[]>>> = {
@@ -23,13 +24,14 @@ for (const name of names) {
   results.push(...found);
   if (!values.json) for (const result of found) process.stdout.write(`${show(result)}\n`);
 }
-const report = { kernel: release(), cpu: cpus()[0]?.model, cores: cpus().length, node: process.version, results };
+const report: Report = { kernel: release(), cpu: cpus()[0]?.model ?? 'unknown CPU', cores: cpus().length, node: process.version, results };
 if (values.json) process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
-mkdirSync(new URL('../../bench/results/', import.meta.url), { recursive: true });
-writeFileSync(
-  new URL(`../../bench/results/${values.only ? 'part' : 'latest'}.local.json`, import.meta.url),
-  `${JSON.stringify(report, null, 2)}\n`,
-);
+if (!values.only) {
+  const file = (path: string) => new URL(`../../${path}`, import.meta.url);
+  mkdirSync(file('bench/results/'), { recursive: true });
+  writeFileSync(file('bench/results/latest.json'), `${JSON.stringify(report, null, 2)}\n`);
+  writeFileSync(file('docs/performance.md'), markdown(report));
+}
 process.exitCode = results.some(({ ok }) => ok === false) ? 1 : 0;
 
 function show({ what, target, ok, figures }: Result): string {
