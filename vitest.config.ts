@@ -1,5 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
+const SOAK = process.env['PINHOLE_SOAK'] !== undefined;
+
 /**
  * Three tiers. `unit`: pure, no root, no services, seconds. `integration`: our own processes and stores. `system`: real
  * namespaces, packets and peers, as root, one file at a time because they share one kernel.
@@ -13,7 +15,7 @@ export default defineConfig({
         test: {
           name: 'system',
           include: ['test/system/**/*.test.ts'],
-          testTimeout: 120_000,
+          testTimeout: SOAK ? 3_600_000 : 120_000,
           hookTimeout: 120_000,
           fileParallelism: false,
           globalSetup: ['test/support/require-root.ts'],

@@ -6,6 +6,7 @@ tiers=("$@")
 [ ${#tiers[@]} -gt 0 ] || tiers=(check unit integration system)
 
 bash scripts/setup.sh test || exit 1
+. scripts/readable.sh
 
 failed=()
 for tier in "${tiers[@]}"; do

@@ -38,10 +38,11 @@ interface Usable {
  */
 export function render(router: DesiredRouter, capabilities: Capabilities, now: Date): Plan {
   const known = new Set(capabilities.helpers);
+  const missingNat = new Set(capabilities.missingNat);
   const live = router.helpers.filter((helper) => !isExpired(helper, now)).sort(byPrecedence);
   const usable = live.flatMap((helper) => toUsable(helper, known) ?? []);
   const winners = electWinners(usable);
-  const statuses = live.map((helper) => statusOf(helper, { known, usable, winners }));
+  const statuses = live.map((helper) => statusOf(helper, { known, missingNat, usable, winners }));
   if (winners.size === 0) return { table: null, statuses };
   const content = tableContent([...winners.values()], known, router.confinement);
   const comment = formatStamp({ revision: router.revision, sha256: contentDigest(content) });
@@ -117,6 +118,7 @@ function electWinners(usable: readonly Usable[]): Map<string, Usable> {
 
 interface Election {
   readonly known: ReadonlySet<string>;
+  readonly missingNat: ReadonlySet<string>;
   readonly usable: readonly Usable[];
   readonly winners: ReadonlyMap<string, Usable>;
 }
@@ -143,7 +145,13 @@ function familyStatus(helper: DesiredHelper, family: Family, election: Election)
   if (winner.kernel !== own.kernel) {
     return error(`shadowed: ${winner.desired.helper} (${winner.desired.id}) has ${kernel.protocol} port ${helper.port} already`);
   }
-  return { family, status: 'ACTIVE', reason: '' };
+  return {
+    family,
+    status: 'ACTIVE',
+    reason: election.missingNat.has(kernel.modules.nat ?? '')
+      ? `${kernel.modules.nat} is not loaded: behind NAT, announced addresses are not rewritten`
+      : '',
+  };
 }
 
 function tableContent(

@@ -32,7 +32,7 @@ const NO_CAPABILITIES = '-all';
 /** What these processes keep is small and what they pass through is not: a small young generation costs little time here. */
 export const KERNEL_NODE_FLAGS = ['--max-semi-space-size=4', '--max-old-space-size=96'];
 const FIRST_RESTART_MS = 50;
-const MAX_RESTART_MS = 5_000;
+const MAX_RESTART_MS = 1_000;
 /** A process that lived this long starts again at once when it dies. */
 const STABLE_MS = 5_000;
 const KILL_AFTER_MS = 5_000;

@@ -96,6 +96,16 @@ describe('render', () => {
     expect(statuses[1]?.families[0]?.reason).toContain('this kernel does not have the helper irc');
   });
 
+  it('says when the NAT half of a helper is not loaded', () => {
+    const capabilities = { ...ALL_CAPABILITIES, missingNat: ['nf_nat_ftp'] };
+    const { statuses } = render(desiredRouter([desiredHelper('ftp', 'tcp', 21)]), capabilities, NOW);
+    expect(statuses[0]?.families[0]).toEqual({
+      family: 'ipv4',
+      status: 'ACTIVE',
+      reason: 'nf_nat_ftp is not loaded: behind NAT, announced addresses are not rewritten',
+    });
+  });
+
   it('says of two helpers on one port which one is shadowed, and by whom', () => {
     const [ftp, irc] = [desiredHelper('ftp', 'tcp', 21), desiredHelper('irc', 'tcp', 21)];
     const { table, statuses } = render(desiredRouter([irc, ftp]), ALL_CAPABILITIES, NOW);

@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# The demo from a fresh clone.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+bash scripts/setup.sh demo
+. scripts/readable.sh
+bin/pinhole demo "$@"
