@@ -2,6 +2,8 @@
 # The demo from a fresh clone.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+# vsftpd reads what the demo writes.
+umask 022
 bash scripts/setup.sh demo
 . scripts/readable.sh
 bin/pinhole demo "$@"

@@ -2,6 +2,8 @@
 # All test tiers, or those named. A tier that cannot run says why; in CI that is a failure.
 set -uo pipefail
 cd "$(dirname "$0")/.."
+# Daemons under test read files that the tests write.
+umask 022
 tiers=("$@")
 [ ${#tiers[@]} -gt 0 ] || tiers=(check unit integration system)
 

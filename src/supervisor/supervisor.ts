@@ -40,6 +40,8 @@ const KILL_AFTER_MS = 5_000;
 /** @throws Denied unless root; InvalidInput for folders that the users cannot read */
 export function prepareHost(config: Config): Accounts {
   if (process.getuid?.() !== 0) throw new Denied('This needs root: it starts processes under other users. Try again with sudo.');
+  // Modes are meant as they are written here, whatever the caller's mask.
+  process.umask(0o022);
   const accounts = resolveAccounts(config.users);
   const files = paths(config);
   makeFolder(config.dataDir, { mode: 0o755, uid: 0, gid: 0 });

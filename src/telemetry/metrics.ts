@@ -8,9 +8,12 @@ export interface Metrics {
   histogram(name: string, help: string, options: { labels?: readonly string[]; buckets: number[] }): Histogram<string>;
 }
 
+/** Each sample wakes the process: at the default of 10 ms an idle one would use most of a percent of a core for it. */
+const EVENT_LOOP_SAMPLE_MS = 1_000;
+
 export function createMetrics(): Metrics {
   const registry = new Registry();
-  collectDefaultMetrics({ register: registry });
+  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: EVENT_LOOP_SAMPLE_MS });
   const registers = [registry];
   return {
     registry,

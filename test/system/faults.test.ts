@@ -6,7 +6,8 @@ import { ScratchNetwork } from '../../src/kernel/scratch.ts';
 import { eventually } from '../support/eventually.ts';
 import { TestPinhole } from '../support/pinhole.ts';
 
-const PREFIX = 'pht-fault';
+/** Soaks run for long: beside another run of the tests. */
+const PREFIX = `pht-fault${process.pid}`;
 const ROUNDS = process.env['PINHOLE_SOAK'] === undefined ? 10 : 200;
 const ROUTERS = 6;
 

@@ -13,7 +13,7 @@ export interface NamespaceWatcherOptions {
 /** inotify tells of the file, which is there before the namespace is mounted on it: measured at most 5 ms before. */
 const MOUNT_RETRY_MS = [1, 2, 4, 8, 16, 32, 64, 128, 256];
 /** Catches what inotify lost, and a directory that did not exist when we started. */
-const RESCAN_MS = 5_000;
+const RESCAN_MS = 15_000;
 
 /** Tells of network namespaces that come, go and are reborn under a name in /run/netns. */
 export class NamespaceWatcher {
