@@ -9,9 +9,10 @@ import { Reader } from '../model/reader.ts';
 import type { Capabilities, FamilyStatus, HelperStatus } from '../model/status.ts';
 import { STAMP_PREFIX } from '../model/table.ts';
 import { DesiredState } from './desired-state.ts';
+import { ExpiryTimers } from './expiry-timers.ts';
 import { Reporter } from './reporter.ts';
 import { hintedRouters, ServerClient } from './server-client.ts';
-import { loadState, saveState } from './state-file.ts';
+import { loadState, StateSaver } from './state-file.ts';
 import { Syncer, type SyncOutcome } from './syncer.ts';
 import { type Backoff, DEFAULT_BACKOFF, WorkQueue } from './work-queue.ts';
 
@@ -36,8 +37,6 @@ const SYNC_BATCH = 64;
 /** While the kernel works on one batch the next is planned. */
 const SYNC_WORKERS = 2;
 const PULL_BATCH = 500;
-const SAVE_AFTER_MS = 500;
-const MAX_TIMER_MS = 2 ** 31 - 1;
 /** A longer queue of hints costs more than a full pull. */
 const MAX_QUEUED_PULLS = 10_000;
 const MAX_REASON = 500;
@@ -61,7 +60,8 @@ export class Agent {
   readonly #reporter: Reporter;
   readonly #pulls: WorkQueue<string>;
   readonly #syncs: WorkQueue<Netns>;
-  readonly #expiries = new Map<string, NodeJS.Timeout>();
+  readonly #expiries: ExpiryTimers;
+  readonly #saver: StateSaver;
   readonly #startedAt: string;
   readonly #timers = new Set<NodeJS.Timeout>();
   #capabilities: Capabilities | null = null;
@@ -72,7 +72,6 @@ export class Agent {
   #wantsFullPull = false;
   #pulling = false;
   #syncWorkers = 0;
-  #saveTimer: NodeJS.Timeout | null = null;
   #expectationsUntil: NodeJS.Timeout | null = null;
   #closed = false;
 
@@ -83,6 +82,12 @@ export class Agent {
     this.#client = new ServerClient(options.bus, options.host);
     this.#syncer = new Syncer({ kernel: options.kernel, logger: options.logger, now: this.#now, keepLive: options.keepLive });
     this.#reporter = new Reporter(this.#client, options.logger);
+    this.#expiries = new ExpiryTimers(this.#now, (netns) => this.#markSync(netns));
+    this.#saver = new StateSaver(options.statePath, options.logger, () => ({
+      savedAt: this.#now().toISOString(),
+      epoch: this.#epoch,
+      routers: [...this.#desired.routers()],
+    }));
     const backoff = options.backoff ?? DEFAULT_BACKOFF;
     this.#pulls = new WorkQueue(() => void this.#runPulls(), backoff);
     this.#syncs = new WorkQueue(() => void this.#runSyncs(), backoff);
@@ -117,15 +122,13 @@ export class Agent {
 
   async close(): Promise<void> {
     this.#closed = true;
-    for (const timer of [...this.#timers, ...this.#expiries.values()]) clearTimeout(timer);
+    for (const timer of this.#timers) clearTimeout(timer);
+    this.#expiries.close();
     if (this.#expectationsUntil) clearTimeout(this.#expectationsUntil);
     this.#pulls.close();
     this.#syncs.close();
     this.#reporter.close();
-    if (this.#saveTimer) {
-      clearTimeout(this.#saveTimer);
-      await this.#save();
-    }
+    await this.#saver.close();
   }
 
   #onConnect(): void {
@@ -233,10 +236,10 @@ export class Agent {
       for (const { id } of routers) removed.delete(id);
       const touched = this.#desired.replace(routers);
       for (const id of removed) this.#onRouterGone(id);
-      for (const router of routers) this.#scheduleExpiry(router);
+      for (const router of routers) this.#expiries.schedule(router);
       for (const netns of isFirst ? this.#desired.netnsNames() : []) touched.add(netns);
       for (const netns of touched) this.#markSync(netns);
-      if (touched.size > 0 || isFirst) this.#saveSoon();
+      if (touched.size > 0 || isFirst) this.#saver.saveSoon();
       if (isFirst) await this.#markOrphans();
       this.#reporter.resendAll();
     } catch (error) {
@@ -251,12 +254,12 @@ export class Agent {
       for (const id of ids) {
         const router = found.get(id);
         const touched = router ? this.#desired.set(router) : this.#desired.delete(id);
-        if (router) this.#scheduleExpiry(router);
+        if (router) this.#expiries.schedule(router);
         else this.#onRouterGone(id);
         for (const netns of touched) this.#markSync(netns);
         this.#pulls.done(id);
       }
-      this.#saveSoon();
+      this.#saver.saveSoon();
     } catch (error) {
       this.#options.logger.warn({ err: error, routers: ids.length }, 'pulling routers failed; tried again');
       for (const id of ids) this.#pulls.failed(id);
@@ -265,8 +268,7 @@ export class Agent {
 
   #onRouterGone(id: string): void {
     this.#reporter.forget(id);
-    clearTimeout(this.#expiries.get(id));
-    this.#expiries.delete(id);
+    this.#expiries.forget(id);
   }
 
   /** Namespaces that hold a table of ours and that no router has: leftovers of routers that went while we were away. */
@@ -345,20 +347,6 @@ export class Agent {
     return { helperId: status.helperId, families };
   }
 
-  #scheduleExpiry(router: DesiredRouter): void {
-    clearTimeout(this.#expiries.get(router.id));
-    this.#expiries.delete(router.id);
-    const now = this.#now().getTime();
-    const times = router.helpers.flatMap(({ expiresAt }) => (expiresAt ? [Date.parse(expiresAt)] : [])).filter((time) => time > now);
-    if (times.length === 0) return;
-    const wait = Math.min(Math.min(...times) - now, MAX_TIMER_MS);
-    const timer = setTimeout(() => {
-      this.#markSync(router.netns);
-      this.#scheduleExpiry(router);
-    }, wait);
-    this.#expiries.set(router.id, timer);
-  }
-
   async #fallBackToDisk(): Promise<void> {
     if (this.#source !== 'none') return;
     const saved = await loadState(this.#options.statePath, this.#options.logger);
@@ -373,25 +361,8 @@ export class Agent {
     this.#epoch = saved.epoch;
     this.#savedAt = saved.savedAt;
     this.#desired.replace(saved.routers);
-    for (const router of saved.routers) this.#scheduleExpiry(router);
+    for (const router of saved.routers) this.#expiries.schedule(router);
     for (const netns of this.#desired.netnsNames()) this.#markSync(netns);
-  }
-
-  #saveSoon(): void {
-    this.#saveTimer ??= setTimeout(() => void this.#save(), SAVE_AFTER_MS);
-  }
-
-  async #save(): Promise<void> {
-    this.#saveTimer = null;
-    try {
-      await saveState(this.#options.statePath, {
-        savedAt: this.#now().toISOString(),
-        epoch: this.#epoch,
-        routers: [...this.#desired.routers()],
-      });
-    } catch (error) {
-      this.#options.logger.error({ err: error, path: this.#options.statePath }, 'the desired state cannot be saved to disk');
-    }
   }
 
   /** What events and hints should have told us, should one be lost. Costs a look where nothing changed. */

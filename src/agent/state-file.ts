@@ -25,7 +25,7 @@ export async function loadState(path: string, logger: Logger): Promise<SavedStat
 }
 
 /** Written aside, synced, then renamed over the old one: a crash leaves one whole state. */
-export async function saveState(path: string, state: SavedState): Promise<void> {
+async function saveState(path: string, state: SavedState): Promise<void> {
   const temporary = `${path}.new`;
   const file = await open(temporary, 'w', 0o640);
   try {
@@ -37,4 +37,41 @@ export async function saveState(path: string, state: SavedState): Promise<void> 
   await rename(temporary, path);
   const directory = await open(dirname(path), 'r');
   await directory.sync().finally(() => directory.close());
+}
+
+/** Changes of a burst are saved together. */
+const SAVE_AFTER_MS = 500;
+
+/** Saves the state a little after it changed. A disk that fails is logged, and costs a later start, not this one. */
+export class StateSaver {
+  readonly #path: string;
+  readonly #logger: Logger;
+  readonly #state: () => SavedState;
+  #timer: NodeJS.Timeout | null = null;
+
+  constructor(path: string, logger: Logger, state: () => SavedState) {
+    this.#path = path;
+    this.#logger = logger;
+    this.#state = state;
+  }
+
+  saveSoon(): void {
+    this.#timer ??= setTimeout(() => void this.#save(), SAVE_AFTER_MS);
+  }
+
+  /** Saves what still waits. */
+  async close(): Promise<void> {
+    if (!this.#timer) return;
+    clearTimeout(this.#timer);
+    await this.#save();
+  }
+
+  async #save(): Promise<void> {
+    this.#timer = null;
+    try {
+      await saveState(this.#path, this.#state());
+    } catch (error) {
+      this.#logger.error({ err: error, path: this.#path }, 'the desired state cannot be saved to disk');
+    }
+  }
 }

@@ -5,8 +5,9 @@ import { PinholeError } from '../model/errors.ts';
 import { GroupCommit } from './group-commit.ts';
 import type { Store, Writes } from './interface.ts';
 import { initial } from './migrations/0001-initial.ts';
-import { prepareStatements, Queries } from './queries.ts';
+import { Queries } from './queries.ts';
 import type { Schema } from './schema.ts';
+import { prepareStatements } from './statements.ts';
 
 /** How long a write waits for another process that holds the database. */
 const BUSY_TIMEOUT_MS = 5_000;

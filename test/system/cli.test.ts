@@ -124,7 +124,7 @@ describe('command line', () => {
     expect((await run('router', 'add', 'x', '--token', token)).code).toBe(4);
     await run('token', 'revoke', id);
     expect((await run('router', 'list', '--token', token)).code).toBe(4);
-    expect((await run('token', 'list')).stdout).not.toContain(token.split('_')[2]);
+    expect((await run('token', 'list')).stdout).not.toContain(token.slice(20));
   });
 
   it('doctor says why helpers do not work in a namespace', async () => {

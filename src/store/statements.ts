@@ -1,0 +1,108 @@
+import { type RawBuilder, sql } from 'kysely';
+import { Prepared } from './prepared.ts';
+import type { HelperRow, RouterRow, Schema, StatusRow, TokenRow } from './schema.ts';
+
+/** Statements of the hot paths, compiled once a store. */
+export function prepareStatements() {
+  return {
+    router: new Prepared<{ id: string }, Schema, RouterRow>((db, p) => db.selectFrom('routers').selectAll().where('id', '=', p('id'))),
+    helper: new Prepared<{ id: string }, Schema, HelperRow>((db, p) =>
+      db.selectFrom('conntrack_helpers').selectAll().where('id', '=', p('id')),
+    ),
+    helpersOf: new Prepared<{ router: string }, Schema, HelperRow>((db, p) =>
+      db.selectFrom('conntrack_helpers').selectAll().where('router_id', '=', p('router')).orderBy('id'),
+    ),
+    countHelpers: new Prepared<{ router: string }, Schema, { count: number | string }>((db, p) =>
+      db
+        .selectFrom('conntrack_helpers')
+        .select((e) => e.fn.countAll<number>().as('count'))
+        .where('router_id', '=', p('router')),
+    ),
+    insertHelper: new Prepared<{ [K in keyof HelperRow]: HelperRow[K] }, Schema, unknown>((db, p) =>
+      db
+        .insertInto('conntrack_helpers')
+        .values({
+          id: p('id'),
+          router_id: p('router_id'),
+          protocol: p('protocol'),
+          port: p('port'),
+          helper: p('helper'),
+          scope: p('scope'),
+          expires_at: p('expires_at'),
+          created_at: p('created_at'),
+        })
+        .onConflict((conflict) => conflict.columns(['router_id', 'protocol', 'port', 'helper', 'scope']).doNothing()),
+    ),
+    bumpRevision: new Prepared<{ id: string; at: string }, Schema, { revision: number }>((db, p) =>
+      db
+        .updateTable('routers')
+        .set((e) => ({ revision: e('revision', '+', 1), updated_at: p('at') }))
+        .where('id', '=', p('id'))
+        .returning('revision'),
+    ),
+    appendOutbox: new Prepared<{ host: string; router: string; at: string }, Schema, unknown>((db, p) =>
+      db.insertInto('outbox').values({ host: p('host'), router_id: p('router'), created_at: p('at') }),
+    ),
+    appendAudit: new Prepared<
+      {
+        at: string;
+        request: string;
+        actor: string;
+        action: string;
+        target: string;
+        project: string;
+        before: string | null;
+        after: string | null;
+      },
+      Schema,
+      unknown
+    >((db, p) =>
+      db.insertInto('audit').values({
+        at: p('at'),
+        request_id: p('request'),
+        actor: p('actor'),
+        action: p('action'),
+        target: p('target'),
+        project_id: p('project'),
+        before: p('before'),
+        after: p('after'),
+      }),
+    ),
+    saveReport: new Prepared<{ [K in keyof StatusRow]: StatusRow[K] }, Schema, unknown>((db, p) =>
+      db
+        .insertInto('router_status')
+        .columns(['router_id', 'host', 'revision', 'reason', 'drifts', 'helpers', 'reported_at'])
+        .expression((e) =>
+          e
+            .selectFrom('routers')
+            .select([
+              'routers.id as router_id',
+              parameter(p('host')).as('host'),
+              parameter(p('revision')).as('revision'),
+              parameter(p('reason')).as('reason'),
+              parameter(p('drifts')).as('drifts'),
+              parameter(p('helpers')).as('helpers'),
+              parameter(p('reported_at')).as('reported_at'),
+            ])
+            .where('routers.id', '=', p('router_id')),
+        )
+        .onConflict((conflict) =>
+          conflict.column('router_id').doUpdateSet((e) => ({
+            host: e.ref('excluded.host'),
+            revision: e.ref('excluded.revision'),
+            reason: e.ref('excluded.reason'),
+            drifts: e.ref('excluded.drifts'),
+            helpers: e.ref('excluded.helpers'),
+            reported_at: e.ref('excluded.reported_at'),
+          })),
+        ),
+    ),
+    token: new Prepared<{ id: string }, Schema, TokenRow>((db, p) => db.selectFrom('tokens').selectAll().where('id', '=', p('id'))),
+  };
+}
+
+function parameter<T>(value: T): RawBuilder<T> {
+  return sql.val(value) as RawBuilder<T>;
+}
+
+export type Statements = ReturnType<typeof prepareStatements>;
