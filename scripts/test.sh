@@ -10,6 +10,11 @@ tiers=("$@")
 bash scripts/setup.sh test || exit 1
 . scripts/readable.sh
 
+log=$(mktemp)
+tests() { NO_COLOR=1 npx vitest run --project "$1" 2>&1 | tee -a "$log"; return "${PIPESTATUS[0]}"; }
+# How many tests did so, of what vitest's summaries say.
+count() { sed -nE "s/^ +Tests .*[^0-9]([0-9]+) $1.*/\\1/p" "$log" | awk '{ sum += $1 } END { print sum + 0 }'; }
+
 failed=()
 for tier in "${tiers[@]}"; do
   printf '\n== %s\n' "$tier"
@@ -21,11 +26,13 @@ for tier in "${tiers[@]}"; do
         [ -z "${CI:-}" ] || failed+=("$tier")
         continue
       fi
-      npx vitest run --project system ;;
-    *) npx vitest run --project "$tier" ;;
+      tests system ;;
+    *) tests "$tier" ;;
   esac || failed+=("$tier")
 done
 
+printf '\n%s passed, %s failed\n' "$(count passed)" "$(count failed)"
+rm -f "$log"
 if [ ${#failed[@]} -gt 0 ]; then
   printf '\nfailed: %s\n' "${failed[*]}"
   exit 1

@@ -99,7 +99,7 @@ describe('one host', () => {
     expect((await pinhole.status(id)).drifts).toBeGreaterThanOrEqual(times.length);
   });
 
-  it('follows namespaces that come, go and are reborn, and leaks none of them, nor sockets, nor memory', async () => {
+  it('follows namespaces that come, go and are reborn under load, and leaks none of them, nor sockets, nor memory', async () => {
     const rounds = SOAK ? 500 : 25;
     const { id } = await pinhole.addRouter(network.netns('reborn'));
     await pinhole.addHelper(id, 'ftp', 'tcp', 21);
@@ -111,6 +111,13 @@ describe('one host', () => {
       return { sockets, namespaces, rss };
     };
     const before = usage();
+    let churning = true;
+    const load = (async () => {
+      for (let port = 1000; churning; port++) {
+        const made = await pinhole.addHelper(id, 'tftp', 'udp', port);
+        await pinhole.removeHelper(id, made.id);
+      }
+    })();
     for (let round = 0; round < rounds; round++) {
       await network.addHost('reborn');
       await eventually(() => hasTable('reborn'), { what: `round ${round}: the table is there` });
@@ -122,6 +129,8 @@ describe('one host', () => {
       }
       await network.removeHost('reborn');
     }
+    churning = false;
+    await load;
     await eventually(() => usage().sockets <= before.sockets + 2, { what: 'sockets are closed' });
     // The kernel frees namespaces later; slab counts objects that it keeps for reuse too.
     await eventually(() => usage().namespaces <= before.namespaces + 16, { what: 'namespaces are freed', timeoutMs: 30_000 });
