@@ -136,6 +136,7 @@ function inspection(program: Command): void {
   program
     .command('purge')
     .description("remove everything of Pinhole's from this host's kernel (as root)")
+    .option('--netns <pattern>', "only in network namespaces like 'qrouter-*' (default: all, and the host's own)")
     .option('--keep-live', 'leave helpers on live connections')
     .option('--json', 'print JSON')
     .action(async (flags) => (await import('./commands/purge.ts')).purge(flags));

@@ -1,15 +1,18 @@
 import { LinuxKernel } from '../kernel/linux/linux-kernel.ts';
 import { Denied, PinholeError } from '../model/errors.ts';
 import { silentLogger } from '../model/logger.ts';
-import { showNetns } from '../model/netns.ts';
+import { netnsMatcher, showNetns } from '../model/netns.ts';
 import { STAMP_PREFIX } from '../model/table.ts';
 import { revoked } from '../plan/diff.ts';
 import { print, printJson } from './output/table.ts';
 
-/** Removes every table of Pinhole's from this host, and its helpers from live connections. Needs root, and no server. */
-export async function purge(flags: { json?: boolean; keepLive?: boolean }): Promise<void> {
+/** Removes every table of Pinhole's from this host, or from the namespaces of a pattern, and its helpers from live connections. Needs root, and no server. */
+export async function purge(flags: { json?: boolean; keepLive?: boolean; netns?: string }): Promise<void> {
   if (process.getuid?.() !== 0) throw new Denied('This needs root: it changes nftables in every network namespace. Try again with sudo.');
-  const kernel = new LinuxKernel({ allowed: () => true, logger: silentLogger });
+  const kernel = new LinuxKernel({
+    allowed: flags.netns === undefined ? () => true : netnsMatcher([flags.netns], false),
+    logger: silentLogger,
+  });
   try {
     const owned = (await kernel.namespaces()).filter(({ comment }) => comment?.startsWith(STAMP_PREFIX));
     const observed = await kernel.observe(owned.map(({ netns }) => ({ netns, known: null })));

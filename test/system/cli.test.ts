@@ -152,11 +152,11 @@ describe('command line', () => {
     await run('helper', 'add', 'edge', 'ftp');
     await network.nft('edge', 'table inet theirs { chain c { }\n}\n');
     await eventually(async () => (await network.exec('edge', ['nft', 'list', 'tables'])).stdout.includes('inet pinhole'));
-    expect(await run('purge')).toMatchObject({ code: 1, stderr: expect.stringContaining('Stop Pinhole first') });
+    expect(await run('purge', '--netns', `${PREFIX}-*`)).toMatchObject({ code: 1, stderr: expect.stringContaining('Stop Pinhole first') });
     await pinhole.instance.stop();
-    expect((await run('purge')).stdout).toContain(`${network.netns('edge')}: table inet pinhole removed`);
+    expect((await run('purge', '--netns', `${PREFIX}-*`)).stdout).toContain(`${network.netns('edge')}: table inet pinhole removed`);
     expect((await network.exec('edge', ['nft', 'list', 'tables'])).stdout).toBe('table inet theirs\n');
-    expect((await run('purge')).stdout).toBe('no table of Pinhole is here\n');
+    expect((await run('purge', '--netns', `${PREFIX}-*`)).stdout).toBe('no table of Pinhole is here\n');
     await pinhole.start();
   });
 

@@ -107,7 +107,10 @@ describe('real packets', () => {
       ['IPv4 with NAT', `tftp://${v4.server}/file.txt`],
       ['IPv6', `tftp://[${v6.server}]/file.txt`],
     ])('%s', async (_what, url) => {
-      await withoutAndWith({ name: 'tftp', protocol: 'udp', port: 69 }, () => curl(url), { without: TIMED_OUT, with: CONTENT });
+      await withoutAndWith({ name: 'tftp', protocol: 'udp', port: 69 }, () => curl(url, '--max-time', '5'), {
+        without: TIMED_OUT,
+        with: CONTENT,
+      });
     });
   });
 
