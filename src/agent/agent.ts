@@ -167,11 +167,11 @@ export class Agent {
     switch (event.event) {
       case 'namespace':
         if (!event.present) this.#syncer.forget(event.netns);
-        this.#markSync(event.netns);
+        this.#markServed(event.netns);
         return;
       case 'touched':
       case 'lost':
-        this.#markSync(event.netns);
+        this.#markServed(event.netns);
         return;
       case 'expectation': {
         const router = this.#desired.inNetns(event.netns);
@@ -285,6 +285,11 @@ export class Agent {
 
   #markSync(netns: Netns): void {
     this.#syncs.mark(netns);
+  }
+
+  /** Namespaces that no router has are others': they are not even looked at. */
+  #markServed(netns: Netns): void {
+    if (this.#desired.inNetns(netns)) this.#markSync(netns);
   }
 
   async #runSyncs(): Promise<void> {

@@ -5,6 +5,7 @@ import type { ErrorData, Result } from '../model/errors.ts';
 import type { Logger } from '../model/logger.ts';
 import { type Netns, showNetns } from '../model/netns.ts';
 import { type Capabilities, capabilityKey } from '../model/status.ts';
+import { STAMP_PREFIX } from '../model/table.ts';
 import { diff, revoked } from '../plan/diff.ts';
 import { contentDigest, type Plan, render } from '../plan/render.ts';
 import { PendingStrips } from './pending-strips.ts';
@@ -109,9 +110,10 @@ export class Syncer {
       this.#counts.unchanged++;
       return { outcome: 'synced', plan, wrote: false };
     }
-    const changes = diff(plan.table, observed.table);
+    const isOurs = observed.table === null || plan.table !== null || observed.table.comment.startsWith(STAMP_PREFIX);
+    const changes = isOurs ? diff(plan.table, observed.table) : [];
     const expected = record.verified;
-    if (changes.length === 0 && observed.foreign.length === 0) {
+    if (changes.length === 0 && (observed.foreign.length === 0 || !isOurs)) {
       this.#counts.verified++;
       record.verified = { cookie: observed.cookie, generation: observed.generation, digest };
       this.#strips.run(netns, plan.table);

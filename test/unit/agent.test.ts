@@ -217,6 +217,23 @@ describe('agent', () => {
     expect([at.types('a'), at.kernel.table('b'), at.kernel.table('c')?.comment]).toEqual([['ftp'], null, 'somebody else']);
   });
 
+  it('leaves namespaces alone that no router has, and never removes a table without our stamp', async () => {
+    const at = harness();
+    const theirs = { comment: 'somebody else', objects: [], chains: [] };
+    at.kernel.addNamespace('a');
+    at.kernel.meddle('a', () => theirs);
+    const router = declare(at, 'a');
+    await at.start();
+    const { observe } = at.kernel.counts;
+    at.kernel.addNamespace('b');
+    await at.settled();
+    expect([at.kernel.counts.observe, at.kernel.table('a')]).toEqual([observe, theirs]);
+    at.server.routers.delete(router.id);
+    at.server.hint(router.id);
+    await at.settled();
+    expect(at.kernel.table('a')).toEqual(theirs);
+  });
+
   it('takes a removed helper off live connections, and leaves those of the others', async () => {
     const at = harness();
     at.kernel.addNamespace('a');
