@@ -40,6 +40,7 @@ const PULL_BATCH = 500;
 /** A longer queue of hints costs more than a full pull. */
 const MAX_QUEUED_PULLS = 10_000;
 const MAX_REASON = 500;
+const RETRY_MS = 1_000;
 
 /**
  * The loop of one host. Everything that happens only marks what it concerns: a hint marks a router to be pulled, a pull, a
@@ -197,6 +198,7 @@ export class Agent {
       this.#capabilities = await this.#options.kernel.capabilities();
     } catch (error) {
       this.#options.logger.debug({ err: error }, 'the kernel process does not answer yet');
+      if (!this.#capabilities) this.#after(RETRY_MS, () => void this.#learnCapabilities());
       return;
     }
     for (const netns of this.#desired.netnsNames()) this.#markSync(netns);
@@ -244,7 +246,7 @@ export class Agent {
       this.#reporter.resendAll();
     } catch (error) {
       this.#options.logger.warn({ err: error }, 'pulling everything failed; tried again');
-      this.#after(1_000 * (0.5 + Math.random()), () => this.#requestFullPull());
+      this.#after(RETRY_MS * (0.5 + Math.random()), () => this.#requestFullPull());
     }
   }
 

@@ -1,0 +1,121 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { hintedRouters, ServerClient } from '../../src/agent/server-client.ts';
+import { LocalBusClient } from '../../src/bus/local.ts';
+import { hintTopic, METHODS, SERVER_TOPIC } from '../../src/bus/topics.ts';
+import { paths } from '../../src/config/config.ts';
+import { silentLogger } from '../../src/model/logger.ts';
+import type { RouterReport } from '../../src/model/status.ts';
+import { eventually } from '../support/eventually.ts';
+import { TestServer } from '../support/test-server.ts';
+
+const FTP = { conntrack_helper: { protocol: 'tcp', port: 21, helper: 'ftp' } };
+
+describe('what a server and its agents say to each other', () => {
+  const server = new TestServer();
+  let bus: LocalBusClient;
+  let agent: ServerClient;
+  let mine: string;
+  let other: string;
+  let helper: string;
+
+  beforeAll(async () => {
+    await server.start();
+    bus = new LocalBusClient(paths(server.config).busSocket, silentLogger);
+    agent = new ServerClient(bus, 'one');
+    mine = await server.newRouter({ host: 'one', netns: 'n' });
+    other = await server.newRouter({ host: 'two', netns: 'n' });
+    helper = (await server.call('POST', `/v2.0/routers/${mine}/conntrack_helpers`, FTP)).body.conntrack_helper.id;
+    await eventually(async () => (await agent.pullAll().catch(() => null)) !== null);
+  });
+  afterAll(async () => {
+    await bus.close();
+    await server.close();
+  });
+
+  const status = async (router: string) => (await server.call('GET', `/v1/status/${router}`)).body;
+  const report = (routerId: string, revision: number): RouterReport => ({
+    routerId,
+    revision,
+    reason: '',
+    drifts: 0,
+    helpers: [{ helperId: helper, families: [{ family: 'ipv4', status: 'ACTIVE', reason: '' }] }],
+  });
+
+  it('a host pulls its own routers, whole, and nobody else’s, even by id', async () => {
+    const { routers } = await agent.pullAll();
+    expect(routers).toEqual([
+      {
+        id: mine,
+        name: 'r',
+        netns: 'n',
+        revision: 2,
+        confinement: null,
+        helpers: [{ id: helper, protocol: 'tcp', port: 21, helper: 'ftp', scope: null, expiresAt: null }],
+      },
+    ]);
+    expect((await agent.pull([mine, other])).map(({ id }) => id)).toEqual([mine]);
+  });
+
+  it('pulls many routers page by page', async () => {
+    const made: string[] = [];
+    for (let index = 0; index < 501; index++) made.push(await server.newRouter({ host: 'many', netns: `n${index}` }));
+    const { routers } = await new ServerClient(bus, 'many').pullAll();
+    expect(routers.map(({ id }) => id as string).sort()).toEqual(made.sort());
+  });
+
+  it('a change is hinted to its own host, and to both when a router moves', async () => {
+    const heard: Record<string, string[]> = { one: [], three: [] };
+    for (const host of ['one', 'three'])
+      bus.serve(hintTopic(host), (_method, args) => void heard[host]?.push(...(hintedRouters(args) ?? [])));
+    const router = await server.newRouter({ host: 'one', netns: 'moving' });
+    await eventually(() => heard['one']?.includes(router) === true);
+    expect(heard['three']).toEqual([]);
+    heard['one'] = [];
+    await server.call('PUT', `/v1/routers/${router}`, { host: 'three' });
+    await eventually(() => heard['one']?.includes(router) === true && heard['three']?.includes(router) === true);
+  });
+
+  it('status goes from PENDING to what is reported, and to UNKNOWN when the agent falls silent', async () => {
+    expect((await status(mine)).helpers[0].families[0]).toMatchObject({
+      status: 'PENDING',
+      reason: 'the agent on one has not reported yet',
+    });
+    await agent.reportState({ startedAt: new Date().toISOString(), interval: 1, configurations: {} });
+    await agent.reportStatus([report(mine, 2)]);
+    expect((await status(mine)).helpers[0].families).toEqual([{ family: 'ipv4', status: 'ACTIVE', reason: '' }]);
+    expect((await server.call('GET', '/v1/agents')).body.agents[0]).toMatchObject({ host: 'one', alive: true });
+    await eventually(async () => (await status(mine)).helpers[0].families[0].status === 'UNKNOWN');
+    expect((await status(mine)).helpers[0].families[0].reason).toMatch(/^the agent on one is silent since 20/);
+    await agent.reportState({ startedAt: new Date().toISOString(), interval: 60, configurations: {} });
+    expect((await status(mine)).helpers[0].families[0].status).toBe('ACTIVE');
+  });
+
+  it('no host speaks for another’s router', async () => {
+    await agent.reportStatus([report(other, 1)]);
+    expect((await status(other)).reported_at).toBeNull();
+  });
+
+  it('a malformed message is an error to its sender, and changes nothing', async () => {
+    const before = (await server.call('GET', '/v1/status')).body;
+    for (const [method, args] of [
+      [METHODS.reportStatus, { host: 'one', reports: 'x' }],
+      [METHODS.reportStatus, { host: 'one', reports: [{ routerId: mine, revision: -1, reason: '', drifts: 0, helpers: [] }] }],
+      [METHODS.bulkPull, { resource_type: 'Other', version: '1.0', filter_kwargs: { host: 'one' } }],
+      [METHODS.bulkPull, { resource_type: 'PinholeRouter', version: '9.0', filter_kwargs: { host: 'one' } }],
+      ['nonsense', {}],
+    ] as const) {
+      await expect(bus.call(SERVER_TOPIC, method, args)).rejects.toMatchObject({ code: 'invalid-message' });
+    }
+    expect((await server.call('GET', '/v1/status')).body).toEqual(before);
+  });
+
+  it('seed 000 CWE-703: hints that were not delivered when a server ended are delivered by the next one', async () => {
+    const { openSqlite } = await import('../../src/store/sqlite.ts');
+    const store = await openSqlite(paths(server.config).database);
+    const heard: string[] = [];
+    bus.serve(hintTopic('late'), (_method, args) => void heard.push(...(hintedRouters(args) ?? [])));
+    await store.write((tx) => tx.appendOutbox('late', mine as never, new Date().toISOString()));
+    await store.close();
+    await eventually(() => heard.includes(mine), { timeoutMs: 15_000 });
+  });
+});
