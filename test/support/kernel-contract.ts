@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Kernel, KernelEvent, Observation, Observed } from '../../src/kernel/interface.ts';
 import { NEUTRON_DEFAULT_PAIRS } from '../../src/model/catalogue.ts';
@@ -212,6 +213,17 @@ export function kernelContract(name: string, create: () => Promise<KernelHarness
       await harness.others('a', 'delete our table');
       await eventually(() => events.some(({ event }) => event === 'touched'));
       expect(events.filter(({ event }) => event === 'touched')).toHaveLength(1);
+    });
+
+    it('answers what is asked of live connections at the same time', async () => {
+      await apply('a', FTP());
+      const selectors = [{ protocol: 'tcp', port: 21, type: 'ftp' }] as const;
+      // The walk for a strip takes the real kernel milliseconds: the question comes at different moments of it.
+      for (let wait = 0; wait < 16; wait++) {
+        const strip = harness.kernel.strip(ns('a'), selectors);
+        await sleep(wait);
+        expect(await Promise.all([strip, harness.kernel.expectations(ns('a'))])).toEqual([0, []]);
+      }
     });
 
     it('tells of namespaces that come and go', async () => {

@@ -48,29 +48,34 @@ export class Conntrack {
    * @returns how many connections lost one
    */
   strip(selectors: readonly StripSelector[]): Promise<number> {
-    const result = this.#queue.then(() => this.#strip(selectors));
-    this.#queue = result.catch(() => undefined);
-    return result;
+    return this.#alone(() => this.#strip(selectors));
   }
 
-  expectations(): Expectation[] {
-    const found: Expectation[] = [];
-    const buffer = Buffer.alloc(BUFFER);
-    this.#socket.dump(
-      this.#request('exp', MSG.EXP_GET, NLM_F_DUMP, () => undefined),
-      buffer,
-      (message) => {
-        const expectation = decodeExpectation(message);
-        if (expectation) found.push(expectation);
-      },
-    );
-    return found;
+  expectations(): Promise<Expectation[]> {
+    return this.#alone(() => this.#expectations());
   }
 
   /** After what is under way. */
   async close(closeFd: (fd: number) => void): Promise<void> {
     await this.#queue;
     closeFd(this.#socket.fd);
+  }
+
+  /** A socket has one dump at a time, and its answers are read by whoever asked. */
+  #alone<T>(work: () => T | Promise<T>): Promise<T> {
+    const result = this.#queue.then(work);
+    this.#queue = result.catch(() => undefined);
+    return result;
+  }
+
+  #expectations(): Expectation[] {
+    const found: Expectation[] = [];
+    const request = this.#request('exp', MSG.EXP_GET, NLM_F_DUMP, () => undefined);
+    this.#socket.dump(request, this.#buffer, (message) => {
+      const expectation = decodeExpectation(message);
+      if (expectation) found.push(expectation);
+    });
+    return found;
   }
 
   async #strip(selectors: readonly StripSelector[]): Promise<number> {

@@ -83,7 +83,7 @@ export class ServedNamespace {
     return this.#connections().strip(selectors);
   }
 
-  expectations(): Expectation[] {
+  expectations(): Promise<Expectation[]> {
     return this.#connections().expectations();
   }
 
