@@ -375,7 +375,7 @@ export class Agent {
   /** What events and hints should have told us, should one be lost. Costs a look where nothing changed. */
   #resync(): void {
     for (const netns of this.#desired.netnsNames()) {
-      this.#syncer.distrust(netns);
+      this.#syncer.retryRefused(netns);
       this.#markSync(netns);
     }
     this.#requestFullPull();

@@ -65,10 +65,9 @@ export class Syncer {
     return Math.max(0, (this.#records.get(netns)?.pausedUntil ?? 0) - this.#options.now().getTime());
   }
 
-  /** Next time, read whatever is there: what we know may no longer hold. */
-  distrust(netns: Netns): void {
-    const record = this.#records.get(netns);
-    if (record) record.refused.clear();
+  /** What the kernel refused it may have by now: the next sync tries it again. */
+  retryRefused(netns: Netns): void {
+    this.#records.get(netns)?.refused.clear();
   }
 
   forget(netns: Netns): void {

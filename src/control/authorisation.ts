@@ -11,9 +11,6 @@ export interface Principal {
   readonly requestId: string;
 }
 
-/** What an action needs. `admin` actions reach across projects, the others stay within one. */
-export type Access = 'read' | 'write' | 'admin';
-
 export function isAdmin(principal: Principal): boolean {
   return principal.role === 'admin';
 }

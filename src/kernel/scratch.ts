@@ -60,7 +60,7 @@ export class ScratchNetwork {
       const addresses = end.addresses.map((address) =>
         address.includes(':') ? `addr add ${address} dev ${end.interface} nodad` : `addr add ${address} brd + dev ${end.interface}`,
       );
-      await batch([...addresses, `link set ${end.interface} up`], this.netns(end.host));
+      await batch([...addresses, `link set ${end.interface} up`], { flags: ['-n', this.netns(end.host)] });
     }
   }
 
@@ -116,12 +116,7 @@ export class ScratchNetwork {
     for (const child of this.#children) child.kill('SIGKILL');
     const hosts = this.#hosts.splice(0);
     for (const pid of pidsIn(new Set(hosts))) kill(pid);
-    if (hosts.length > 0)
-      await batch(
-        hosts.map((netns) => `netns del ${netns}`),
-        undefined,
-        true,
-      ).catch(() => undefined);
+    await removeNamespaces(hosts);
   }
 }
 
@@ -147,16 +142,20 @@ export async function removeLeftovers(prefix: string): Promise<void> {
     .split('\n')
     .map((line) => line.split(' ')[0] ?? '')
     .filter((name) => name.startsWith(`${prefix}-`));
-  if (names.length > 0)
-    await batch(
-      names.map((name) => `netns del ${name}`),
-      undefined,
-      true,
-    ).catch(() => undefined);
+  await removeNamespaces(names);
 }
 
-async function batch(lines: readonly string[], netns?: string, force = false): Promise<void> {
-  const child = spawn('ip', [...(netns ? ['-n', netns] : []), ...(force ? ['-force'] : []), '-batch', '-'], {
+/** Those that are gone already are no error. */
+async function removeNamespaces(names: readonly string[]): Promise<void> {
+  if (names.length === 0) return;
+  await batch(
+    names.map((netns) => `netns del ${netns}`),
+    { flags: ['-force'] },
+  ).catch(() => undefined);
+}
+
+async function batch(lines: readonly string[], { flags = [] }: { flags?: readonly string[] } = {}): Promise<void> {
+  const child = spawn('ip', [...flags, '-batch', '-'], {
     stdio: ['pipe', 'ignore', 'pipe'],
   });
   let errors = '';

@@ -60,8 +60,6 @@ export interface Table {
 }
 
 export const STAMP_PREFIX = 'pinhole:v1 ';
-/** The kernel takes 256 bytes of user data; ours stays far below. */
-export const MAX_COMMENT = 128;
 
 export interface Stamp {
   readonly revision: number;

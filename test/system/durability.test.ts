@@ -83,6 +83,22 @@ describe('durability: what was answered is on disk', () => {
   const create = (client: Client, router: string, port: number) =>
     client.call('POST', `/v1/routers/${router}/helpers`, { helper: 'ftp', protocol: 'tcp', port });
 
+  /** Adds helpers to the one on port 1. @returns which ports were answered as made, and how many were refused with 503 */
+  async function createMany(client: Client, router: string, bounds: { count: number; untilRefused: number }) {
+    const answered: number[] = [1];
+    let refused = 0;
+    for (let port = 100; port < 100 + bounds.count && refused < bounds.untilRefused; port++) {
+      try {
+        await create(client, router, port);
+        answered.push(port);
+      } catch (error) {
+        expect(error).toMatchObject({ code: 'store-unavailable' });
+        refused++;
+      }
+    }
+    return { answered, refused };
+  }
+
   it('a trace shows the write-ahead log written, then synced, then the answer', async () => {
     const server = traced();
     const client = await server.start([
@@ -98,6 +114,7 @@ describe('durability: what was answered is on disk', () => {
       server.trace,
     ]);
     const { id } = await client.call<RouterJson>('POST', '/v1/routers', { name: 'r' });
+    // Until the router's hint is cleared from the outbox: that is a commit too.
     await sleep(600);
     const before = readFileSync(server.trace, 'utf8').length;
     await create(client, id, 4321);
@@ -131,17 +148,7 @@ describe('durability: what was answered is on disk', () => {
       '-o',
       server.trace,
     ]);
-    const answered: number[] = [1];
-    let refused = 0;
-    for (let port = 100; port < 140; port++) {
-      try {
-        await create(client, id, port);
-        answered.push(port);
-      } catch (error) {
-        expect(error).toMatchObject({ code: 'store-unavailable' });
-        refused++;
-      }
-    }
+    const { answered, refused } = await createMany(client, id, { count: 40, untilRefused: 40 });
     expect(refused).toBeGreaterThan(3);
     expect((await helpers(client, id)).sort((a, b) => a - b)).toEqual(answered);
     await server.stop();
@@ -156,17 +163,7 @@ describe('durability: what was answered is on disk', () => {
     const { id } = await client.call<RouterJson>('POST', '/v1/routers', { name: 'r' });
     await create(client, id, 1);
     writeFileSync(join(server.data, 'ballast'), Buffer.alloc(64 * 1024));
-    const answered: number[] = [1];
-    let refused = 0;
-    for (let port = 100; port < 2000 && refused < 20; port++) {
-      try {
-        await create(client, id, port);
-        answered.push(port);
-      } catch (error) {
-        expect(error).toMatchObject({ code: 'store-unavailable' });
-        refused++;
-      }
-    }
+    const { answered, refused } = await createMany(client, id, { count: 1900, untilRefused: 20 });
     expect(refused).toBe(20);
     expect((await helpers(client, id)).sort((a, b) => a - b)).toEqual(answered);
     rmSync(join(server.data, 'ballast'));

@@ -12,13 +12,11 @@ export const SOCK_RAW = 3;
 export const SOCK_DGRAM = 2;
 export const SOCK_CLOEXEC = 0o2000000;
 export const SOCK_NONBLOCK = 0o4000;
-export const NETLINK_ROUTE = 0;
 export const NETLINK_NETFILTER = 12;
 export const CLONE_NEWNET = 0x40000000;
 export const ENOENT = 2;
 export const EINTR = 4;
 export const EAGAIN = 11;
-export const EBUSY = 16;
 export const ENOBUFS = 105;
 export const EADDRINUSE = 98;
 
