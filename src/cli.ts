@@ -27,10 +27,11 @@ function daemons(program: Command): void {
       .option('--config <file>', 'configuration (default /etc/pinhole/pinhole.yaml)')
       .option('--data-dir <dir>', 'where data is kept (default /var/lib/pinhole)')
       .option('--listen <addr:port>', 'address of the API (default 127.0.0.1:9797)');
-  daemon('up', 'run server, agent and kernel process on this host').action(async (flags) =>
+  const serving = (command: Command) => command.option('--insecure', "let 'identity.mode: none' listen on loopback");
+  serving(daemon('up', 'run server, agent and kernel process on this host')).action(async (flags) =>
     (await import('./commands/daemons.ts')).up(flags),
   );
-  daemon('server', 'run the server alone').action(async (flags) => (await import('./commands/daemons.ts')).server(flags));
+  serving(daemon('server', 'run the server alone')).action(async (flags) => (await import('./commands/daemons.ts')).server(flags));
   daemon('agent', 'run the agent of this host (as root: with its kernel process)').action(async (flags) =>
     (await import('./commands/daemons.ts')).agent(flags),
   );

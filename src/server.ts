@@ -1,25 +1,37 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
+import type { Server as TlsServer } from 'node:tls';
+import type { FastifyInstance } from 'fastify';
 import { createApp } from './api/app.ts';
 import { LocalBusServer } from './bus/local.ts';
 import { type Config, paths } from './config/config.ts';
+import { Audit } from './control/audit.ts';
 import type { Context } from './control/context.ts';
+import { EventFeed } from './control/events.ts';
 import { ExpectationFeed } from './control/expectations.ts';
 import { Expiry } from './control/expiry.ts';
 import { Helpers } from './control/helpers.ts';
+import { Janitor } from './control/janitor.ts';
+import { Live } from './control/live.ts';
 import { Outbox } from './control/outbox.ts';
+import { ProjectQuotas } from './control/quotas.ts';
 import { Routers } from './control/routers.ts';
 import { AgentRpc } from './control/rpc.ts';
 import { Status } from './control/status.ts';
 import { Tokens } from './control/tokens.ts';
-import { openSqlite } from './store/sqlite.ts';
+import { auditKey, chooseIdentity, loadPolicy, loadTls, openStore } from './server-parts.ts';
 import { createLogger } from './telemetry/log.ts';
 import { createMetrics } from './telemetry/metrics.ts';
 import { VERSION } from './version.ts';
 
 export interface RunningServer {
-  /** Where the API listens. */
+  /** Where the API listens: a URL, or `unix:` and the path of a socket. */
   readonly url: string;
+  readonly app: FastifyInstance;
+  /** Reads certificate and policy anew. What cannot be read is logged, and the old stays. */
+  reload(): void;
+  /** Removes what retention does not keep, as happens from time to time by itself. */
+  clean(): Promise<number>;
   close(): Promise<void>;
 }
 
@@ -27,7 +39,9 @@ export interface RunningServer {
 export async function startServer(config: Config): Promise<RunningServer> {
   const logger = createLogger('server', config.logLevel);
   const files = paths(config);
-  const store = await openSqlite(files.database);
+  let policy = loadPolicy(config, logger);
+  const tls = config.server.tls && loadTls(config.server.tls);
+  const store = await openStore(config, logger);
   const bus = new LocalBusServer(logger);
   const outbox = new Outbox(store, bus, logger);
   const context: Context = {
@@ -35,20 +49,38 @@ export async function startServer(config: Config): Promise<RunningServer> {
     bus,
     outbox,
     logger,
+    policy: () => policy,
     allowed: config.api.allowedHelpers,
-    quotaPerRouter: config.api.quotaPerRouter,
+    quotas: config.api.quotas,
     defaultHost: config.host,
     now: () => new Date(),
   };
+  const routers = new Routers(context);
   const helpers = new Helpers(context);
-  const status = new Status(context);
-  const expectations = new ExpectationFeed(context);
-  const expiry = new Expiry(context, helpers);
+  const status = new Status(context, routers);
+  const expectations = new ExpectationFeed(context, routers);
   const tokens = new Tokens(context);
+  const audit = new Audit(context, auditKey(config));
+  const expiry = new Expiry(context, helpers);
+  const janitor = new Janitor(context, config.server.retention);
   if (existsSync(files.adminToken)) await tokens.adopt(readFileSync(files.adminToken, 'utf8').trim());
-  const services = { routers: new Routers(context), helpers, status, tokens, expectations };
+  const live = new Live(context, helpers);
+  const services = {
+    routers,
+    helpers,
+    status,
+    tokens,
+    expectations,
+    audit,
+    live,
+    events: new EventFeed(context),
+    quotas: new ProjectQuotas(context),
+  };
   const app = await createApp({
     services,
+    identity: chooseIdentity(config, tokens, logger),
+    limits: config.server.limits,
+    tls,
     logger,
     metrics: createMetrics(),
     version: VERSION,
@@ -57,23 +89,51 @@ export async function startServer(config: Config): Promise<RunningServer> {
   new AgentRpc(context, status, expectations).start();
   rmSync(files.busSocket, { force: true });
   await bus.listen(files.busSocket);
-  await app.listen({ host: config.listen.host, port: config.listen.port });
-  expiry.start();
+  const url = await listen(app, config);
+  for (const part of [expiry, audit, janitor]) part.start();
   outbox.wake();
-  const { address, family, port } = app.server.address() as AddressInfo;
-  const url = `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
   writeFileSync(files.endpoint, `${url}\n`);
   logger.info({ url, host: config.host, version: VERSION }, 'server is ready');
+  const reload = () => {
+    try {
+      const [nextPolicy, nextTls] = [loadPolicy(config, logger), config.server.tls && loadTls(config.server.tls)];
+      if (nextTls) (app.server as unknown as TlsServer).setSecureContext(nextTls);
+      policy = nextPolicy;
+      logger.info({}, 'policy and certificate were read anew');
+    } catch (error) {
+      logger.error({ err: error }, 'policy and certificate stay as they were');
+    }
+  };
   return {
     url,
+    app,
+    reload,
+    clean: () => janitor.clean(),
     close: async () => {
-      expiry.close();
-      expectations.close();
+      for (const part of [expiry, expectations, janitor]) part.close();
       app.server.closeAllConnections();
       await app.close();
       await outbox.close();
+      await audit.close();
       await bus.close();
       await store.close();
     },
   };
+}
+
+/** A unix socket is its owner's alone from the moment that it is there. @returns the URL */
+async function listen(app: FastifyInstance, { listen, server }: Config): Promise<string> {
+  if ('path' in listen) {
+    rmSync(listen.path, { force: true });
+    const umask = process.umask(0o177);
+    try {
+      await app.listen({ path: listen.path });
+    } finally {
+      process.umask(umask);
+    }
+    return `unix:${listen.path}`;
+  }
+  await app.listen({ host: listen.host, port: listen.port });
+  const { address, family, port } = app.server.address() as AddressInfo;
+  return `${server.tls ? 'https' : 'http'}://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
 }

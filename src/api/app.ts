@@ -1,23 +1,50 @@
+import type { SecureContextOptions } from 'node:tls';
 import swagger from '@fastify/swagger';
-import fastify, { type FastifyError, type FastifyInstance, type FastifyRequest } from 'fastify';
-import type { Principal } from '../control/authorisation.ts';
+import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import type { Identity } from '../control/identity/interface.ts';
 import { errorToData, PinholeError } from '../model/errors.ts';
 import type { Logger } from '../model/logger.ts';
 import { LATENCY_BUCKETS, type Metrics } from '../telemetry/metrics.ts';
 import { requestId } from '../telemetry/request-id.ts';
+import { guardRoutes, type RouteAccess } from './access.ts';
+import { boundConcurrency } from './concurrency.ts';
 import { asPinholeError, BODY_LIMIT, parseJsonStrictly, statusOf } from './errors.ts';
 import { nativeRoutes } from './native/routes.ts';
+import { versionRoute } from './neutron/discovery.ts';
+import { withoutJsonSuffix } from './neutron/request.ts';
 import { neutronRoutes } from './neutron/routes.ts';
+import { RateLimits, type RateOptions } from './rate-limits.ts';
 import type { Services } from './services.ts';
 
 declare module 'fastify' {
-  interface FastifyRequest {
-    principal: Principal;
+  interface FastifyInstance {
+    /** Logs what is our failure, and says when to come again where that is known. */
+    logFailure(error: Error, request: FastifyRequest, reply: FastifyReply): void;
+    /** Every route with what decides about it. */
+    routeAccess: readonly RouteAccess[];
   }
 }
 
+export interface ApiLimits extends RateOptions {
+  /** Requests worked on at a time. */
+  readonly concurrency: number;
+  /** Connections open at a time. */
+  readonly connections: number;
+  /** A request that is not there as a whole after this is cut off. */
+  readonly requestSeconds: number;
+  readonly paginationMaxLimit: number;
+}
+
+export type TlsOptions = Pick<SecureContextOptions, 'cert' | 'key' | 'ca'> & {
+  /** Whether clients must show a certificate of `ca`. */
+  readonly requireClientCertificate: boolean;
+};
+
 export interface AppOptions {
   readonly services: Services;
+  readonly identity: Identity;
+  readonly limits: ApiLimits;
+  readonly tls: TlsOptions | null;
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly version: string;
@@ -26,67 +53,87 @@ export interface AppOptions {
 }
 
 const HEADER_LIMIT_BYTES = 16 * 1024;
-const REQUEST_TIMEOUT_MS = 20_000;
 const KEEP_ALIVE_MS = 65_000;
 
-/** Paths that answer without a token. */
-const OPEN = new Set(['/livez', '/readyz', '/metrics']);
-
 export async function createApp(options: AppOptions): Promise<FastifyInstance> {
-  const app = fastify({
-    bodyLimit: BODY_LIMIT,
-    requestTimeout: REQUEST_TIMEOUT_MS,
-    keepAliveTimeout: KEEP_ALIVE_MS,
-    http: { maxHeaderSize: HEADER_LIMIT_BYTES },
-    genReqId: (request) => requestId(request.headers['x-openstack-request-id']),
-    requestIdHeader: false,
-    routerOptions: { ignoreTrailingSlash: true, maxParamLength: 256 },
-    ajv: { customOptions: { coerceTypes: false, removeAdditional: false, allErrors: false } },
-    logger: false,
-  });
+  const { limits, services, identity } = options;
+  const app = createFastify(options);
   await app.register(swagger, { openapi: { info: { title: 'Pinhole', version: options.version } } });
   parseJsonStrictly(app);
-  app.decorateRequest('principal', null as unknown as Principal);
-  app.addHook('onRequest', async (request, reply) => {
-    reply.header('x-openstack-request-id', request.id);
-    if (!OPEN.has(request.routeOptions.url ?? '')) request.principal = await authenticate(options.services, request);
-  });
+  boundConcurrency(app, limits.concurrency);
+  app.decorate('routeAccess', guardRoutes(app, { identity, rates: new RateLimits(limits) }));
   measure(app, options.metrics);
-  app.setErrorHandler((error: FastifyError, request, reply) => {
-    const known = asPinholeError(error);
-    if (known.code === 'internal') options.logger.error({ err: error, requestId: request.id }, 'a request failed');
-    return reply.code(statusOf(known, error)).send({ error: errorToData(known) });
-  });
-  app.setNotFoundHandler((request, reply) =>
-    reply
-      .code(404)
-      .send({ error: errorToData(new PinholeError('not-found', `There is no ${request.method} ${request.url.split('?')[0]}.`)) }),
-  );
+  handleErrors(app, options.logger);
   healthRoutes(app, options);
-  await app.register(neutronRoutes(options.services), { prefix: '/v2.0' });
-  await app.register(nativeRoutes(options.services), { prefix: '/v1' });
-  app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger());
+  versionRoute(app);
+  await app.register(neutronRoutes(services, limits), { prefix: '/v2.0' });
+  await app.register(nativeRoutes(services, identity), { prefix: '/v1' });
+  app.get('/openapi.json', { schema: { hide: true }, config: { policy: 'authenticated' } }, async () => app.swagger());
+  app.server.maxConnections = limits.connections;
   return app;
 }
 
-async function authenticate(services: Services, request: FastifyRequest): Promise<Principal> {
-  const own = request.headers['x-auth-token'];
-  const bearer = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1];
-  const text = typeof own === 'string' ? own : (bearer ?? '');
-  return services.tokens.authenticate(text, request.id);
+function createFastify({ limits, tls }: AppOptions): FastifyInstance {
+  const requestTimeout = limits.requestSeconds * 1000;
+  const http = {
+    maxHeaderSize: HEADER_LIMIT_BYTES,
+    headersTimeout: requestTimeout,
+    connectionsCheckingInterval: Math.min(5_000, requestTimeout / 2),
+  };
+  const shared = {
+    bodyLimit: BODY_LIMIT,
+    requestTimeout,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    genReqId: (request: { headers: Record<string, unknown> }) => requestId(request.headers['x-openstack-request-id']),
+    requestIdHeader: false as const,
+    rewriteUrl: (request: { url?: string | undefined }) => withoutJsonSuffix(request.url ?? '/'),
+    routerOptions: { ignoreTrailingSlash: true, maxParamLength: 256 },
+    ajv: { customOptions: { coerceTypes: false as const, removeAdditional: false as const, allErrors: false } },
+    logger: false as const,
+  };
+  if (!tls) return fastify({ ...shared, http });
+  const { requireClientCertificate, ...context } = tls;
+  const requested = { requestCert: context.ca !== undefined, rejectUnauthorized: requireClientCertificate };
+  return fastify({ ...shared, https: { ...http, ...context, ...requested, minVersion: 'TLSv1.2' } }) as unknown as FastifyInstance;
+}
+
+function handleErrors(app: FastifyInstance, logger: Logger): void {
+  app.decorate('logFailure', (error: Error, request: FastifyRequest, reply: FastifyReply) => {
+    const known = asPinholeError(error);
+    if (known.code === 'internal') logger.error({ err: error, requestId: request.id }, 'a request failed');
+    const retryAfter = known.details.retryAfter ?? (statusOf(known, error) === 503 ? 1 : undefined);
+    if (retryAfter !== undefined) void reply.header('retry-after', String(retryAfter));
+    // Whose body was not read is not asked for another on this connection.
+    if (known.code === 'overloaded' || known.code === 'too-large') void reply.header('connection', 'close');
+  });
+  app.setErrorHandler((error: FastifyError, request, reply) => {
+    const known = asPinholeError(error);
+    app.logFailure(error, request, reply);
+    return reply.code(statusOf(known, error)).send({ error: errorToData(known) });
+  });
+  app.setNotFoundHandler((request, reply) => {
+    const neutron = { NeutronError: { type: 'HTTPNotFound', message: 'The resource could not be found.', detail: '' } };
+    const path = (request.url.split('?')[0] ?? '').slice(0, 255);
+    const own = { error: errorToData(new PinholeError('not-found', `There is no ${request.method} ${path}.`)) };
+    return reply.code(404).send(request.url.startsWith('/v2.0/') ? neutron : own);
+  });
 }
 
 function healthRoutes(app: FastifyInstance, { metrics, ready }: AppOptions): void {
-  app.get('/livez', { schema: { hide: true } }, async () => ({ status: 'ok' }));
-  app.get('/readyz', { schema: { hide: true } }, async (_request, reply) => {
+  const open = { schema: { hide: true }, config: { policy: 'open' as const } };
+  app.get('/livez', open, async () => ({ status: 'ok' }));
+  const readiness = async (_request: FastifyRequest, reply: FastifyReply) => {
     try {
       await ready();
       return { status: 'ok' };
     } catch (error) {
       return reply.code(503).send({ status: 'unavailable', reason: errorToData(error).message });
     }
-  });
-  app.get('/metrics', { schema: { hide: true } }, async (_request, reply) => {
+  };
+  app.get('/readyz', open, readiness);
+  // Where OpenStack's load balancers look.
+  app.get('/healthcheck', open, readiness);
+  app.get('/metrics', open, async (_request, reply) => {
     reply.type(metrics.registry.contentType);
     return metrics.registry.metrics();
   });

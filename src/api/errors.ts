@@ -7,6 +7,9 @@ export const BODY_LIMIT = 1024 * 1024;
 /** Stands in an error's `field` for a body that is no JSON at all. */
 export const BAD_JSON = '#json';
 
+/** The escape of a NUL, its backslash not escaped itself. PostgreSQL's texts hold none. */
+const NUL = /(?<!\\)(?:\\\\)*\\u0000/;
+
 /** Fastify's own parser takes bytes that are not UTF-8 for question marks. */
 export function parseJsonStrictly(app: FastifyInstance): void {
   const utf8 = new TextDecoder('utf-8', { fatal: true });
@@ -14,7 +17,10 @@ export function parseJsonStrictly(app: FastifyInstance): void {
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, bytes, done) => {
     if (bytes.length === 0) return done(null, undefined);
     try {
-      done(null, JSON.parse(utf8.decode(bytes as Buffer)));
+      const text = utf8.decode(bytes as Buffer);
+      const body = JSON.parse(text);
+      if (NUL.test(text)) done(new InvalidInput('body', 'The request body has a NUL character in it; no field may.'));
+      else done(null, body);
     } catch {
       done(new InvalidInput(BAD_JSON, 'Malformed request body: Cannot understand JSON.'));
     }

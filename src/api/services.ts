@@ -1,5 +1,9 @@
+import type { Audit } from '../control/audit.ts';
+import type { EventFeed } from '../control/events.ts';
 import type { ExpectationFeed } from '../control/expectations.ts';
 import type { Helpers } from '../control/helpers.ts';
+import type { Live } from '../control/live.ts';
+import type { ProjectQuotas } from '../control/quotas.ts';
 import type { Routers } from '../control/routers.ts';
 import type { Status } from '../control/status.ts';
 import type { Tokens } from '../control/tokens.ts';
@@ -11,4 +15,8 @@ export interface Services {
   readonly status: Status;
   readonly tokens: Tokens;
   readonly expectations: ExpectationFeed;
+  readonly events: EventFeed;
+  readonly audit: Audit;
+  readonly live: Live;
+  readonly quotas: ProjectQuotas;
 }

@@ -16,6 +16,7 @@ export const METHODS = {
   expectation: 'expectation_event',
   /** Asked of an agent. */
   plan: 'plan',
+  reapply: 'reapply',
   expectations: 'expectations',
   watchExpectations: 'watch_expectations',
 } as const;

@@ -2,6 +2,11 @@ import { type ConfigFlags, loadConfig, paths } from '../config/config.ts';
 import { InvalidInput } from '../model/errors.ts';
 import { ensureAdminToken, kernelProgram, loadModules, type Program, prepareHost, supervise } from '../supervisor/supervisor.ts';
 
+/** SIGHUP has certificates and policy read anew. */
+function onHangup(reload: () => void): void {
+  process.on('SIGHUP', reload);
+}
+
 /** Runs until SIGTERM or SIGINT, then closes; a second signal ends at once. */
 async function untilSignal(close: () => Promise<void>): Promise<void> {
   await new Promise<void>((resolve) => {
@@ -13,6 +18,7 @@ async function untilSignal(close: () => Promise<void>): Promise<void> {
 export async function server(flags: ConfigFlags): Promise<void> {
   const { startServer } = await import('../server.ts');
   const running = await startServer(loadConfig(flags, process.env));
+  onHangup(() => running.reload());
   await untilSignal(() => running.close());
 }
 
@@ -39,9 +45,9 @@ export async function up(flags: ConfigFlags): Promise<void> {
   loadModules();
   const programs = [kernelProgram(config), program('server', flags), program('agent', flags)];
   const supervised = supervise(programs, accounts, process.env);
-  process.stderr.write(
-    `pinhole is starting: API on ${config.listen.host}:${config.listen.port}, data in ${config.dataDir}, token in ${paths(config).adminToken}\n`,
-  );
+  onHangup(() => supervised.reload());
+  const where = 'path' in config.listen ? config.listen.path : `${config.listen.host}:${config.listen.port}`;
+  process.stderr.write(`pinhole is starting: API on ${where}, data in ${config.dataDir}, token in ${paths(config).adminToken}\n`);
   await untilSignal(() => supervised.stop());
 }
 
@@ -64,5 +70,6 @@ const NODE_FLAGS = { server: ['--max-semi-space-size=8'], agent: ['--max-semi-sp
 function program(name: 'server' | 'agent', flags: ConfigFlags): Program {
   const given = Object.entries({ '--config': flags.config, '--data-dir': flags.dataDir, '--listen': flags.listen });
   const argv = given.flatMap(([flag, value]) => (value === undefined ? [] : [flag, value]));
+  if (name === 'server' && flags.insecure) argv.push('--insecure');
   return { name, arguments: [name, ...argv], account: 'pinhole', nodeFlags: NODE_FLAGS[name] };
 }

@@ -5,17 +5,27 @@ import { parse } from 'yaml';
 import { type AllowedHelpers, DEFAULT_ALLOWED, findHelper, type Protocol } from '../model/catalogue.ts';
 import { InvalidInput, PinholeError } from '../model/errors.ts';
 import { Reader } from '../model/reader.ts';
+import {
+  QUOTA_FIELDS,
+  type QuotaConfig,
+  readQuotas,
+  readServerConfig,
+  SERVER_SECTIONS,
+  type ServerConfig,
+  section,
+} from './server-config.ts';
 
 /** Everything that can be configured, with every default filled in. */
 export interface Config {
   readonly dataDir: string;
   readonly runDir: string;
-  /** Address and port of the API. */
-  readonly listen: Listen;
+  /** Where the API listens. */
+  readonly listen: ApiListen;
   /** Name that this host goes by on the bus and in routers. */
   readonly host: string;
   readonly logLevel: string;
-  readonly api: { readonly allowedHelpers: AllowedHelpers; readonly quotaPerRouter: number };
+  readonly api: { readonly allowedHelpers: AllowedHelpers; readonly quotas: QuotaConfig };
+  readonly server: ServerConfig;
   readonly agent: {
     readonly listen: Listen;
     readonly resyncSeconds: number;
@@ -34,6 +44,9 @@ export interface Listen {
   readonly port: number;
 }
 
+/** An address and port, or a unix socket. */
+export type ApiListen = Listen | { readonly path: string };
+
 export const DEFAULT_CONFIG_FILE = '/etc/pinhole/pinhole.yaml';
 export const DEFAULT_DATA_DIR = '/var/lib/pinhole';
 export const DEFAULT_RUN_DIR = '/run/pinhole';
@@ -44,6 +57,8 @@ export interface ConfigFlags {
   readonly config?: string | undefined;
   readonly dataDir?: string | undefined;
   readonly listen?: string | undefined;
+  /** Lets `identity.mode: none` listen on loopback. */
+  readonly insecure?: boolean | undefined;
 }
 
 /** Flags beat `PINHOLE_*` variables, those beat the file. @throws InvalidInput naming the file and the field */
@@ -70,9 +85,8 @@ function parseYaml(text: string): unknown {
 }
 
 function readConfig(reader: Reader, flags: ConfigFlags, env: NodeJS.ProcessEnv): Config {
-  const top = reader.object('data_dir', 'run_dir', 'listen', 'host', 'log_level', 'api', 'agent', 'kernel', 'users');
-  const section = <K extends string>(field: Reader, ...keys: K[]) => (field.isNull ? new Reader({}, field.path) : field).object(...keys);
-  const api = section(top.api, 'allowed_helpers', 'quota_per_router');
+  const top = reader.object('data_dir', 'run_dir', 'listen', 'host', 'log_level', 'api', 'agent', 'kernel', 'users', ...SERVER_SECTIONS);
+  const api = section(top.api, 'allowed_helpers', ...QUOTA_FIELDS);
   const agent = section(
     top.agent,
     'listen',
@@ -87,17 +101,20 @@ function readConfig(reader: Reader, flags: ConfigFlags, env: NodeJS.ProcessEnv):
   const string = (field: Reader, fallback: string) => field.nullable((value) => value.string(4096)) ?? fallback;
   const number = (field: Reader, fallback: number, max: number) => field.nullable((value) => value.integer(1, max)) ?? fallback;
   const dataDir = flags.dataDir ?? env['PINHOLE_DATA_DIR'] ?? string(top.data_dir, DEFAULT_DATA_DIR);
+  const listen = parseApiListen(flags.listen ?? env['PINHOLE_LISTEN'] ?? string(top.listen, '127.0.0.1:9797'), 'listen');
+  const insecure = flags.insecure === true || env['PINHOLE_INSECURE'] === '1';
   const ownRunDir = dataDir === DEFAULT_DATA_DIR ? DEFAULT_RUN_DIR : join(dataDir, 'run');
   return {
     dataDir,
     runDir: env['PINHOLE_RUN_DIR'] ?? string(top.run_dir, ownRunDir),
-    listen: parseListen(flags.listen ?? env['PINHOLE_LISTEN'] ?? string(top.listen, '127.0.0.1:9797'), 'listen'),
+    listen,
     host: env['PINHOLE_HOST'] ?? string(top.host, hostname()),
     logLevel: env['PINHOLE_LOG_LEVEL'] ?? top.log_level.nullable((value) => value.oneOf(...LEVELS)) ?? 'info',
     api: {
       allowedHelpers: api.allowed_helpers.nullable(readAllowed) ?? DEFAULT_ALLOWED,
-      quotaPerRouter: api.quota_per_router.nullable((value) => value.integer(-1, 1000)) ?? 100,
+      quotas: readQuotas(api),
     },
+    server: readServerConfig(top, env, { listen, insecure }),
     agent: {
       listen: parseListen(env['PINHOLE_AGENT_LISTEN'] ?? string(agent.listen, '127.0.0.1:9798'), 'agent.listen'),
       resyncSeconds: number(agent.resync_seconds, 300, 86_400),
@@ -127,6 +144,12 @@ function readAllowed(reader: Reader): AllowedHelpers {
   return Object.fromEntries(pairs);
 }
 
+/** `ADDR:PORT`, or `unix:/path`. @throws InvalidInput */
+export function parseApiListen(text: string, field: string): ApiListen {
+  const [, path] = /^unix:(\/.{1,100})$/.exec(text) ?? [];
+  return path ? { path } : parseListen(text, field);
+}
+
 /** @throws InvalidInput unless `ADDR:PORT`, with an IPv6 address in brackets; port 0 takes a free one */
 export function parseListen(text: string, field: string): Listen {
   const [, bracketed, plain, portText] = /^(?:\[([0-9a-fA-F:]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text) ?? [];
@@ -142,6 +165,9 @@ export function paths(config: Pick<Config, 'dataDir' | 'runDir'>) {
   return {
     database: join(config.dataDir, 'server', 'pinhole.db'),
     serverDir: join(config.dataDir, 'server'),
+    /** Name of this server's audit chain, and the key that signs its heads: this host's, whatever the database. */
+    serverId: join(config.dataDir, 'server', 'server-id'),
+    auditKey: join(config.dataDir, 'server', 'audit-key.pem'),
     agentDir: join(config.dataDir, 'agent'),
     agentState: join(config.dataDir, 'agent', 'desired.json'),
     adminToken: join(config.dataDir, 'admin-token'),

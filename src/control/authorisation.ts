@@ -1,41 +1,33 @@
-import { Denied, NotFound } from '../model/errors.ts';
+import { NotFound } from '../model/errors.ts';
 import type { Router } from '../model/router.ts';
-
-export type Role = 'admin' | 'member' | 'reader';
-
-/** Who asks, as the identity layer found. `projectId` is null for an admin of everything only. */
-export interface Principal {
-  readonly name: string;
-  readonly role: Role;
-  readonly projectId: string | null;
-  readonly requestId: string;
-}
-
-export function isAdmin(principal: Principal): boolean {
-  return principal.role === 'admin';
-}
-
-/** @throws Denied naming the action */
-export function requireAdmin(principal: Principal, action: string): void {
-  if (!isAdmin(principal)) throw new Denied(`rule:${action} is disallowed by policy`);
-}
+import type { RouterFilter } from '../store/interface.ts';
+import { type Policy, type RuleName, routerTarget } from './policy/policy.ts';
+import type { Principal } from './principal.ts';
 
 /**
- * A router that is another project's is not found, for whoever may not know that it exists; one's own that one may only
- * read is denied for writing.
+ * A router that the principal may not see is not found; one that it may only see is denied for the rest.
+ * @throws NotFound, Denied
  */
 export function authoriseRouter(
+  policy: Policy,
   principal: Principal,
   router: Router | null,
-  id: string,
-  access: { write: boolean; action: string },
+  access: { id: string; rule: RuleName },
 ): Router {
-  if (!router || !(isAdmin(principal) || principal.projectId === router.projectId)) throw new NotFound('router', id);
-  if (access.write && principal.role === 'reader') throw new Denied(`rule:${access.action} is disallowed by policy`);
+  const { id, rule } = access;
+  if (!router || !policy.allows(principal, 'get_router', routerTarget(router))) throw new NotFound('router', id);
+  policy.enforce(principal, rule, routerTarget(router));
   return router;
 }
 
-/** The project that a principal's listings are narrowed to; undefined for all. */
-export function visibleProject(principal: Principal): { projectId?: string } {
-  return isAdmin(principal) ? {} : { projectId: principal.projectId ?? '' };
+/**
+ * Narrows what is read to what the principal may see; what is read is checked one by one all the same. Only somebody whom the
+ * rules let see a router of no project, nor of its own, reads them all.
+ */
+export function visible(policy: Policy, principal: Principal): Pick<RouterFilter, 'projectId'> {
+  const seesAll = policy.allows(principal, 'get_router', routerTarget({ projectId: NOBODYS }));
+  return seesAll ? {} : { projectId: principal.projectId ?? NOBODYS };
 }
+
+/** No project has this id: it is longer than any may be. */
+const NOBODYS = '#'.repeat(256);

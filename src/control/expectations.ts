@@ -3,8 +3,11 @@ import { PinholeError } from '../model/errors.ts';
 import type { Reader } from '../model/reader.ts';
 import type { RouterId } from '../model/router.ts';
 import type { Expectation } from '../model/status.ts';
-import { authoriseRouter, type Principal, visibleProject } from './authorisation.ts';
+import { authoriseRouter } from './authorisation.ts';
 import type { Context } from './context.ts';
+import { routerTarget } from './policy/policy.ts';
+import type { Principal } from './principal.ts';
+import type { Routers } from './routers.ts';
 
 export interface ExpectationEvent {
   readonly at: string;
@@ -22,16 +25,19 @@ const RENEW_MS = 10_000;
 /** Live expectations: asked of agents, and followed while somebody watches. */
 export class ExpectationFeed {
   readonly #context: Context;
+  readonly #routers: Routers;
   readonly #listeners = new Set<{ readonly visible: (routerId: string) => boolean; readonly listener: Listener }>();
   #renewal: NodeJS.Timeout | null = null;
 
-  constructor(context: Context) {
+  constructor(context: Context, routers: Routers) {
     this.#context = context;
+    this.#routers = routers;
   }
 
   /** @throws NotFound; PinholeError `unreachable` where the router's agent is not there */
   async list(principal: Principal, id: RouterId): Promise<Expectation[]> {
-    const router = authoriseRouter(principal, await this.#context.store.read.router(id), id, { write: false, action: 'get_router' });
+    const { policy, store } = this.#context;
+    const router = authoriseRouter(policy(), principal, await store.read.router(id), { id, rule: 'get_router_expectations' });
     if (router.host === null || router.netns === null) return [];
     return (await this.#context.bus.call(agentTopic(router.host), METHODS.expectations, { router_id: id })) as Expectation[];
   }
@@ -41,8 +47,10 @@ export class ExpectationFeed {
    * @returns how to stop
    */
   async watch(principal: Principal, listener: Listener): Promise<() => void> {
-    const routers = await this.#context.store.read.routers(visibleProject(principal));
-    const ids = new Set<string>(routers.map(({ id }) => id));
+    const policy = this.#context.policy();
+    const routers = await this.#routers.list(principal);
+    const visible = routers.filter((router) => policy.allows(principal, 'get_router_expectations', routerTarget(router)));
+    const ids = new Set<string>(visible.map(({ id }) => id));
     const entry = { visible: (routerId: string) => ids.has(routerId), listener };
     this.#listeners.add(entry);
     await this.#renew();

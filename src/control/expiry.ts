@@ -1,4 +1,3 @@
-import type { Principal } from './authorisation.ts';
 import type { Context } from './context.ts';
 import type { Helpers } from './helpers.ts';
 
@@ -30,7 +29,7 @@ export class Expiry {
   async #run(): Promise<void> {
     let wait = MAX_WAIT_MS;
     try {
-      const done = await this.#helpers.expire(principal(), BATCH);
+      const done = await this.#helpers.expire(BATCH);
       const next = await this.#context.store.read.nextExpiry();
       if (done === BATCH) wait = 0;
       else if (next) wait = Math.min(MAX_WAIT_MS, Math.max(0, Date.parse(next) - this.#context.now().getTime()));
@@ -39,8 +38,4 @@ export class Expiry {
     }
     if (!this.#closed) this.#timer = setTimeout(() => void this.#run(), wait);
   }
-}
-
-function principal(): Principal {
-  return { name: 'pinhole:expiry', role: 'admin', projectId: null, requestId: 'expiry' };
 }

@@ -1,11 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { findHelper } from '../model/catalogue.ts';
 import { type ConntrackHelper, formatScope, type HelperId, type Scope } from '../model/conntrack-helper.ts';
-import { InvalidInput, NotFound, PinholeError } from '../model/errors.ts';
+import { Hidden, InvalidInput, NotFound, PinholeError, RevisionMismatch } from '../model/errors.ts';
 import type { Router, RouterId } from '../model/router.ts';
 import type { Writes } from '../store/interface.ts';
-import { authoriseRouter, type Principal } from './authorisation.ts';
-import { audit, type Context, notifyHosts } from './context.ts';
+import { type Context, record } from './context.ts';
+import { once } from './idempotency.ts';
+import { helperTarget, type RuleName } from './policy/policy.ts';
+import { ownPrincipal, type Principal } from './principal.ts';
+import { chargeProject, exceeded } from './quotas.ts';
 
 export interface HelperInput {
   readonly protocol: string;
@@ -17,7 +20,15 @@ export interface HelperInput {
 
 type Action = 'create' | 'update' | 'delete';
 
-/** Use cases of conntrack helpers: the only writer of them. */
+interface HelperChange {
+  readonly action: Action;
+  readonly router: Router;
+  readonly at: string;
+  readonly before: ConntrackHelper | null;
+  readonly after: ConntrackHelper | null;
+}
+
+/** Use cases of conntrack helpers: the only writer of them. Their parent router decides about access. */
 export class Helpers {
   readonly #context: Context;
 
@@ -28,51 +39,69 @@ export class Helpers {
   /** Of a router that is not there, or not the principal's: none (Neutron's answer). */
   async list(principal: Principal, routerId: RouterId): Promise<ConntrackHelper[]> {
     const router = await this.#context.store.read.router(routerId);
-    const visible = router && (principal.role === 'admin' || principal.projectId === router.projectId);
-    return visible ? this.#context.store.read.helpersOf(routerId) : [];
+    return router && this.#maySee(principal, router) ? this.#context.store.read.helpersOf(routerId) : [];
   }
 
-  /** @throws NotFound also for a helper of another router */
+  /** Of routers that the principal is known to see. */
+  async listOf(principal: Principal, routers: readonly Router[]): Promise<Map<RouterId, ConntrackHelper[]>> {
+    const visible = routers.filter((router) => this.#maySee(principal, router));
+    const found = new Map<RouterId, ConntrackHelper[]>(routers.map(({ id }) => [id, []]));
+    for (const helper of await this.#context.store.read.helpersOfMany(visible.map(({ id }) => id)))
+      found.get(helper.routerId)?.push(helper);
+    return found;
+  }
+
+  /** @throws NotFound also for a helper of another router; Hidden for one that the principal may not see */
   async get(principal: Principal, routerId: RouterId, id: HelperId): Promise<ConntrackHelper> {
-    authoriseRouter(principal, await this.#context.store.read.router(routerId), routerId, {
-      write: false,
-      action: 'get_router_conntrack_helper',
-    });
-    return owned(await this.#context.store.read.helper(id), routerId, id);
+    const { read } = this.#context.store;
+    const helper = owned(await read.helper(id), routerId, id);
+    const router = await read.router(routerId);
+    if (!router || !this.#maySee(principal, router)) throw new Hidden();
+    return helper;
   }
 
   /**
    * All of them or none.
    * @throws NotFound, Denied, InvalidInput, PinholeError `helper-not-allowed`, `invalid-protocol-for-helper`,
-   * `duplicate-helper`, `quota-exceeded`
+   * `duplicate-helper`, `quota-exceeded`, `idempotency-mismatch`
    */
   async create(principal: Principal, routerId: RouterId, inputs: readonly HelperInput[]): Promise<ConntrackHelper[]> {
-    for (const input of inputs) this.#checkAllowed(input);
-    const helpers = inputs.map(
-      (input): ConntrackHelper => ({
-        id: randomUUID() as HelperId,
-        routerId,
-        protocol: input.protocol,
-        port: input.port,
-        helper: input.helper,
-        scope: input.scope ?? null,
-        expiresAt: this.#expiry(input.expiresAt),
+    const at = this.#at();
+    return this.#commit((tx) =>
+      once(tx, principal, { at, what: ['create_conntrack_helper', routerId, inputs] }, async () => {
+        const router = await this.#parentForCreate(tx, principal, routerId, inputs);
+        const helpers = inputs.map((input) => this.#made(routerId, input));
+        await this.#checkQuotas(tx, router, helpers.length);
+        for (const helper of helpers) {
+          if (!(await tx.insertHelper(helper, at))) throw duplicate(helper);
+          this.#record(tx, principal, { action: 'create', router, at, before: null, after: helper });
+        }
+        await tx.bumpRevision(routerId, at);
+        return helpers;
       }),
     );
-    await this.#change(principal, routerId, 'create', async (tx, router, at) => {
-      await this.#checkQuota(tx, routerId, helpers.length);
-      for (const helper of helpers) {
-        if (!(await tx.insertHelper(helper, at))) throw duplicate(helper);
-        await this.#audit(tx, principal, { action: 'create', router, at, before: null, after: helper });
-      }
-    });
-    return helpers;
   }
 
-  /** An empty change is allowed. @throws as {@link create} */
-  async update(principal: Principal, routerId: RouterId, id: HelperId, input: Partial<HelperInput>): Promise<ConntrackHelper> {
-    return this.#change(principal, routerId, 'update', async (tx, router, at) => {
-      const before = owned(await tx.helper(id), routerId, id);
+  /**
+   * An empty change is allowed, and changes nothing.
+   * @param revision the helper's revision that the change is meant for; undefined for any
+   * @throws as {@link create}; RevisionMismatch; Hidden where even seeing it is not allowed
+   */
+  async update(
+    principal: Principal,
+    routerId: RouterId,
+    id: HelperId,
+    change: { input: Partial<HelperInput>; revision?: number | undefined },
+  ): Promise<ConntrackHelper> {
+    const at = this.#at();
+    return this.#commit(async (tx) => {
+      const { router, helper: before } = await this.#forChange(tx, principal, {
+        routerId,
+        id,
+        action: 'update',
+        revision: change.revision,
+      });
+      const { input } = change;
       const after: ConntrackHelper = {
         ...before,
         protocol: input.protocol ?? before.protocol,
@@ -80,68 +109,90 @@ export class Helpers {
         helper: input.helper ?? before.helper,
         scope: input.scope === undefined ? before.scope : input.scope,
         expiresAt: input.expiresAt === undefined ? before.expiresAt : this.#expiry(input.expiresAt),
+        revision: before.revision + 1,
       };
       this.#checkAllowed(after);
+      if (isSame(before, after)) return before;
       if (!(await tx.updateHelper(after))) throw duplicate(after);
-      await this.#audit(tx, principal, { action: 'update', router, at, before, after });
+      this.#record(tx, principal, { action: 'update', router, at, before, after });
+      await tx.bumpRevision(routerId, at);
       return after;
     });
   }
 
-  async delete(principal: Principal, routerId: RouterId, id: HelperId): Promise<void> {
-    await this.#change(principal, routerId, 'delete', async (tx, router, at) => {
-      const before = owned(await tx.helper(id), routerId, id);
+  /** @throws NotFound, Denied, Hidden, RevisionMismatch */
+  async delete(principal: Principal, routerId: RouterId, id: HelperId, revision?: number): Promise<void> {
+    const at = this.#at();
+    await this.#commit(async (tx) => {
+      const { router, helper } = await this.#forChange(tx, principal, { routerId, id, action: 'delete', revision });
       await tx.deleteHelper(id);
-      await this.#audit(tx, principal, { action: 'delete', router, at, before, after: null });
+      await chargeProject(this.#context, tx, router.projectId, { helpers: -1 });
+      this.#record(tx, principal, { action: 'delete', router, at, before: helper, after: null });
+      await tx.bumpRevision(routerId, at);
     });
   }
 
   /** Deletes helpers whose time has come. @returns how many */
-  async expire(principal: Principal, limit: number): Promise<number> {
-    const now = this.#context.now().toISOString();
-    const due = await this.#context.store.read.expiredHelpers(now, limit);
+  async expire(limit: number): Promise<number> {
+    const due = await this.#context.store.read.expiredHelpers(this.#at(), limit);
     for (const { id, routerId } of due) {
-      await this.delete(principal, routerId, id).catch((error) => {
+      await this.delete(ownPrincipal('expiry'), routerId, id).catch((error) => {
         if (!(error instanceof NotFound)) throw error;
       });
     }
     return due.length;
   }
 
-  /** One change of a router's helpers: authorised, with the router's revision raised and its host told. */
-  async #change<T>(
-    principal: Principal,
-    routerId: RouterId,
-    action: Action,
-    work: (tx: Writes, router: Router, at: string) => Promise<T>,
-  ): Promise<T> {
-    const at = this.#context.now().toISOString();
-    const result = await this.#context.store.write(async (tx) => {
-      const rule = `${action}_router_conntrack_helper`;
-      const router = authoriseRouter(principal, await tx.router(routerId), routerId, { write: true, action: rule });
-      const value = await work(tx, router, at);
-      await tx.bumpRevision(routerId, at);
-      await notifyHosts(tx, routerId, [router.host], at);
-      return value;
-    });
+  async #commit<T>(work: (tx: Writes) => Promise<T>): Promise<T> {
+    const result = await this.#context.store.write(work);
     this.#context.outbox.wake();
     return result;
   }
 
-  #audit(
-    tx: Writes,
-    principal: Principal,
-    change: { action: Action; router: Router; at: string; before: ConntrackHelper | null; after: ConntrackHelper | null },
-  ): Promise<void> {
-    const { action, router, at, before, after } = change;
-    const target = (after ?? before)?.id ?? '';
-    return audit(tx, principal, { at, action: `${action}_conntrack_helper`, target, projectId: router.projectId, before, after });
+  /** Neutron's order: who may not create anything learns no more; what is not allowed comes before a router that is not there. */
+  async #parentForCreate(tx: Writes, principal: Principal, routerId: RouterId, inputs: readonly HelperInput[]): Promise<Router> {
+    const policy = this.#context.policy();
+    const router = await tx.lockRouter(routerId);
+    const target = router ? helperTarget(router) : {};
+    const isAllowed = policy.allows(principal, 'create_router_conntrack_helper', target);
+    if (!router && !isAllowed) throw new NotFound('router', routerId);
+    policy.enforce(principal, 'create_router_conntrack_helper', target);
+    for (const input of inputs) this.#checkAllowed(input);
+    if (!router) throw new NotFound('router', routerId);
+    return router;
   }
 
-  async #checkQuota(tx: Writes, routerId: RouterId, added: number): Promise<void> {
-    const limit = this.#context.quotaPerRouter;
-    if (limit < 0 || (await tx.countHelpers(routerId)) + added <= limit) return;
-    throw new PinholeError('quota-exceeded', `Quota exceeded: a router has at most ${limit} conntrack helpers.`);
+  async #forChange(
+    tx: Writes,
+    principal: Principal,
+    wanted: { routerId: RouterId; id: HelperId; action: 'update' | 'delete'; revision: number | undefined },
+  ): Promise<{ router: Router; helper: ConntrackHelper }> {
+    const { routerId, id, action, revision } = wanted;
+    const router = await tx.lockRouter(routerId);
+    const helper = owned(await tx.helper(id), routerId, id);
+    if (!router) throw new NotFound('helper', id);
+    const rule: RuleName = `${action}_router_conntrack_helper`;
+    const policy = this.#context.policy();
+    if (!policy.allows(principal, rule, helperTarget(router)) && !this.#maySee(principal, router)) throw new Hidden();
+    policy.enforce(principal, rule, helperTarget(router));
+    if (revision !== undefined && revision !== helper.revision) throw new RevisionMismatch(revision, helper.revision);
+    return { router, helper };
+  }
+
+  #maySee(principal: Principal, router: Router): boolean {
+    return this.#context.policy().allows(principal, 'get_router_conntrack_helper', helperTarget(router));
+  }
+
+  #record(tx: Writes, principal: Principal, { action, router, at, before, after }: HelperChange): void {
+    const target = (after ?? before)?.id ?? '';
+    const change = { at, action: `${action}_conntrack_helper`, target, projectId: router.projectId, before, after };
+    record(tx, principal, { ...change, router, hosts: [router.host] });
+  }
+
+  async #checkQuotas(tx: Writes, router: Router, added: number): Promise<void> {
+    const limit = this.#context.quotas.helpersPerRouter;
+    if (limit >= 0 && (await tx.countHelpers(router.id)) + added > limit) throw exceeded(`a router has at most ${limit} conntrack helpers`);
+    await chargeProject(this.#context, tx, router.projectId, { helpers: added });
   }
 
   #checkAllowed({ helper, protocol }: Pick<HelperInput, 'helper' | 'protocol'>): void {
@@ -159,6 +210,23 @@ export class Helpers {
     }
   }
 
+  #made(routerId: RouterId, input: HelperInput): ConntrackHelper {
+    return {
+      id: randomUUID() as HelperId,
+      routerId,
+      protocol: input.protocol,
+      port: input.port,
+      helper: input.helper,
+      scope: input.scope ?? null,
+      expiresAt: this.#expiry(input.expiresAt),
+      revision: 1,
+    };
+  }
+
+  #at(): string {
+    return this.#context.now().toISOString();
+  }
+
   #expiry(value: string | null | undefined): string | null {
     if (value === null || value === undefined) return null;
     const time = Date.parse(value);
@@ -172,6 +240,16 @@ export class Helpers {
 function owned(helper: ConntrackHelper | null, routerId: RouterId, id: string): ConntrackHelper {
   if (helper?.routerId !== routerId) throw new NotFound('helper', id);
   return helper;
+}
+
+function isSame(before: ConntrackHelper, after: ConntrackHelper): boolean {
+  return (
+    before.protocol === after.protocol &&
+    before.port === after.port &&
+    before.helper === after.helper &&
+    before.expiresAt === after.expiresAt &&
+    formatScope(before.scope) === formatScope(after.scope)
+  );
 }
 
 function duplicate(helper: ConntrackHelper): PinholeError {

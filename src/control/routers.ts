@@ -1,14 +1,19 @@
 import { randomUUID } from 'node:crypto';
-import { InvalidInput } from '../model/errors.ts';
+import { InvalidInput, RevisionMismatch } from '../model/errors.ts';
 import { parseNetns } from '../model/netns.ts';
 import type { Confinement, Router, RouterId } from '../model/router.ts';
-import type { RouterFilter } from '../store/interface.ts';
-import { authoriseRouter, isAdmin, type Principal, requireAdmin, visibleProject } from './authorisation.ts';
-import { audit, type Context, notifyHosts } from './context.ts';
+import type { RouterFilter, Writes } from '../store/interface.ts';
+import { authoriseRouter, visible } from './authorisation.ts';
+import { type Change, type Context, record } from './context.ts';
+import { once } from './idempotency.ts';
+import { type RuleName, routerTarget } from './policy/policy.ts';
+import type { Principal } from './principal.ts';
+import { chargeProject } from './quotas.ts';
 
 /** Fields of a request, as the API took them; undefined where absent. */
 export interface RouterInput {
   readonly name?: string | undefined;
+  readonly description?: string | undefined;
   readonly projectId?: string | undefined;
   readonly host?: string | null | undefined;
   readonly netns?: string | null | undefined;
@@ -24,8 +29,11 @@ export class Routers {
     this.#context = context;
   }
 
+  /** Those that the principal may see, in the order of ids. */
   async list(principal: Principal, filter: Omit<RouterFilter, 'projectId'> = {}): Promise<Router[]> {
-    return this.#context.store.read.routers({ ...filter, ...visibleProject(principal) });
+    const policy = this.#context.policy();
+    const found = await this.#context.store.read.routers({ ...filter, ...visible(policy, principal) });
+    return found.filter((router) => policy.allows(principal, 'get_router', routerTarget(router)));
   }
 
   /** The router of an id, and those of a name. */
@@ -36,75 +44,118 @@ export class Routers {
 
   /** @throws NotFound */
   async get(principal: Principal, id: RouterId): Promise<Router> {
-    return authoriseRouter(principal, await this.#context.store.read.router(id), id, { write: false, action: 'get_router' });
+    return authoriseRouter(this.#context.policy(), principal, await this.#context.store.read.router(id), { id, rule: 'get_router' });
   }
 
-  /** @throws Denied, InvalidInput, PinholeError `netns-in-use` */
+  /** @throws Denied, InvalidInput, PinholeError `netns-in-use`, `quota-exceeded`, `idempotency-mismatch` */
   async create(principal: Principal, input: RouterInput): Promise<Router> {
-    if (principal.role === 'reader') requireAdmin(principal, 'create_router');
+    const policy = this.#context.policy();
     const projectId = input.projectId ?? principal.projectId ?? '';
-    if (projectId !== (principal.projectId ?? projectId)) requireAdmin(principal, 'create_router:project_id');
+    policy.enforce(principal, 'create_router', routerTarget({ projectId }));
+    if (projectId !== (principal.projectId ?? projectId))
+      policy.enforce(principal, 'create_router:project_id', routerTarget({ projectId }));
     const at = this.#context.now().toISOString();
     const router: Router = {
       id: randomUUID() as RouterId,
       name: input.name ?? '',
+      description: input.description ?? '',
       projectId,
-      ...this.#placement(principal, input, null),
+      ...this.#placement(principal, input, { projectId, before: null }),
       revision: 1,
       confinement: input.confinement ?? null,
       createdAt: at,
       updatedAt: at,
     };
-    await this.#context.store.write(async (tx) => {
-      await tx.insertRouter(router);
-      await notifyHosts(tx, router.id, [router.host], at);
-      await audit(tx, principal, { at, action: 'create_router', target: router.id, projectId, before: null, after: router });
-    });
+    const made = await this.#context.store.write((tx) =>
+      once(tx, principal, { at, what: ['create_router', input] }, async () => {
+        await chargeProject(this.#context, tx, projectId, { routers: 1 });
+        await tx.insertRouter(router);
+        this.#record(tx, principal, { at, action: 'create_router', before: null, after: router });
+        return router;
+      }),
+    );
     this.#context.outbox.wake();
-    return router;
+    return made;
   }
 
-  /** @throws NotFound, Denied, InvalidInput, PinholeError `netns-in-use` */
-  async update(principal: Principal, id: RouterId, input: RouterInput): Promise<Router> {
+  /**
+   * An empty change leaves the revision as it is; one that names what is there already does not (Neutron's way).
+   * @param change the fields, and the revision that the change is meant for (undefined: any)
+   * @throws NotFound, Denied, InvalidInput, RevisionMismatch, PinholeError `netns-in-use`, `quota-exceeded`
+   */
+  async update(principal: Principal, id: RouterId, change: { input: RouterInput; revision?: number | undefined }): Promise<Router> {
+    const { input, revision } = change;
     const at = this.#context.now().toISOString();
     const changed = await this.#context.store.write(async (tx) => {
-      const before = authoriseRouter(principal, await tx.router(id), id, { write: true, action: 'update_router' });
-      if (input.projectId !== undefined && input.projectId !== before.projectId) requireAdmin(principal, 'update_router:project_id');
-      const after: Router = {
+      const before = await this.#forChange(tx, principal, { id, rule: 'update_router', revision });
+      const projectId = input.projectId ?? before.projectId;
+      if (projectId !== before.projectId) this.#context.policy().enforce(principal, 'update_router:project_id', routerTarget(before));
+      const fields: Router = {
         ...before,
         name: input.name ?? before.name,
-        projectId: input.projectId ?? before.projectId,
-        ...this.#placement(principal, input, before),
+        description: input.description ?? before.description,
+        projectId,
+        ...this.#placement(principal, input, { projectId: before.projectId, before }),
         confinement: input.confinement === undefined ? before.confinement : input.confinement,
-        revision: before.revision + 1,
-        updatedAt: at,
       };
+      if (isEmpty(input)) return before;
+      const after: Router = { ...fields, revision: before.revision + 1, updatedAt: at };
+      if (projectId !== before.projectId) await this.#moveUsage(tx, before, projectId);
       await tx.updateRouter(after);
-      await notifyHosts(tx, id, [before.host, after.host], at);
-      await audit(tx, principal, { at, action: 'update_router', target: id, projectId: after.projectId, before, after });
+      this.#record(tx, principal, { at, action: 'update_router', before, after });
       return after;
     });
     this.#context.outbox.wake();
     return changed;
   }
 
-  /** Its helpers go with it. @throws NotFound, Denied */
-  async delete(principal: Principal, id: RouterId): Promise<void> {
+  /** Its helpers go with it. @throws NotFound, Denied, RevisionMismatch */
+  async delete(principal: Principal, id: RouterId, revision?: number): Promise<void> {
     const at = this.#context.now().toISOString();
     await this.#context.store.write(async (tx) => {
-      const router = authoriseRouter(principal, await tx.router(id), id, { write: true, action: 'delete_router' });
+      const router = await this.#forChange(tx, principal, { id, rule: 'delete_router', revision });
+      const helpers = await tx.countHelpers(id);
       await tx.deleteRouter(id);
-      await notifyHosts(tx, id, [router.host], at);
-      await audit(tx, principal, { at, action: 'delete_router', target: id, projectId: router.projectId, before: router, after: null });
+      await chargeProject(this.#context, tx, router.projectId, { routers: -1, helpers: -helpers });
+      this.#record(tx, principal, { at, action: 'delete_router', before: router, after: null });
     });
     this.#context.outbox.wake();
   }
 
-  /** `host` and `netns` say on whose machine what is written: an admin's to set. A namespace needs a host. */
-  #placement(principal: Principal, input: RouterInput, before: Router | null): Pick<Router, 'host' | 'netns'> {
-    const named = input.host !== undefined || input.netns !== undefined;
-    if (named && !isAdmin(principal))
-      requireAdmin(principal, `${before ? 'update' : 'create'}_router:${input.host !== undefined ? 'host' : 'netns'}`);
+  async #forChange(
+    tx: Writes,
+    principal: Principal,
+    wanted: { id: RouterId; rule: RuleName; revision: number | undefined },
+  ): Promise<Router> {
+    const { id, rule, revision } = wanted;
+    const router = authoriseRouter(this.#context.policy(), principal, await tx.lockRouter(id), { id, rule });
+    if (revision !== undefined && revision !== router.revision) throw new RevisionMismatch(revision, router.revision);
+    return router;
+  }
+
+  async #moveUsage(tx: Writes, { id, projectId: from }: Router, to: string): Promise<void> {
+    const helpers = await tx.countHelpers(id);
+    await chargeProject(this.#context, tx, from, { routers: -1, helpers: -helpers });
+    await chargeProject(this.#context, tx, to, { routers: 1, helpers });
+  }
+
+  #record(tx: Writes, principal: Principal, change: Pick<Change, 'at' | 'action'> & { before: Router | null; after: Router | null }): void {
+    const { before, after } = change;
+    const router = (after ?? before) as Router;
+    const hosts = [before?.host ?? null, after?.host ?? null];
+    record(tx, principal, { ...change, target: router.id, projectId: router.projectId, router, hosts });
+  }
+
+  /** `host` and `netns` say on whose machine what is written: by default an admin's to set. A namespace needs a host. */
+  #placement(
+    principal: Principal,
+    input: RouterInput,
+    { projectId, before }: { projectId: string; before: Router | null },
+  ): Pick<Router, 'host' | 'netns'> {
+    for (const field of ['host', 'netns'] as const) {
+      const rule: RuleName = `${before ? 'update' : 'create'}_router:${field}`;
+      if (input[field] !== undefined) this.#context.policy().enforce(principal, rule, routerTarget({ projectId }));
+    }
     const wanted = input.netns === undefined ? (before?.netns ?? null) : input.netns;
     const netns = wanted === null ? null : parseNetns(wanted);
     const host = input.host === undefined ? (before?.host ?? (netns ? this.#context.defaultHost : null)) : input.host;
@@ -114,4 +165,8 @@ export class Routers {
       throw new InvalidInput('host', 'Invalid input for host. A network namespace needs the host that it is on.');
     return { host, netns };
   }
+}
+
+function isEmpty(input: RouterInput): boolean {
+  return Object.values(input).every((value) => value === undefined);
 }

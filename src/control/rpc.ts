@@ -1,10 +1,10 @@
 import type { Arguments } from '../bus/interface.ts';
 import { METHODS, SERVER_TOPIC } from '../bus/topics.ts';
 import type { DesiredRouter } from '../model/desired.ts';
-import type { Netns } from '../model/netns.ts';
 import { Reader } from '../model/reader.ts';
-import type { Router, RouterId } from '../model/router.ts';
+import type { Router } from '../model/router.ts';
 import type { Context } from './context.ts';
+import { desiredRouters } from './desired.ts';
 import type { ExpectationFeed } from './expectations.ts';
 import { readReports, type Status, unknownMethod } from './status.ts';
 
@@ -58,25 +58,10 @@ export class AgentRpc {
     const epoch = await read.epoch();
     if (ids) {
       const routers = (await read.routers({ ids, hosts: [host] })).filter(({ netns }) => netns !== null);
-      return { epoch, routers: await this.#desired(routers), marker: null };
+      return { epoch, routers: await desiredRouters(read, routers), marker: null };
     }
     const routers = await read.routersOfHost(host, filter.marker.nullable((marker) => marker.string(64)) ?? '', PAGE);
-    return { epoch, routers: await this.#desired(routers), marker: routers.length === PAGE ? (routers.at(-1) as Router).id : null };
-  }
-
-  async #desired(routers: readonly Router[]): Promise<DesiredRouter[]> {
-    const helpers = new Map<RouterId, DesiredRouter['helpers'][number][]>(routers.map(({ id }) => [id, []]));
-    for (const { routerId, ...helper } of await this.#context.store.read.helpersOfMany(routers.map(({ id }) => id))) {
-      helpers.get(routerId)?.push(helper);
-    }
-    return routers.map(({ id, name, netns, revision, confinement }) => ({
-      id,
-      name,
-      netns: netns as Netns,
-      revision,
-      confinement,
-      helpers: helpers.get(id) ?? [],
-    }));
+    return { epoch, routers: await desiredRouters(read, routers), marker: routers.length === PAGE ? (routers.at(-1) as Router).id : null };
   }
 
   async #reportState(reader: Reader): Promise<null> {

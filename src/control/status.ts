@@ -1,12 +1,16 @@
 import { FAMILIES } from '../model/catalogue.ts';
 import type { ConntrackHelper } from '../model/conntrack-helper.ts';
 import { NotFound, PinholeError } from '../model/errors.ts';
+import type { NewEvent } from '../model/event.ts';
 import type { Reader } from '../model/reader.ts';
 import type { Router, RouterId } from '../model/router.ts';
 import type { FamilyStatus, HelperStatus, RouterReport } from '../model/status.ts';
 import type { Agent, StoredReport } from '../store/interface.ts';
-import { authoriseRouter, type Principal, visibleProject } from './authorisation.ts';
+import { authoriseRouter } from './authorisation.ts';
 import type { Context } from './context.ts';
+import { routerTarget } from './policy/policy.ts';
+import type { Principal } from './principal.ts';
+import type { Routers } from './routers.ts';
 
 /** Missed heartbeats after which an agent counts as silent. */
 const SILENT_AFTER = 3;
@@ -35,34 +39,43 @@ export interface AgentView extends Agent {
 /** What agents say, joined with what is declared. */
 export class Status {
   readonly #context: Context;
+  readonly #routers: Routers;
 
-  constructor(context: Context) {
+  constructor(context: Context, routers: Routers) {
     this.#context = context;
+    this.#routers = routers;
   }
 
-  async agents(): Promise<AgentView[]> {
+  async agents(principal: Principal): Promise<AgentView[]> {
+    this.#context.policy().enforce(principal, 'get_agent', {});
     return (await this.#context.store.read.agents()).map((agent) => ({ ...agent, alive: this.#isAlive(agent) }));
   }
 
   /** @throws NotFound */
   async router(principal: Principal, id: RouterId): Promise<RouterView> {
-    const router = authoriseRouter(principal, await this.#context.store.read.router(id), id, { write: false, action: 'get_router' });
+    const { policy, store } = this.#context;
+    const router = authoriseRouter(policy(), principal, await store.read.router(id), { id, rule: 'get_router_status' });
     const [view] = await this.#views([router]);
     if (!view) throw new NotFound('router', id);
     return view;
   }
 
   async routers(principal: Principal): Promise<RouterView[]> {
-    return this.#views(await this.#context.store.read.routers(visibleProject(principal)));
+    const policy = this.#context.policy();
+    const seen = await this.#routers.list(principal);
+    return this.#views(seen.filter((router) => policy.allows(principal, 'get_router_status', routerTarget(router))));
   }
 
   async saveReports(host: string, reports: readonly RouterReport[]): Promise<void> {
     const reportedAt = this.#context.now().toISOString();
     await this.#context.store.write(async (tx) => {
+      const before = new Map((await tx.reports(reports.map(({ routerId }) => routerId))).map((report) => [report.routerId, report]));
       for (const report of reports) {
         // Only a router of that host: an agent that lost a router, or a liar, does not write another's status.
         const router = await tx.router(report.routerId as RouterId);
-        if (router?.host === host) await tx.saveReport({ ...report, host, reportedAt });
+        if (router?.host !== host) continue;
+        await tx.saveReport({ ...report, host, reportedAt });
+        for (const event of eventsOf(router, { before: before.get(router.id) ?? null, report, at: reportedAt })) tx.appendEvent(event);
       }
     });
   }
@@ -117,6 +130,21 @@ export class Status {
   #isAlive(agent: Agent): boolean {
     return this.#context.now().getTime() - Date.parse(agent.seenAt) <= agent.interval * 1000 * SILENT_AFTER;
   }
+}
+
+/** A status event where what became of a helper changed, a drift event where somebody else's change was repaired. */
+function eventsOf(router: Router, said: { before: StoredReport | null; report: RouterReport; at: string }): NewEvent[] {
+  const { before, report, at } = said;
+  const same = { at, projectId: router.projectId, routerId: router.id, requestId: '' };
+  const events: NewEvent[] = [];
+  const text = ({ reason, helpers }: RouterReport) => JSON.stringify([reason, helpers]);
+  if (!before || text(before) !== text(report)) {
+    const helpers = report.helpers.map(({ helperId, families }) => ({ helper_id: helperId, families }));
+    events.push({ ...same, kind: 'status', data: { host: router.host, revision: report.revision, reason: report.reason, helpers } });
+  }
+  if (before && report.drifts > before.drifts)
+    events.push({ ...same, kind: 'drift', data: { host: router.host, repaired: report.drifts - before.drifts } });
+  return events;
 }
 
 function familiesOf(status: HelperStatus | undefined, why: { away: string | null; pending: string }): FamilyStatus[] {

@@ -2,14 +2,15 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { InvalidInput, NotFound, PinholeError } from '../model/errors.ts';
 import { newTokenText } from '../model/token.ts';
 import type { Token } from '../store/interface.ts';
-import { type Principal, type Role, requireAdmin } from './authorisation.ts';
 import { audit, type Context } from './context.ts';
+import type { Identity, Presented } from './identity/interface.ts';
+import { type RuleName, routerTarget } from './policy/policy.ts';
+import { isRole, ownPrincipal, type Principal, type Role, withRole } from './principal.ts';
 
 export type { Token };
 
 /** `ph_<id>_<secret>`: the id finds the row, the secret's hash is compared. */
 const TOKEN = /^ph_([0-9a-f]{16})_([A-Za-z0-9_-]{43})$/;
-const ROLES: readonly Role[] = ['admin', 'member', 'reader'];
 
 export interface TokenInput {
   readonly role: string;
@@ -18,7 +19,9 @@ export interface TokenInput {
   readonly expiresAt: string | null;
 }
 
-export class Tokens {
+/** Pinhole's own tokens, and the mode of identity that they are. */
+export class Tokens implements Identity {
+  readonly challenge = 'Bearer';
   readonly #context: Context;
 
   constructor(context: Context) {
@@ -26,7 +29,7 @@ export class Tokens {
   }
 
   /** @throws PinholeError `unauthenticated`, with nothing in it that says why */
-  async authenticate(text: string, requestId: string): Promise<Principal> {
+  async authenticate({ token: text, requestId }: Presented): Promise<Principal> {
     const [, id = '', secret = ''] = TOKEN.exec(text) ?? [];
     const token = id ? await this.#context.store.read.token(id) : null;
     // An unknown id is compared too, so that the answer's time does not tell which ids exist.
@@ -34,19 +37,18 @@ export class Tokens {
     if (!token || !matches || token.revokedAt !== null || this.#isOver(token)) {
       throw new PinholeError('unauthenticated', 'The request you have made requires authentication.');
     }
-    return { name: `token:${token.id}`, role: token.role as Role, projectId: token.projectId, requestId };
+    return withRole({ name: `token:${token.id}`, projectId: token.projectId }, token.role as Role, requestId);
   }
 
   async list(principal: Principal): Promise<Token[]> {
-    requireAdmin(principal, 'list_tokens');
+    this.#enforce(principal, 'get_token');
     return this.#context.store.read.tokens();
   }
 
   /** @returns the row and the secret text, which is stored nowhere */
   async create(principal: Principal, input: TokenInput): Promise<{ token: Token; text: string }> {
-    requireAdmin(principal, 'create_token');
-    if (!(ROLES as readonly string[]).includes(input.role))
-      throw new InvalidInput('role', `Invalid input for role. It is one of ${ROLES.join(', ')}.`);
+    this.#enforce(principal, 'create_token');
+    if (!isRole(input.role)) throw new InvalidInput('role', 'Invalid input for role. It is one of admin, member, reader.');
     if (input.role !== 'admin' && !input.projectId)
       throw new InvalidInput('project_id', `Invalid input for project_id. A ${input.role}'s token is for one project.`);
     const text = newTokenText();
@@ -58,8 +60,7 @@ export class Tokens {
     const [, id] = TOKEN.exec(text) ?? [];
     if (!id) throw new InvalidInput('admin-token', 'The admin token on disk is not a token of Pinhole.');
     if (await this.#context.store.read.token(id)) return;
-    const principal: Principal = { name: 'pinhole:up', role: 'admin', projectId: null, requestId: 'up' };
-    await this.#insert(principal, text, { role: 'admin', projectId: null, description: 'first admin token', expiresAt: null });
+    await this.#insert(ownPrincipal('up'), text, { role: 'admin', projectId: null, description: 'first admin token', expiresAt: null });
   }
 
   async #insert(principal: Principal, text: string, input: TokenInput): Promise<Token> {
@@ -69,20 +70,24 @@ export class Tokens {
     await this.#context.store.write(async (tx) => {
       await tx.insertToken(token);
       const after = { role: token.role, projectId: token.projectId, description: token.description, expiresAt: token.expiresAt };
-      await audit(tx, principal, { at, action: 'create_token', target: id, projectId: token.projectId ?? '', before: null, after });
+      audit(tx, principal, { at, action: 'create_token', target: id, projectId: token.projectId ?? '', before: null, after });
     });
     return token;
   }
 
   async revoke(principal: Principal, id: string): Promise<void> {
-    requireAdmin(principal, 'revoke_token');
+    this.#enforce(principal, 'delete_token');
     const at = this.#context.now().toISOString();
     await this.#context.store.write(async (tx) => {
       const token = await tx.token(id);
       if (!token) throw new NotFound('token', id);
       await tx.revokeToken(id, at);
-      await audit(tx, principal, { at, action: 'revoke_token', target: id, projectId: token.projectId ?? '', before: null, after: null });
+      audit(tx, principal, { at, action: 'revoke_token', target: id, projectId: token.projectId ?? '', before: null, after: null });
     });
+  }
+
+  #enforce(principal: Principal, rule: RuleName): void {
+    this.#context.policy().enforce(principal, rule, routerTarget({ projectId: '' }));
   }
 
   #isOver(token: Token): boolean {

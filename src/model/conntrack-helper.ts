@@ -24,6 +24,8 @@ export interface ConntrackHelper {
   readonly scope: Scope | null;
   /** When it ends by itself, ISO 8601 in UTC; null: never. */
   readonly expiresAt: string | null;
+  /** Rises with each change, from 1. */
+  readonly revision: number;
 }
 
 /** IFNAMSIZ less its NUL. */

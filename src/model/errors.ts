@@ -11,13 +11,20 @@ export const ERROR_CODES = {
   'quota-exceeded': { http: 409, exit: 1 },
   'netns-in-use': { http: 409, exit: 1 },
   'revision-mismatch': { http: 412, exit: 1 },
+  'idempotency-mismatch': { http: 422, exit: 1 },
+  'events-gone': { http: 410, exit: 1 },
   unauthenticated: { http: 401, exit: 4 },
   denied: { http: 403, exit: 4 },
   'not-found': { http: 404, exit: 3 },
+  /** Is there, but not for whoever asks. */
+  hidden: { http: 404, exit: 3 },
   'router-not-found': { http: 404, exit: 3 },
   'helper-not-found': { http: 404, exit: 3 },
   'token-not-found': { http: 404, exit: 3 },
   'too-large': { http: 413, exit: 2 },
+  'too-many-requests': { http: 429, exit: 5 },
+  overloaded: { http: 503, exit: 5 },
+  'identity-unavailable': { http: 503, exit: 5 },
   'store-unavailable': { http: 503, exit: 5 },
   unreachable: { http: 503, exit: 5 },
   timeout: { http: 504, exit: 5 },
@@ -34,6 +41,8 @@ export type ErrorCode = keyof typeof ERROR_CODES;
 export interface ErrorDetails {
   readonly field?: string;
   readonly errno?: number;
+  /** Seconds until it is worth trying again. */
+  readonly retryAfter?: number;
   readonly values?: Readonly<Record<string, string | number | null>>;
 }
 
@@ -66,6 +75,20 @@ export class NotFound extends PinholeError {
 export class Denied extends PinholeError {
   constructor(message: string) {
     super('denied', message);
+  }
+}
+
+/** Is there, but whoever asks may not know of it. */
+export class Hidden extends PinholeError {
+  constructor() {
+    super('hidden', 'The resource could not be found.');
+  }
+}
+
+/** The change was meant for another revision of the thing than there is now. */
+export class RevisionMismatch extends PinholeError {
+  constructor(wanted: number, current: number) {
+    super('revision-mismatch', `Constrained to ${wanted}, but current revision is ${current}`);
   }
 }
 

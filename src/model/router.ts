@@ -21,6 +21,7 @@ export const DEFAULT_CONFINEMENT: Confinement = {
 export interface Router {
   readonly id: RouterId;
   readonly name: string;
+  readonly description: string;
   readonly projectId: string;
   /** The host whose agent serves it, and the network namespace there. Both null: declared, served by nobody. */
   readonly host: string | null;

@@ -1,19 +1,11 @@
 import type { Protocol } from '../model/catalogue.ts';
+import type { TableDifference } from '../model/live-plan.ts';
 import type { Chain, HelperObject, Table } from '../model/table.ts';
 import { contentDigest } from './render.ts';
 import { ruleText } from './text.ts';
 
-/** One difference between a router's desired and observed table. Data, for people and programs. */
-export interface Change {
-  readonly change: 'add' | 'remove' | 'replace';
-  readonly what: 'table' | 'object' | 'chain' | 'rule';
-  /** The object's or chain's name; for a rule its chain. */
-  readonly name: string;
-  readonly detail: string;
-}
-
 /** Empty when the contents are equal; the stamp alone is no difference, for a new revision of the same rules needs no write. */
-export function diff(desired: Table | null, observed: Table | null): Change[] {
+export function diff(desired: Table | null, observed: Table | null): TableDifference[] {
   if (!desired && !observed) return [];
   if (!desired) return [{ change: 'remove', what: 'table', name: 'pinhole', detail: '' }];
   if (!observed) return [{ change: 'add', what: 'table', name: 'pinhole', detail: '' }];
@@ -41,9 +33,9 @@ function diffNamed<T extends { readonly name: string }>(
   observed: readonly T[],
   what: 'object' | 'chain',
   detail: (item: T) => string,
-): Change[] {
+): TableDifference[] {
   const seen = new Map(observed.map((item) => [item.name, item]));
-  const changes: Change[] = [];
+  const changes: TableDifference[] = [];
   for (const item of desired) {
     const other = seen.get(item.name);
     seen.delete(item.name);
@@ -55,15 +47,15 @@ function diffNamed<T extends { readonly name: string }>(
   return changes;
 }
 
-function diffRules(desired: Chain, observed: Chain): Change[] {
+function diffRules(desired: Chain, observed: Chain): TableDifference[] {
   const want = desired.rules.map(ruleText);
   const have = observed.rules.map(ruleText);
   if (want.length === have.length && want.every((text, index) => text === have[index])) return [];
   const added = want.filter((text) => !have.includes(text));
   const removed = have.filter((text) => !want.includes(text));
-  const changes: Change[] = [
-    ...removed.map((detail): Change => ({ change: 'remove', what: 'rule', name: desired.name, detail })),
-    ...added.map((detail): Change => ({ change: 'add', what: 'rule', name: desired.name, detail })),
+  const changes: TableDifference[] = [
+    ...removed.map((detail): TableDifference => ({ change: 'remove', what: 'rule', name: desired.name, detail })),
+    ...added.map((detail): TableDifference => ({ change: 'add', what: 'rule', name: desired.name, detail })),
   ];
   return changes.length > 0 ? changes : [{ change: 'replace', what: 'rule', name: desired.name, detail: 'order of rules' }];
 }

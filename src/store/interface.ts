@@ -1,4 +1,6 @@
+import type { AuditEntry, ChainedEntry, ChainHead, SignedHead } from '../model/audit.ts';
 import type { ConntrackHelper, HelperId } from '../model/conntrack-helper.ts';
+import type { NewEvent, StoredEvent } from '../model/event.ts';
 import type { Router, RouterId } from '../model/router.ts';
 import type { RouterReport } from '../model/status.ts';
 
@@ -33,15 +35,30 @@ export interface OutboxItem {
   readonly routerId: RouterId;
 }
 
-export interface AuditEntry {
-  readonly at: string;
-  readonly requestId: string;
-  readonly actor: string;
-  readonly action: string;
-  readonly target: string;
-  readonly projectId: string;
-  readonly before: object | null;
-  readonly after: object | null;
+export interface StoredAudit extends ChainedEntry {
+  readonly id: number;
+  /** The server whose chain it is in. */
+  readonly chain: string;
+}
+
+export interface AuditFilter {
+  readonly chain?: string;
+  /** Entries of a chain after this number, oldest first; without it, the newest first. */
+  readonly after?: number;
+  /** Entries older than this id. */
+  readonly before?: number;
+  readonly action?: string;
+  readonly target?: string;
+  readonly projectId?: string;
+  readonly limit: number;
+}
+
+/** A server's chain: where it begins (past what retention removed) and ends, and the newest head that its server signed. */
+export interface AuditChain {
+  readonly chain: string;
+  readonly anchor: ChainHead;
+  readonly tail: ChainHead;
+  readonly signed: SignedHead | null;
 }
 
 export interface RouterFilter {
@@ -49,6 +66,28 @@ export interface RouterFilter {
   readonly ids?: readonly string[];
   readonly names?: readonly string[];
   readonly hosts?: readonly string[];
+  readonly projects?: readonly string[];
+  /** A page, in the order of ids, after `marker`. */
+  readonly marker?: string;
+  readonly limit?: number;
+}
+
+/** What a project has and may have; a limit of null is the configured one. */
+export interface ProjectUsage {
+  readonly projectId: string;
+  readonly routers: number;
+  readonly helpers: number;
+  readonly routerLimit: number | null;
+  readonly helperLimit: number | null;
+}
+
+/** What was answered to a request that named an idempotency key. */
+export interface IdempotentAnswer {
+  readonly actor: string;
+  readonly key: string;
+  /** Digest of the request: another one under the same key is a mistake. */
+  readonly digest: string;
+  readonly answer: unknown;
 }
 
 /** Reads see what is committed. */
@@ -69,13 +108,22 @@ export interface Reads {
   tokens(): Promise<Token[]>;
   /** Hints to deliver, oldest first, after `marker`. */
   outbox(marker: number, limit: number): Promise<OutboxItem[]>;
-  audit(limit: number): Promise<(AuditEntry & { id: number })[]>;
+  audit(filter: AuditFilter): Promise<StoredAudit[]>;
+  auditChains(): Promise<AuditChain[]>;
+  /** Events after number `after`, in order. */
+  events(after: number, limit: number): Promise<StoredEvent[]>;
+  /** Number of the newest event, and of the oldest that is still kept. */
+  eventRange(): Promise<{ oldest: number; newest: number }>;
+  usage(projectId: string): Promise<ProjectUsage>;
+  idempotentAnswer(actor: string, key: string): Promise<IdempotentAnswer | null>;
   /** Changes when a database is made anew or restored from a backup by `db` commands: revisions are comparable within one. */
   epoch(): Promise<string>;
 }
 
-/** What one durable unit of work may change; it reads its own writes. */
+/** What one durable unit of work may change; it reads its own writes, but for outbox, audit and events. */
 export interface Writes extends Reads {
+  /** Reads a router and keeps others from changing it, or its helpers, until the unit is done. */
+  lockRouter(id: RouterId): Promise<Router | null>;
   insertRouter(router: Router): Promise<void>;
   /** @throws PinholeError `netns-in-use` */
   updateRouter(router: Router): Promise<void>;
@@ -87,22 +135,40 @@ export interface Writes extends Reads {
   /** @returns false where the unique key is taken */
   updateHelper(helper: ConntrackHelper): Promise<boolean>;
   deleteHelper(id: HelperId): Promise<void>;
-  appendOutbox(host: string, routerId: RouterId, at: string): Promise<void>;
+  /** Counts what a project gains or loses. @returns what it has then; others wait for this unit to count theirs */
+  countUsage(projectId: string, gained: { routers?: number; helpers?: number }): Promise<ProjectUsage>;
+  setLimits(projectId: string, limits: Pick<ProjectUsage, 'routerLimit' | 'helperLimit'>): Promise<void>;
+  appendOutbox(host: string, routerId: RouterId, at: string): void;
   deleteOutbox(upTo: number): Promise<void>;
-  appendAudit(entry: AuditEntry): Promise<void>;
+  /** At the end of this server's chain. */
+  appendAudit(entry: AuditEntry): void;
+  appendEvent(event: NewEvent): void;
+  saveSignedHead(head: SignedHead): Promise<void>;
   saveReport(report: StoredReport): Promise<void>;
   saveAgent(agent: Agent): Promise<void>;
   insertToken(token: Token): Promise<void>;
   revokeToken(id: string, at: string): Promise<void>;
+  saveIdempotentAnswer(answer: IdempotentAnswer, at: string): Promise<void>;
+  /** Removes at most `limit` rows of each kind that are older; a chain then begins where it was cut. @returns how many */
+  prune(older: { readonly audit: string; readonly events: string; readonly idempotency: string }, limit: number): Promise<number>;
 }
 
 export interface Store {
   readonly read: Reads;
+  /** Name of this server's audit chain. */
+  readonly chain: string;
   /**
    * Runs `work` as one transaction and resolves when it is on stable storage. All or nothing: an error leaves no trace.
-   * Writes that wait at the same time share one commit.
-   * @throws PinholeError `store-unavailable` when the database cannot take it (disk full, I/O error)
+   * Writes that wait at the same time share one commit. `work` may run again where another server was in its way.
+   * @throws PinholeError `store-unavailable` when the database cannot take it (disk full, I/O error, gone)
    */
   write<T>(work: (tx: Writes) => Promise<T>): Promise<T>;
+  /** Called after events were committed, by this server or another that shares the database. */
+  onEvents(listener: () => void): void;
   close(): Promise<void>;
+}
+
+export interface StoreOptions {
+  /** Name of this server's audit chain: its own, whatever database it writes to. */
+  readonly chain: string;
 }

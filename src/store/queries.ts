@@ -1,34 +1,49 @@
-import type { Kysely } from 'kysely';
+import { type Kysely, sql } from 'kysely';
+import { genesis } from '../model/audit.ts';
 import type { ConntrackHelper, HelperId } from '../model/conntrack-helper.ts';
-import { PinholeError } from '../model/errors.ts';
+import type { StoredEvent } from '../model/event.ts';
 import type { Router, RouterId } from '../model/router.ts';
-import type { Agent, AuditEntry, OutboxItem, RouterFilter, StoredReport, Token, Writes } from './interface.ts';
-import { fromHelper, fromRouter, toAgent, toHelper, toReport, toRouter, toToken } from './rows.ts';
-import type { AgentRow, Schema } from './schema.ts';
+import type {
+  Agent,
+  AuditChain,
+  AuditFilter,
+  IdempotentAnswer,
+  OutboxItem,
+  ProjectUsage,
+  Reads,
+  RouterFilter,
+  StoredAudit,
+  StoredReport,
+  Token,
+} from './interface.ts';
+import { chainTail } from './journal.ts';
+import { toAgent, toAudit, toEvent, toHead, toHelper, toReport, toRouter, toToken, toUsage } from './rows.ts';
+import type { Schema } from './schema.ts';
 import type { Statements } from './statements.ts';
 
 /** Values in one `in (…)` list; longer lists are asked in parts. */
 const IN_CHUNK = 500;
 
-/** All queries, over the whole database or within one transaction. The same for every dialect. */
-export class Queries implements Writes {
-  readonly #db: Kysely<Schema>;
-  readonly #statements: Statements;
-  readonly #isUniqueViolation: (error: unknown) => boolean;
+/** Everything that is read, over the whole database or within one transaction. The same for every dialect. */
+export class Queries implements Reads {
+  protected readonly db: Kysely<Schema>;
+  protected readonly statements: Statements;
 
-  constructor(db: Kysely<Schema>, statements: Statements, isUniqueViolation: (error: unknown) => boolean) {
-    this.#db = db;
-    this.#statements = statements;
-    this.#isUniqueViolation = isUniqueViolation;
+  constructor(db: Kysely<Schema>, statements: Statements) {
+    this.db = db;
+    this.statements = statements;
   }
 
   async router(id: RouterId): Promise<Router | null> {
-    const { rows } = await this.#statements.router.run(this.#db, { id });
+    const { rows } = await this.statements.router.run(this.db, { id });
     return rows[0] ? toRouter(rows[0]) : null;
   }
 
   async routers(filter: RouterFilter): Promise<Router[]> {
-    let query = this.#db.selectFrom('routers').selectAll().orderBy('id');
+    let query = this.db.selectFrom('routers').selectAll().orderBy('id');
+    if (filter.marker !== undefined) query = query.where('id', '>', filter.marker);
+    if (filter.limit !== undefined) query = query.limit(filter.limit);
+    if (filter.projects) query = query.where('project_id', 'in', [...filter.projects]);
     if (filter.projectId !== undefined) query = query.where('project_id', '=', filter.projectId);
     if (filter.ids) query = query.where('id', 'in', [...filter.ids]);
     if (filter.names) query = query.where('name', 'in', [...filter.names]);
@@ -37,7 +52,7 @@ export class Queries implements Writes {
   }
 
   async routersOfHost(host: string, marker: string, limit: number): Promise<Router[]> {
-    const rows = await this.#db
+    const rows = await this.db
       .selectFrom('routers')
       .selectAll()
       .where('host', '=', host)
@@ -50,29 +65,29 @@ export class Queries implements Writes {
   }
 
   async helper(id: HelperId): Promise<ConntrackHelper | null> {
-    const { rows } = await this.#statements.helper.run(this.#db, { id });
+    const { rows } = await this.statements.helper.run(this.db, { id });
     return rows[0] ? toHelper(rows[0]) : null;
   }
 
   async helpersOf(routerId: RouterId): Promise<ConntrackHelper[]> {
-    const { rows } = await this.#statements.helpersOf.run(this.#db, { router: routerId });
+    const { rows } = await this.statements.helpersOf.run(this.db, { router: routerId });
     return rows.map(toHelper);
   }
 
   async helpersOfMany(routerIds: readonly string[]): Promise<ConntrackHelper[]> {
     const parts = await inChunks(routerIds, (ids) =>
-      this.#db.selectFrom('conntrack_helpers').selectAll().where('router_id', 'in', ids).orderBy('id').execute(),
+      this.db.selectFrom('conntrack_helpers').selectAll().where('router_id', 'in', ids).orderBy('id').execute(),
     );
     return parts.map(toHelper);
   }
 
   async countHelpers(routerId: RouterId): Promise<number> {
-    const { rows } = await this.#statements.countHelpers.run(this.#db, { router: routerId });
+    const { rows } = await this.statements.countHelpers.run(this.db, { router: routerId });
     return Number(rows[0]?.count ?? 0);
   }
 
   async expiredHelpers(now: string, limit: number): Promise<ConntrackHelper[]> {
-    const rows = await this.#db
+    const rows = await this.db
       .selectFrom('conntrack_helpers')
       .selectAll()
       .where('expires_at', '<=', now)
@@ -83,7 +98,7 @@ export class Queries implements Writes {
   }
 
   async nextExpiry(): Promise<string | null> {
-    const row = await this.#db
+    const row = await this.db
       .selectFrom('conntrack_helpers')
       .select('expires_at')
       .where('expires_at', 'is not', null)
@@ -95,164 +110,98 @@ export class Queries implements Writes {
 
   async reports(routerIds: readonly string[]): Promise<StoredReport[]> {
     const rows = await inChunks(routerIds, (ids) =>
-      this.#db.selectFrom('router_status').selectAll().where('router_id', 'in', ids).execute(),
+      this.db.selectFrom('router_status').selectAll().where('router_id', 'in', ids).execute(),
     );
     return rows.map(toReport);
   }
 
   async agents(): Promise<Agent[]> {
-    return (await this.#db.selectFrom('agents').selectAll().orderBy('host').execute()).map(toAgent);
+    return (await this.db.selectFrom('agents').selectAll().orderBy('host').execute()).map(toAgent);
   }
 
   async token(id: string): Promise<Token | null> {
-    const { rows } = await this.#statements.token.run(this.#db, { id });
+    const { rows } = await this.statements.token.run(this.db, { id });
     return rows[0] ? toToken(rows[0]) : null;
   }
 
   async tokens(): Promise<Token[]> {
-    return (await this.#db.selectFrom('tokens').selectAll().orderBy('created_at').execute()).map(toToken);
+    return (await this.db.selectFrom('tokens').selectAll().orderBy('created_at').execute()).map(toToken);
   }
 
   async outbox(marker: number, limit: number): Promise<OutboxItem[]> {
-    const rows = await this.#db.selectFrom('outbox').selectAll().where('id', '>', marker).orderBy('id').limit(limit).execute();
+    const rows = await this.db.selectFrom('outbox').selectAll().where('id', '>', marker).orderBy('id').limit(limit).execute();
     return rows.map(({ id, host, router_id }) => ({ id, host, routerId: router_id as RouterId }));
   }
 
-  async audit(limit: number): Promise<(AuditEntry & { id: number })[]> {
-    const rows = await this.#db.selectFrom('audit').selectAll().orderBy('id', 'desc').limit(limit).execute();
-    return rows.map((row) => ({
-      id: row.id,
-      at: row.at,
-      requestId: row.request_id,
-      actor: row.actor,
-      action: row.action,
-      target: row.target,
-      projectId: row.project_id,
-      before: row.before && JSON.parse(row.before),
-      after: row.after && JSON.parse(row.after),
-    }));
+  async audit(filter: AuditFilter): Promise<StoredAudit[]> {
+    let query = this.db.selectFrom('audit').selectAll().limit(filter.limit);
+    if (filter.chain !== undefined) query = query.where('chain', '=', filter.chain);
+    if (filter.before !== undefined) query = query.where('id', '<', filter.before);
+    if (filter.action !== undefined) query = query.where('action', '=', filter.action);
+    if (filter.target !== undefined) query = query.where('target', '=', filter.target);
+    if (filter.projectId !== undefined) query = query.where('project_id', '=', filter.projectId);
+    query =
+      filter.after === undefined
+        ? query.orderBy('id', 'desc')
+        : query.where('chain', 'is not', null).where('seq', '>', filter.after).orderBy('seq');
+    return (await query.execute()).map(toAudit);
+  }
+
+  async auditChains(): Promise<AuditChain[]> {
+    const chains = await sql<{ chain: string }>`
+      select distinct chain from (
+        select chain from audit_anchors union all select chain from audit_heads
+        union all select chain from audit where chain is not null
+      ) as named order by chain`.execute(this.db);
+    const [anchors, heads] = await Promise.all([
+      this.db.selectFrom('audit_anchors').selectAll().execute(),
+      this.db.selectFrom('audit_heads').selectAll().execute(),
+    ]);
+    return Promise.all(
+      chains.rows.map(async ({ chain }) => {
+        const anchor = anchors.find((row) => row.chain === chain);
+        const head = heads.find((row) => row.chain === chain);
+        return {
+          chain,
+          anchor: anchor ? { seq: anchor.seq, hash: anchor.hash } : genesis(chain),
+          tail: await chainTail(this.db, chain),
+          signed: head ? toHead(head) : null,
+        };
+      }),
+    );
+  }
+
+  async events(after: number, limit: number): Promise<StoredEvent[]> {
+    return (await this.db.selectFrom('events').selectAll().where('seq', '>', after).orderBy('seq').limit(limit).execute()).map(toEvent);
+  }
+
+  async eventRange(): Promise<{ oldest: number; newest: number }> {
+    const { oldest } = await this.db
+      .selectFrom('events')
+      .select((e) => e.fn.min('seq').as('oldest'))
+      .executeTakeFirstOrThrow();
+    const { value } = await this.db.selectFrom('counters').select('value').where('name', '=', 'events').executeTakeFirstOrThrow();
+    return { oldest: oldest ?? value + 1, newest: value };
+  }
+
+  async usage(projectId: string): Promise<ProjectUsage> {
+    const row = await this.db.selectFrom('projects').selectAll().where('project_id', '=', projectId).executeTakeFirst();
+    return row ? toUsage(row) : { projectId, routers: 0, helpers: 0, routerLimit: null, helperLimit: null };
+  }
+
+  async idempotentAnswer(actor: string, key: string): Promise<IdempotentAnswer | null> {
+    const row = await this.db
+      .selectFrom('idempotency_keys')
+      .selectAll()
+      .where('actor', '=', actor)
+      .where('key', '=', key)
+      .executeTakeFirst();
+    return row ? { actor, key, digest: row.digest, answer: JSON.parse(row.answer) } : null;
   }
 
   async epoch(): Promise<string> {
-    const row = await this.#db.selectFrom('meta').select('value').where('key', '=', 'epoch').executeTakeFirstOrThrow();
+    const row = await this.db.selectFrom('meta').select('value').where('key', '=', 'epoch').executeTakeFirstOrThrow();
     return row.value;
-  }
-
-  async insertRouter(router: Router): Promise<void> {
-    await this.#guardNetns(router, () => this.#db.insertInto('routers').values(fromRouter(router)).execute());
-  }
-
-  async updateRouter(router: Router): Promise<void> {
-    await this.#guardNetns(router, () => this.#db.updateTable('routers').set(fromRouter(router)).where('id', '=', router.id).execute());
-  }
-
-  async deleteRouter(id: RouterId): Promise<void> {
-    await this.#db.deleteFrom('routers').where('id', '=', id).execute();
-  }
-
-  async bumpRevision(id: RouterId, at: string): Promise<number> {
-    const { rows } = await this.#statements.bumpRevision.run(this.#db, { id, at });
-    return rows[0]?.revision ?? 0;
-  }
-
-  async insertHelper(helper: ConntrackHelper, at: string): Promise<boolean> {
-    const { changed } = await this.#statements.insertHelper.run(this.#db, { ...fromHelper(helper), created_at: at });
-    return changed === 1;
-  }
-
-  async updateHelper(helper: ConntrackHelper): Promise<boolean> {
-    try {
-      await this.#db.updateTable('conntrack_helpers').set(fromHelper(helper)).where('id', '=', helper.id).execute();
-      return true;
-    } catch (error) {
-      if (this.#isUniqueViolation(error)) return false;
-      throw error;
-    }
-  }
-
-  async deleteHelper(id: HelperId): Promise<void> {
-    await this.#db.deleteFrom('conntrack_helpers').where('id', '=', id).execute();
-  }
-
-  async appendOutbox(host: string, routerId: RouterId, at: string): Promise<void> {
-    await this.#statements.appendOutbox.run(this.#db, { host, router: routerId, at });
-  }
-
-  async deleteOutbox(upTo: number): Promise<void> {
-    await this.#db.deleteFrom('outbox').where('id', '<=', upTo).execute();
-  }
-
-  async appendAudit(entry: AuditEntry): Promise<void> {
-    await this.#statements.appendAudit.run(this.#db, {
-      at: entry.at,
-      request: entry.requestId,
-      actor: entry.actor,
-      action: entry.action,
-      target: entry.target,
-      project: entry.projectId,
-      before: entry.before && JSON.stringify(entry.before),
-      after: entry.after && JSON.stringify(entry.after),
-    });
-  }
-
-  /** A report of a router that is gone meanwhile leaves no row. */
-  async saveReport(report: StoredReport): Promise<void> {
-    await this.#statements.saveReport.run(this.#db, {
-      router_id: report.routerId,
-      host: report.host,
-      revision: report.revision,
-      reason: report.reason,
-      drifts: report.drifts,
-      helpers: JSON.stringify(report.helpers),
-      reported_at: report.reportedAt,
-    });
-  }
-
-  async saveAgent(agent: Agent): Promise<void> {
-    const row: AgentRow = {
-      host: agent.host,
-      started_at: agent.startedAt,
-      seen_at: agent.seenAt,
-      interval: agent.interval,
-      state: JSON.stringify(agent.state),
-    };
-    await this.#db
-      .insertInto('agents')
-      .values(row)
-      .onConflict((conflict) => conflict.column('host').doUpdateSet(row))
-      .execute();
-  }
-
-  async insertToken(token: Token): Promise<void> {
-    await this.#db
-      .insertInto('tokens')
-      .values({
-        id: token.id,
-        hash: token.hash,
-        role: token.role,
-        project_id: token.projectId,
-        description: token.description,
-        created_at: token.createdAt,
-        expires_at: token.expiresAt,
-        revoked_at: token.revokedAt,
-      })
-      .execute();
-  }
-
-  async revokeToken(id: string, at: string): Promise<void> {
-    await this.#db.updateTable('tokens').set({ revoked_at: at }).where('id', '=', id).where('revoked_at', 'is', null).execute();
-  }
-
-  async #guardNetns(router: Router, run: () => Promise<unknown>): Promise<void> {
-    try {
-      await run();
-    } catch (error) {
-      if (!this.#isUniqueViolation(error)) throw error;
-      const { host, netns } = router;
-      throw new PinholeError('netns-in-use', `Another router has network namespace ${netns} on host ${host} already.`, {
-        details: { field: 'netns', values: { host, netns } },
-      });
-    }
   }
 }
 

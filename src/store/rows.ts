@@ -1,12 +1,16 @@
+import type { Selectable } from 'kysely';
+import type { SignedHead } from '../model/audit.ts';
 import type { ConntrackHelper, HelperId, Scope } from '../model/conntrack-helper.ts';
+import type { EventKind, StoredEvent } from '../model/event.ts';
 import type { Router, RouterId } from '../model/router.ts';
-import type { Agent, StoredReport, Token } from './interface.ts';
-import type { AgentRow, HelperRow, RouterRow, StatusRow, TokenRow } from './schema.ts';
+import type { Agent, ProjectUsage, StoredAudit, StoredReport, Token } from './interface.ts';
+import type { AgentRow, AuditRow, EventRow, HeadRow, HelperRow, ProjectRow, RouterRow, StatusRow, TokenRow } from './schema.ts';
 
 export function toRouter(row: RouterRow): Router {
   return {
     id: row.id as RouterId,
     name: row.name,
+    description: row.description,
     projectId: row.project_id,
     host: row.host,
     netns: row.netns,
@@ -21,6 +25,7 @@ export function fromRouter(router: Router): RouterRow {
   return {
     id: router.id,
     name: router.name,
+    description: router.description,
     project_id: router.projectId,
     host: router.host,
     netns: router.netns,
@@ -40,6 +45,7 @@ export function toHelper(row: HelperRow): ConntrackHelper {
     helper: row.helper,
     scope: row.scope ? (JSON.parse(row.scope) as Scope) : null,
     expiresAt: row.expires_at,
+    revision: row.revision,
   };
 }
 
@@ -53,6 +59,7 @@ export function fromHelper(helper: ConntrackHelper): Omit<HelperRow, 'created_at
     helper: helper.helper,
     scope: scope ? JSON.stringify({ source: scope.source, destination: scope.destination, inInterface: scope.inInterface }) : '',
     expires_at: helper.expiresAt,
+    revision: helper.revision,
   };
 }
 
@@ -82,5 +89,52 @@ export function toToken(row: TokenRow): Token {
     createdAt: row.created_at,
     expiresAt: row.expires_at,
     revokedAt: row.revoked_at,
+  };
+}
+
+export function toAudit(row: Selectable<AuditRow>): StoredAudit {
+  return {
+    id: row.id,
+    chain: row.chain ?? '',
+    seq: row.seq ?? 0,
+    hash: row.hash ?? '',
+    at: row.at,
+    requestId: row.request_id,
+    actor: row.actor,
+    action: row.action,
+    target: row.target,
+    projectId: row.project_id,
+    before: row.before,
+    after: row.after,
+  };
+}
+
+export function toHead(row: HeadRow): SignedHead {
+  return { chain: row.chain, seq: row.seq, hash: row.hash, at: row.at, keyId: row.key_id, signature: row.signature };
+}
+
+export function fromHead(head: SignedHead): HeadRow {
+  return { chain: head.chain, seq: head.seq, hash: head.hash, at: head.at, key_id: head.keyId, signature: head.signature };
+}
+
+export function toEvent(row: EventRow): StoredEvent {
+  return {
+    seq: row.seq,
+    at: row.at,
+    kind: row.kind as EventKind,
+    projectId: row.project_id,
+    routerId: row.router_id,
+    requestId: row.request_id,
+    data: JSON.parse(row.data),
+  };
+}
+
+export function toUsage(row: ProjectRow): ProjectUsage {
+  return {
+    projectId: row.project_id,
+    routers: row.routers,
+    helpers: row.helpers,
+    routerLimit: row.router_limit,
+    helperLimit: row.helper_limit,
   };
 }

@@ -9,12 +9,19 @@ export interface Schema {
   tokens: TokenRow;
   outbox: OutboxRow;
   audit: AuditRow;
+  audit_anchors: { chain: string; seq: number; hash: string };
+  audit_heads: HeadRow;
+  events: EventRow;
+  projects: ProjectRow;
+  idempotency_keys: IdempotencyRow;
+  counters: { name: string; value: number };
   meta: { key: string; value: string };
 }
 
 export interface RouterRow {
   id: string;
   name: string;
+  description: string;
   project_id: string;
   host: string | null;
   netns: string | null;
@@ -34,6 +41,7 @@ export interface HelperRow {
   scope: string;
   expires_at: string | null;
   created_at: string;
+  revision: number;
 }
 
 export interface StatusRow {
@@ -76,6 +84,10 @@ export interface OutboxRow {
 
 export interface AuditRow {
   id: Generated<number>;
+  /** Null in rows that are older than chains. */
+  chain: string | null;
+  seq: number | null;
+  hash: string | null;
   at: string;
   request_id: string;
   actor: string;
@@ -84,4 +96,39 @@ export interface AuditRow {
   project_id: string;
   before: string | null;
   after: string | null;
+}
+
+export interface HeadRow {
+  chain: string;
+  seq: number;
+  hash: string;
+  at: string;
+  key_id: string;
+  signature: string;
+}
+
+export interface EventRow {
+  seq: number;
+  at: string;
+  kind: string;
+  project_id: string;
+  router_id: string;
+  request_id: string;
+  data: string;
+}
+
+export interface ProjectRow {
+  project_id: string;
+  routers: number;
+  helpers: number;
+  router_limit: number | null;
+  helper_limit: number | null;
+}
+
+export interface IdempotencyRow {
+  actor: string;
+  key: string;
+  digest: string;
+  answer: string;
+  created_at: string;
 }

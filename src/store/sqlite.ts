@@ -1,65 +1,81 @@
-import { randomUUID } from 'node:crypto';
 import Database from 'better-sqlite3';
-import { Kysely, Migrator, SqliteDialect } from 'kysely';
-import { PinholeError } from '../model/errors.ts';
-import { GroupCommit } from './group-commit.ts';
-import type { Store, Writes } from './interface.ts';
-import { initial } from './migrations/0001-initial.ts';
+import { Kysely, SqliteDialect } from 'kysely';
+import { Engine, type Writer } from './engine.ts';
+import type { Store, StoreOptions } from './interface.ts';
+import { migrate } from './migrate.ts';
 import { Queries } from './queries.ts';
 import type { Schema } from './schema.ts';
 import { prepareStatements } from './statements.ts';
 
 /** How long a write waits for another process that holds the database. */
 const BUSY_TIMEOUT_MS = 5_000;
+const MAX_STATEMENTS = 500;
 
 /**
  * Opens (or makes) the embedded database. WAL with synchronous=FULL: a commit returns after its fdatasync. Reads have a
  * connection of their own and so never see what is not committed.
  */
-export async function openSqlite(path: string): Promise<Store> {
+export async function openSqlite(path: string, { chain }: StoreOptions): Promise<Store> {
   const writer = open(path);
-  await migrate(writer.db);
+  await migrate(writer.db, 'sqlite');
   const reader = open(path, { query_only: true });
-  const statements = { write: prepareStatements(), read: prepareStatements() };
-  const tx = new Queries(writer.db, statements.write, isUniqueViolation);
-  const group = new GroupCommit<Writes>({
-    begin: async () => {
-      writer.exec('begin immediate');
-      return tx;
+  const read = new Queries(reader.db, prepareStatements('sqlite'));
+  const listeners: (() => void)[] = [];
+  const engine = new Engine({
+    writer: sqliteWriter(writer),
+    chain,
+    onLocalEvents: () => {
+      for (const listener of listeners) listener();
     },
-    isolated: async (queries, work) => {
-      writer.exec('savepoint unit');
-      try {
-        const value = await work(queries);
-        writer.exec('release unit');
-        return value;
-      } catch (error) {
-        if (!isFatal(error)) writer.exec('rollback to unit; release unit');
-        throw error;
-      }
-    },
-    commit: async () => writer.exec('commit'),
-    rollback: async () => {
-      if (writer.inTransaction()) writer.exec('rollback');
-      overwriteFailedCommit(writer);
-    },
-    isFatal,
   });
   return {
-    read: new Queries(reader.db, statements.read, isUniqueViolation),
-    write: async (work) => {
-      try {
-        return await group.run(work);
-      } catch (error) {
-        if (error instanceof PinholeError || !isSqliteError(error)) throw error;
-        throw new PinholeError('store-unavailable', 'The database cannot take the change now; nothing was changed.', { cause: error });
-      }
-    },
+    read,
+    chain,
+    write: (work) => engine.write(work),
+    onEvents: (listener) => listeners.push(listener),
     close: async () => {
-      await group.idle();
+      await engine.idle();
       await reader.db.destroy();
       await writer.db.destroy();
     },
+  };
+}
+
+/** Brings a database file to this version. @returns names of the migrations that ran */
+export async function migrateSqlite(path: string): Promise<string[]> {
+  const connection = open(path);
+  try {
+    return await migrate(connection.db, 'sqlite');
+  } finally {
+    await connection.db.destroy();
+  }
+}
+
+function sqliteWriter(connection: Connection): Writer {
+  let marked = false;
+  return {
+    dialect: 'sqlite',
+    begin: async () => {
+      connection.exec('begin immediate');
+      marked = false;
+      return connection.db;
+    },
+    savepoint: async () => {
+      connection.exec(marked ? 'release unit; savepoint unit' : 'savepoint unit');
+      marked = true;
+    },
+    rollbackToSavepoint: async () => connection.exec('rollback to unit'),
+    beforeCommit: async () => undefined,
+    commit: async () => connection.exec('commit'),
+    rollback: async () => {
+      if (connection.inTransaction()) connection.exec('rollback');
+      overwriteFailedCommit(connection);
+    },
+    isUniqueViolation,
+    isFatal: (error) => isSqliteError(error) && FATAL.test(error.code),
+    isContention: () => false,
+    isOutcomeUnknown: () => false,
+    isDatabaseError: isSqliteError,
   };
 }
 
@@ -91,7 +107,7 @@ function open(path: string, options: { query_only?: boolean } = {}): Connection 
   /** Kysely prepares at each run; a statement is the same whenever its text is. */
   const prepare = (text: string): Database.Statement => {
     const known = statements.get(text) ?? database.prepare(text);
-    if (statements.size < 500) statements.set(text, known);
+    if (statements.size < MAX_STATEMENTS) statements.set(text, known);
     return known;
   };
   const dialect = new SqliteDialect({ database: { prepare, close: () => database.close() } as unknown as Database.Database });
@@ -100,17 +116,6 @@ function open(path: string, options: { query_only?: boolean } = {}): Connection 
     exec: (sql) => void database.exec(sql),
     inTransaction: () => database.inTransaction,
   };
-}
-
-async function migrate(db: Kysely<Schema>): Promise<void> {
-  const migrator = new Migrator({ db, provider: { getMigrations: async () => ({ '0001-initial': initial }) } });
-  const { error } = await migrator.migrateToLatest();
-  if (error) throw new PinholeError('store-unavailable', 'the database could not be brought to this version', { cause: error });
-  await db
-    .insertInto('meta')
-    .values({ key: 'epoch', value: randomUUID() })
-    .onConflict((conflict) => conflict.doNothing())
-    .execute();
 }
 
 function isSqliteError(error: unknown): error is { code: string } {
@@ -122,7 +127,3 @@ function isUniqueViolation(error: unknown): boolean {
 }
 
 const FATAL = /^SQLITE_(FULL|IOERR|CORRUPT|NOTADB|NOMEM|READONLY|CANTOPEN|BUSY|PROTOCOL)/;
-
-function isFatal(error: unknown): boolean {
-  return isSqliteError(error) && FATAL.test(error.code);
-}

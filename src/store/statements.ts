@@ -1,11 +1,17 @@
 import { type RawBuilder, sql } from 'kysely';
+import type { DialectName } from './dialect.ts';
 import { Prepared } from './prepared.ts';
-import type { HelperRow, RouterRow, Schema, StatusRow, TokenRow } from './schema.ts';
+import type { HelperRow, ProjectRow, RouterRow, Schema, StatusRow, TokenRow } from './schema.ts';
 
 /** Statements of the hot paths, compiled once a store. */
-export function prepareStatements() {
+export function prepareStatements(dialect: DialectName) {
   return {
     router: new Prepared<{ id: string }, Schema, RouterRow>((db, p) => db.selectFrom('routers').selectAll().where('id', '=', p('id'))),
+    /** SQLite has one writer at a time: nothing to lock. */
+    lockRouter: new Prepared<{ id: string }, Schema, RouterRow>((db, p) => {
+      const query = db.selectFrom('routers').selectAll().where('id', '=', p('id'));
+      return dialect === 'postgres' ? query.forUpdate() : query;
+    }),
     helper: new Prepared<{ id: string }, Schema, HelperRow>((db, p) =>
       db.selectFrom('conntrack_helpers').selectAll().where('id', '=', p('id')),
     ),
@@ -30,6 +36,7 @@ export function prepareStatements() {
           scope: p('scope'),
           expires_at: p('expires_at'),
           created_at: p('created_at'),
+          revision: p('revision'),
         })
         .onConflict((conflict) => conflict.columns(['router_id', 'protocol', 'port', 'helper', 'scope']).doNothing()),
     ),
@@ -40,33 +47,17 @@ export function prepareStatements() {
         .where('id', '=', p('id'))
         .returning('revision'),
     ),
-    appendOutbox: new Prepared<{ host: string; router: string; at: string }, Schema, unknown>((db, p) =>
-      db.insertInto('outbox').values({ host: p('host'), router_id: p('router'), created_at: p('at') }),
-    ),
-    appendAudit: new Prepared<
-      {
-        at: string;
-        request: string;
-        actor: string;
-        action: string;
-        target: string;
-        project: string;
-        before: string | null;
-        after: string | null;
-      },
-      Schema,
-      unknown
-    >((db, p) =>
-      db.insertInto('audit').values({
-        at: p('at'),
-        request_id: p('request'),
-        actor: p('actor'),
-        action: p('action'),
-        target: p('target'),
-        project_id: p('project'),
-        before: p('before'),
-        after: p('after'),
-      }),
+    countUsage: new Prepared<{ project: string; routers: number; helpers: number }, Schema, ProjectRow>((db, p) =>
+      db
+        .insertInto('projects')
+        .values({ project_id: p('project'), routers: p('routers'), helpers: p('helpers'), router_limit: null, helper_limit: null })
+        .onConflict((conflict) =>
+          conflict.column('project_id').doUpdateSet((e) => ({
+            routers: e('projects.routers', '+', e.ref('excluded.routers')),
+            helpers: e('projects.helpers', '+', e.ref('excluded.helpers')),
+          })),
+        )
+        .returningAll(),
     ),
     saveReport: new Prepared<{ [K in keyof StatusRow]: StatusRow[K] }, Schema, unknown>((db, p) =>
       db

@@ -23,6 +23,8 @@ export interface Program {
 export interface Supervised {
   readonly pids: ReadonlyMap<string, number>;
   /** Resolves when all have ended. */
+  /** Passes SIGHUP to the server: certificates and policy are read anew. */
+  reload(): void;
   stop(): Promise<void>;
 }
 
@@ -103,6 +105,7 @@ export function supervise(programs: readonly Program[], accounts: Accounts, env:
 
   return {
     pids,
+    reload: () => void children.get('server')?.kill('SIGHUP'),
     stop: async () => {
       stopping = true;
       for (const timer of timers) clearTimeout(timer);

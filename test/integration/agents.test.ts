@@ -5,13 +5,15 @@ import { hintTopic, METHODS, SERVER_TOPIC } from '../../src/bus/topics.ts';
 import { paths } from '../../src/config/config.ts';
 import { silentLogger } from '../../src/model/logger.ts';
 import type { RouterReport } from '../../src/model/status.ts';
+import { openStore } from '../../src/server-parts.ts';
 import { eventually } from '../support/eventually.ts';
+import { STORES } from '../support/stores.ts';
 import { TestServer } from '../support/test-server.ts';
 
 const FTP = { conntrack_helper: { protocol: 'tcp', port: 21, helper: 'ftp' } };
 
-describe('what a server and its agents say to each other', () => {
-  const server = new TestServer();
+describe.each(STORES)('what a server and its agents say to each other, on %s', (store) => {
+  const server = new TestServer('', { store });
   let bus: LocalBusClient;
   let agent: ServerClient;
   let mine: string;
@@ -110,12 +112,11 @@ describe('what a server and its agents say to each other', () => {
   });
 
   it('seed 000 CWE-703: hints that were not delivered when a server ended are delivered by the next one', async () => {
-    const { openSqlite } = await import('../../src/store/sqlite.ts');
-    const store = await openSqlite(paths(server.config).database);
+    const next = await openStore(server.config, silentLogger);
     const heard: string[] = [];
     bus.serve(hintTopic('late'), (_method, args) => void heard.push(...(hintedRouters(args) ?? [])));
-    await store.write((tx) => tx.appendOutbox('late', mine as never, new Date().toISOString()));
-    await store.close();
+    await next.write(async (tx) => tx.appendOutbox('late', mine as never, new Date().toISOString()));
+    await next.close();
     await eventually(() => heard.includes(mine), { timeoutMs: 15_000 });
   });
 });

@@ -1,12 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { STORES } from '../support/stores.ts';
 import { TestServer } from '../support/test-server.ts';
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 const ABSENT = '00000000-0000-4000-8000-000000000000';
 const FTP = { protocol: 'tcp', port: 21, helper: 'ftp' };
 
-describe('Neutron dialect', () => {
-  const server = new TestServer();
+describe.each(STORES)('Neutron dialect, on %s', (store) => {
+  const server = new TestServer('', { store });
   let router: string;
   let path: string;
 
@@ -135,7 +136,7 @@ describe('Neutron dialect', () => {
     });
     expect(await server.call('GET', `${path}?limit=-1`)).toMatchObject({
       status: 400,
-      body: error('HTTPBadRequest', "Limit must be an integer 0 or greater and not '-1'"),
+      body: error('BadRequest', "Bad limit request: Limit must be an integer 0 or greater and not '-1'."),
     });
     for (const id of ids) await server.call('DELETE', `${path}/${id}`);
   });

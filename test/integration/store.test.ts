@@ -2,12 +2,17 @@ import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
+import { entryHash, genesis } from '../../src/model/audit.ts';
 import type { ConntrackHelper, HelperId } from '../../src/model/conntrack-helper.ts';
 import { parseScope } from '../../src/model/conntrack-helper.ts';
+import { silentLogger } from '../../src/model/logger.ts';
 import type { Router, RouterId } from '../../src/model/router.ts';
 import type { Store } from '../../src/store/interface.ts';
+import { openPostgres } from '../../src/store/postgres.ts';
 import { openSqlite } from '../../src/store/sqlite.ts';
+import { eventually } from '../support/eventually.ts';
+import { newDatabase } from '../support/postgres.ts';
 
 const AT = '2026-01-01T00:00:00.000Z';
 
@@ -15,6 +20,7 @@ function router(fields: Partial<Router> = {}): Router {
   return {
     id: randomUUID() as RouterId,
     name: 'r',
+    description: '',
     projectId: 'p',
     host: null,
     netns: null,
@@ -27,20 +33,53 @@ function router(fields: Partial<Router> = {}): Router {
 }
 
 function helper(routerId: RouterId, port: number, fields: Partial<ConntrackHelper> = {}): ConntrackHelper {
-  return { id: randomUUID() as HelperId, routerId, protocol: 'tcp', port, helper: 'ftp', scope: null, expiresAt: null, ...fields };
+  return {
+    id: randomUUID() as HelperId,
+    routerId,
+    protocol: 'tcp',
+    port,
+    helper: 'ftp',
+    scope: null,
+    expiresAt: null,
+    revision: 1,
+    ...fields,
+  };
 }
 
-/** Behaviour of every store; each engine is a row. */
-describe.each([['SQLite', (directory: string) => openSqlite(join(directory, 'pinhole.db'))]] as const)('store: %s', (_engine, open) => {
-  let directory: string;
+/** Where a store's data is, and how to open it: again, or a second time as another server. */
+interface Engine {
+  open(chain?: string): Promise<Store>;
+  remove(): void;
+}
+
+const ENGINES: Readonly<Record<string, () => Promise<Engine>>> = {
+  SQLite: async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'pht-store-'));
+    return {
+      open: (chain = 'one') => openSqlite(join(directory, 'pinhole.db'), { chain }),
+      remove: () => rmSync(directory, { recursive: true }),
+    };
+  },
+  PostgreSQL: async () => {
+    const url = await newDatabase(inject('postgresUrl'));
+    return {
+      open: (chain = 'one') => openPostgres({ url, chain, connections: 2, logger: silentLogger }),
+      remove: () => undefined,
+    };
+  },
+};
+
+/** Behaviour of every store. */
+describe.each(Object.entries(ENGINES))('store: %s', (_name, makeEngine) => {
+  let engine: Engine;
   let store: Store;
   beforeEach(async () => {
-    directory = mkdtempSync(join(tmpdir(), 'pht-store-'));
-    store = await open(directory);
+    engine = await makeEngine();
+    store = await engine.open();
   });
   afterEach(async () => {
     await store.close();
-    rmSync(directory, { recursive: true });
+    engine.remove();
   });
 
   it('gives back what it was given, also after it was closed and opened', async () => {
@@ -55,7 +94,7 @@ describe.each([['SQLite', (directory: string) => openSqlite(join(directory, 'pin
     });
     const epoch = await store.read.epoch();
     await store.close();
-    store = await open(directory);
+    store = await engine.open();
     expect([await store.read.router(one.id), await store.read.helpersOf(one.id), await store.read.epoch()]).toEqual([one, [scoped], epoch]);
   });
 
@@ -137,7 +176,7 @@ describe.each([['SQLite', (directory: string) => openSqlite(join(directory, 'pin
     const one = router();
     await store.write(async (tx) => {
       await tx.insertRouter(one);
-      for (let index = 0; index < 5; index++) await tx.appendOutbox('h', one.id, AT);
+      for (let index = 0; index < 5; index++) tx.appendOutbox('h', one.id, AT);
     });
     const items = await store.read.outbox(0, 10);
     expect(items.map(({ id }) => id)).toEqual([...items.map(({ id }) => id)].sort((a, b) => a - b));
@@ -146,28 +185,157 @@ describe.each([['SQLite', (directory: string) => openSqlite(join(directory, 'pin
     expect(await store.read.outbox(items[3]?.id as number, 10)).toHaveLength(1);
   });
 
-  it('says a change and its audit row together, or neither', async () => {
+  const entry = (target: string) => ({
+    at: AT,
+    requestId: 'q',
+    actor: 'a',
+    action: 'create_router',
+    target,
+    projectId: 'p',
+    before: null,
+    after: { x: 1 },
+  });
+  const event = (routerId: string) => ({ at: AT, kind: 'change' as const, projectId: 'p', routerId, requestId: 'q', data: { n: 1 } });
+
+  it('says a change, its audit row and its event together, or none of them', async () => {
     const one = router();
-    const entry = {
-      at: AT,
-      requestId: 'q',
-      actor: 'a',
-      action: 'create_router',
-      target: one.id,
-      projectId: 'p',
-      before: null,
-      after: { x: 1 },
-    };
     await store.write(async (tx) => {
       await tx.insertRouter(one);
-      await tx.appendAudit(entry);
+      tx.appendAudit(entry(one.id));
+      tx.appendEvent(event(one.id));
     });
     await store
       .write(async (tx) => {
-        await tx.appendAudit({ ...entry, action: 'never' });
+        tx.appendAudit(entry('never'));
+        tx.appendEvent(event('never'));
         throw new Error('no');
       })
       .catch(() => undefined);
-    expect(await store.read.audit(10)).toEqual([{ id: 1, ...entry }]);
+    const kept = await store.read.audit({ limit: 10 });
+    expect(kept).toEqual([{ ...entry(one.id), after: '{"x":1}', id: expect.any(Number), chain: 'one', seq: 1, hash: expect.any(String) }]);
+    expect(await store.read.events(0, 10)).toEqual([{ ...event(one.id), seq: 1 }]);
+  });
+
+  it('chains audit rows by their hashes, over restarts, each server its own', async () => {
+    const other = await engine.open('two');
+    for (const [who, target] of [
+      [store, 'a'],
+      [other, 'b'],
+      [store, 'c'],
+    ] as const)
+      await who.write(async (tx) => tx.appendAudit(entry(target)));
+    await store.close();
+    store = await engine.open();
+    await store.write(async (tx) => tx.appendAudit(entry('d')));
+    await other.close();
+    for (const [chain, targets] of [
+      ['one', ['a', 'c', 'd']],
+      ['two', ['b']],
+    ] as const) {
+      const rows = await store.read.audit({ chain, after: 0, limit: 10 });
+      expect(rows.map(({ target }) => target)).toEqual(targets);
+      rows.reduce((head, row) => {
+        const hash = entryHash(head, row);
+        expect(row).toMatchObject({ seq: head.seq + 1, hash });
+        return { seq: row.seq, hash };
+      }, genesis(chain));
+    }
+  });
+
+  it('numbers events in the order of commits, without holes, also of two servers', async () => {
+    const other = await engine.open('two');
+    const writes = Array.from({ length: 200 }, (_, index) =>
+      (index % 2 ? store : other).write(async (tx) => {
+        tx.appendEvent(event(String(index)));
+        if (index % 7 === 0) throw new Error('undone');
+      }),
+    );
+    await Promise.allSettled(writes);
+    const events = await store.read.events(0, 1_000);
+    expect(events.map(({ seq }) => seq)).toEqual(events.map((_, index) => index + 1));
+    expect(new Set(events.map(({ routerId }) => routerId)).size).toBe(200 - Math.ceil(200 / 7));
+    expect(await store.read.eventRange()).toEqual({ oldest: 1, newest: events.length });
+    await other.close();
+  });
+
+  it('tells of events that were committed', async () => {
+    let told = 0;
+    store.onEvents(() => told++);
+    await store.write(async (tx) => tx.appendEvent(event('x')));
+    await eventually(() => told > 0);
+  });
+
+  it('counts what projects have, exactly, under concurrent writers of two servers', async () => {
+    const other = await engine.open('two');
+    const counts = Array.from({ length: 100 }, (_, index) =>
+      (index % 2 ? store : other).write((tx) => tx.countUsage(`p${index % 3}`, { helpers: 1 })),
+    );
+    const seen = await Promise.all(counts);
+    for (const project of ['p0', 'p1', 'p2']) {
+      const mine = seen.filter(({ projectId }) => projectId === project).map(({ helpers }) => helpers);
+      expect(mine.sort((a, b) => a - b)).toEqual(mine.map((_, index) => index + 1));
+      expect((await store.read.usage(project)).helpers).toBe(mine.length);
+    }
+    await other.close();
+  });
+
+  it('keeps others from a router that is locked, whatever order units take locks in', async () => {
+    const other = await engine.open('two');
+    const [one, two] = [router(), router()];
+    await store.write(async (tx) => {
+      await tx.insertRouter(one);
+      await tx.insertRouter(two);
+    });
+    const bumps = Array.from({ length: 60 }, (_, index) =>
+      (index % 2 ? store : other).write(async (tx) => {
+        for (const { id } of index % 4 < 2 ? [one, two] : [two, one]) {
+          const locked = await tx.lockRouter(id);
+          expect(await tx.bumpRevision(id, AT)).toBe((locked as Router).revision + 1);
+        }
+      }),
+    );
+    await Promise.all(bumps);
+    for (const { id } of [one, two]) expect((await store.read.router(id))?.revision).toBe(61);
+    await other.close();
+  });
+
+  it('removes old audit rows and events; a chain then begins at its anchor', async () => {
+    const at = (day: number) => `2026-01-0${day}T00:00:00.000Z`;
+    for (const day of [1, 2, 3]) {
+      await store.write(async (tx) => {
+        tx.appendAudit({ ...entry(`d${day}`), at: at(day) });
+        tx.appendEvent({ ...event(`d${day}`), at: at(day) });
+      });
+    }
+    const all = await store.read.audit({ chain: 'one', after: 0, limit: 10 });
+    expect(await store.write((tx) => tx.prune({ audit: at(3), events: at(2), idempotency: at(3) }, 100))).toBe(3);
+    expect((await store.read.audit({ limit: 10 })).map(({ target }) => target)).toEqual(['d3']);
+    const [chain] = await store.read.auditChains();
+    expect(chain).toMatchObject({ anchor: { seq: 2, hash: all[1]?.hash }, tail: { seq: 3, hash: all[2]?.hash } });
+    expect(await store.read.eventRange()).toEqual({ oldest: 2, newest: 3 });
+    expect(await store.write((tx) => tx.prune({ audit: at(9), events: at(9), idempotency: at(9) }, 100))).toBe(3);
+    await store.write(async (tx) => tx.appendAudit(entry('e')));
+    expect(await store.read.audit({ chain: 'one', after: 0, limit: 10 })).toMatchObject([{ seq: 4, target: 'e' }]);
+  });
+
+  it('remembers what was answered under an idempotency key, for its actor alone', async () => {
+    const answer = { actor: 'a', key: 'k', digest: 'd', answer: [{ id: 'x' }] };
+    await store.write((tx) => tx.saveIdempotentAnswer(answer, AT));
+    expect(await store.read.idempotentAnswer('a', 'k')).toEqual(answer);
+    expect(await store.read.idempotentAnswer('b', 'k')).toBeNull();
+  });
+
+  it('finds routers by what is asked, page by page in the order of ids', async () => {
+    const made = [router({ name: 'x' }), router({ name: 'y', projectId: 'q' }), router({ name: 'x', host: 'h' })];
+    await store.write(async (tx) => {
+      for (const one of made) await tx.insertRouter(one);
+    });
+    const ids = async (filter: Parameters<Store['read']['routers']>[0]) => (await store.read.routers(filter)).map(({ id }) => id);
+    const all = made.map(({ id }) => id).sort();
+    expect(await ids({})).toEqual(all);
+    expect(await ids({ limit: 2 })).toEqual(all.slice(0, 2));
+    expect(await ids({ limit: 2, marker: all[0] as string })).toEqual(all.slice(1));
+    expect(await ids({ names: ['x'] })).toEqual([made[0]?.id, made[2]?.id].sort());
+    expect(await ids({ projectId: 'p', projects: ['p', 'q'], hosts: ['h'] })).toEqual([made[2]?.id]);
   });
 });

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { type Config, loadConfig, paths } from '../../src/config/config.ts';
 import { newTokenText } from '../../src/model/token.ts';
 import { type RunningServer, startServer } from '../../src/server.ts';
+import { databaseYaml, type StoreName } from './stores.ts';
 
 export interface Answer {
   readonly status: number;
@@ -12,23 +13,41 @@ export interface Answer {
   readonly headers: Headers;
 }
 
+export interface TestServerOptions {
+  readonly store?: StoreName;
+  readonly directory?: string;
+  readonly listen?: string;
+  readonly insecure?: boolean;
+  readonly env?: NodeJS.ProcessEnv;
+}
+
 /** A server of its own in this process, on a free port. */
 export class TestServer {
   readonly directory: string;
   readonly token = newTokenText();
   config!: Config;
   #running: RunningServer | null = null;
+  #database: string | null = null;
   readonly #yaml: string;
+  readonly #options: TestServerOptions;
 
-  constructor(yaml = '', directory = mkdtempSync(join(tmpdir(), 'phs-'))) {
+  constructor(yaml = '', options: TestServerOptions = {}) {
     this.#yaml = yaml;
-    this.directory = directory;
+    this.#options = options;
+    this.directory = options.directory ?? mkdtempSync(join(tmpdir(), 'phs-'));
+  }
+
+  get running(): RunningServer {
+    return this.#running as RunningServer;
   }
 
   async start(): Promise<this> {
     const file = join(this.directory, 'pinhole.yaml');
-    writeFileSync(file, `host: here\nlog_level: fatal\n${this.#yaml}`);
-    this.config = loadConfig({ config: file, dataDir: this.directory, listen: '127.0.0.1:0' }, {});
+    const { store = 'sqlite', listen = '127.0.0.1:0', insecure = false, env = {} } = this.#options;
+    const limits = /^limits:/m.test(this.#yaml) ? '' : 'limits: { requests_per_second: 0, failures_per_second: 0 }\n';
+    this.#database ??= await databaseYaml(store);
+    writeFileSync(file, `host: here\nlog_level: fatal\n${limits}${this.#database}${this.#yaml}`);
+    this.config = loadConfig({ config: file, dataDir: this.directory, listen, insecure }, env);
     const files = paths(this.config);
     for (const directory of [files.serverDir, files.serverSocketDir]) mkdirSync(directory, { recursive: true });
     writeFileSync(files.adminToken, this.token);
@@ -66,8 +85,14 @@ export class TestServer {
     return (await this.call('POST', '/v2.0/routers', { router: { name: 'r', ...fields } })).body.router.id;
   }
 
-  async close(): Promise<void> {
+  /** Ends the server; its data stays for another start. */
+  async stop(): Promise<void> {
     await this.#running?.close();
+    this.#running = null;
+  }
+
+  async close(): Promise<void> {
+    await this.stop();
     rmSync(this.directory, { recursive: true, force: true });
   }
 }

@@ -18,6 +18,7 @@ const Confine = Type.Union([
 
 const routerFields = {
   name: Type.Optional(Type.String({ maxLength: 255 })),
+  description: Type.Optional(Type.String({ maxLength: 255 })),
   project_id: Type.Optional(Type.String({ maxLength: 255 })),
   host: Type.Optional(Nullable(Type.String({ maxLength: 255 }))),
   netns: Type.Optional(Nullable(Type.String({ maxLength: 255, description: "network namespace on the host; '/' is the host's own" }))),
@@ -73,3 +74,23 @@ export const TokenCreate = Type.Object(
   { additionalProperties: false },
 );
 export const TokenParams = Type.Object({ id: Type.String() });
+
+const Limit = Nullable(Type.Integer({ minimum: -1, maximum: 1_000_000_000, description: '-1: none; null: the configured one' }));
+export const ProjectParams = Type.Object({ id: Type.String({ maxLength: 255 }) });
+export const QuotaUpdate = Type.Object({ routers: Limit, helpers: Limit }, { additionalProperties: false });
+
+const Digits = Type.String({ maxLength: 15 });
+const Word = Type.String({ maxLength: 255 });
+export const AuditQuery = Type.Object(
+  {
+    chain: Type.Optional(Word),
+    after: Type.Optional(Digits),
+    before: Type.Optional(Digits),
+    limit: Type.Optional(Digits),
+    action: Type.Optional(Word),
+    target: Type.Optional(Word),
+    project_id: Type.Optional(Word),
+  },
+  { additionalProperties: false },
+);
+export const EventQuery = Type.Object({ after: Type.Optional(Digits) }, { additionalProperties: false });

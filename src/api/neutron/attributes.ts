@@ -1,78 +1,118 @@
 import type { HelperInput } from '../../control/helpers.ts';
+import type { Principal } from '../../control/principal.ts';
 import type { RouterInput } from '../../control/routers.ts';
 import { InvalidInput, PinholeError } from '../../model/errors.ts';
+import { pyInt, pyStr } from './python.ts';
 
 /**
- * Request bodies as Neutron takes them (neutron_lib.api.attributes, .validators): its order of checks and its words.
+ * Request bodies as Neutron takes them: its order of checks and its words (`neutron/api/v2/base.py` prepare_request_body,
+ * `neutron_lib/api/attributes.py`, `converters.py`, `validators`).
  */
 const PROTOCOLS = ['dccp', 'icmp', 'ipv6-icmp', 'sctp', 'tcp', 'udp'];
 const MAX_HELPER_NAME = 64;
 const MAX_NAME = 255;
+const MAX_BULK = 1_000;
 
 type Body = Readonly<Record<string, unknown>>;
 
-/** The resource(s) of a body: one under its name, or several under its plural. @throws InvalidInput */
-export function resources(body: unknown, name: string): { items: Body[]; bulk: boolean } {
-  if (!isObject(body) || Object.keys(body).length === 0) throw bad('Resource body required');
-  const list = body[`${name}s`];
-  if (Array.isArray(list)) {
-    if (list.length === 0) throw bad('Resource body required');
-    return { items: list.map((item) => asResource(isObject(item) && isObject(item[name]) ? item[name] : item, name)), bulk: true };
-  }
-  return { items: [asResource(body[name], name)], bulk: false };
+/** Marks an error whose NeutronError type is not the usual one of its status. */
+export const INVALID_INPUT = '#InvalidInput';
+export const BAD_REQUEST = '#BadRequest';
+
+/** The resource(s) of a body: one under its name, or several under its plural. @throws PinholeError */
+export function resources(body: unknown, name: string, allowBulk: boolean): { items: Body[]; bulk: boolean } {
+  if (isEmpty(body)) throw bad('Resource body required');
+  if (!isObject(body)) throw bad('Body contains invalid data');
+  const plural = `${name}s`;
+  if (!(plural in body)) return { items: [asResource(body[name], name)], bulk: false };
+  const list = body[plural];
+  if (!allowBulk) throw bad('Bulk operation not supported');
+  if (isEmpty(list)) throw bad('Resources required');
+  if (!Array.isArray(list)) throw bad(typeof list === 'number' ? 'Body contains invalid data' : `Object '${name}' contains invalid data`);
+  if (list.length > MAX_BULK) throw new PinholeError('too-large', `At most ${MAX_BULK} ${plural} in one request.`);
+  return { items: list.map((item) => asResource(isObject(item) && name in item ? item[name] : item, name)), bulk: true };
 }
 
 function asResource(value: unknown, name: string): Body {
-  if (!isObject(value)) throw bad(`Unable to find '${name}' in request body`);
+  if (value === null || value === undefined) throw bad(`Unable to find '${name}' in request body`);
+  if (!isObject(value)) throw bad(`Object '${name}' contains invalid data`);
   return value;
 }
 
 const HELPER_ATTRIBUTES = ['protocol', 'port', 'helper'] as const;
 const PROJECT_ATTRIBUTES = ['project_id', 'tenant_id'];
 
-export function helperForCreate(body: Body): HelperInput & { projectId: string | undefined } {
+export function helperForCreate(body: Body, principal: Principal): HelperInput {
+  const projectId = projectOf(body);
+  checkPrivileges(principal, projectId);
+  refuseUnknown(body, ['id', ...HELPER_ATTRIBUTES, ...PROJECT_ATTRIBUTES]);
   if ('id' in body) throw bad("Attribute 'id' not allowed in POST");
   for (const name of HELPER_ATTRIBUTES) {
-    if (body[name] === undefined) throw bad(`Failed to parse request. Required attribute '${name}' not specified`);
+    if (!(name in body)) throw bad(`Failed to parse request. Required attribute '${name}' not specified`);
   }
-  refuseUnknown(body, [...HELPER_ATTRIBUTES, ...PROJECT_ATTRIBUTES]);
+  if (projectId !== undefined) text(projectId, 'project_id', MAX_NAME);
+  return { protocol: protocol(body['protocol']), port: port(body['port']), helper: helperName(body['helper']) };
+}
+
+export function helperForUpdate(body: Body, principal: Principal): Partial<HelperInput> {
+  checkPrivileges(principal, projectOf(body));
+  refuseUnknown(body, ['id', ...HELPER_ATTRIBUTES, ...PROJECT_ATTRIBUTES]);
+  if ('id' in body) throw readOnly('id');
+  if (PROJECT_ATTRIBUTES.some((name) => name in body)) throw readOnly('project_id');
+  return {
+    ...('protocol' in body ? { protocol: protocol(body['protocol']) } : {}),
+    ...('port' in body ? { port: port(body['port']) } : {}),
+    ...('helper' in body ? { helper: helperName(body['helper']) } : {}),
+  };
+}
+
+/** Attributes that are shown and cannot be set. */
+const ROUTER_READ_ONLY = ['id', 'status', 'conntrack_helpers', 'revision_number', 'created_at', 'updated_at', 'tags', 'availability_zones'];
+const ROUTER_WRITABLE = ['name', 'description', 'host', 'netns'];
+/** Attributes of Neutron's routers that mean nothing here: what they are here is taken, anything else refused, not forgotten. */
+const ROUTER_FIXED: Readonly<Record<string, (value: unknown) => boolean>> = {
+  admin_state_up: (value) => toBoolean(value) === true,
+  distributed: (value) => toBoolean(value) === false,
+  ha: (value) => toBoolean(value) === false,
+  external_gateway_info: (value) => value === null || (isObject(value) && Object.keys(value).length === 0),
+  availability_zone_hints: (value) => Array.isArray(value) && value.length === 0,
+  routes: (value) => value === null || (Array.isArray(value) && value.length === 0),
+  flavor_id: (value) => value === null,
+};
+
+export function routerInput(body: Body, operation: 'create' | 'update', principal: Principal): RouterInput {
   const projectId = projectOf(body);
+  checkPrivileges(principal, projectId);
+  refuseUnknown(body, [...ROUTER_READ_ONLY, ...ROUTER_WRITABLE, ...Object.keys(ROUTER_FIXED), ...PROJECT_ATTRIBUTES]);
+  for (const name of ROUTER_READ_ONLY) {
+    if (name in body) throw operation === 'create' ? bad(`Attribute '${name}' not allowed in POST`) : readOnly(name);
+  }
+  if (operation === 'update' && projectId !== undefined) throw readOnly('tenant_id');
+  const name = 'name' in body ? text(body['name'], 'name', MAX_NAME) : undefined;
+  for (const [attribute, isFixed] of Object.entries(ROUTER_FIXED)) {
+    if (attribute in body && !isFixed(body[attribute]))
+      throw invalidInput(`Pinhole's routers have no ${attribute} other than what they show`);
+  }
   return {
-    protocol: protocol(body['protocol']),
-    port: port(body['port']),
-    helper: text(body['helper'], 'helper', MAX_HELPER_NAME),
-    projectId,
+    name,
+    description: 'description' in body ? text(body['description'], 'description', MAX_NAME) : undefined,
+    projectId: projectId === undefined ? undefined : text(projectId, 'project_id', MAX_NAME),
+    host: nullableText(body, 'host'),
+    netns: nullableText(body, 'netns'),
   };
 }
 
-export function helperForUpdate(body: Body): Partial<HelperInput> {
-  for (const name of ['id', ...PROJECT_ATTRIBUTES]) if (name in body) throw bad(`Cannot update read-only attribute ${name}`);
-  refuseUnknown(body, HELPER_ATTRIBUTES);
-  return {
-    ...(body['protocol'] === undefined ? {} : { protocol: protocol(body['protocol']) }),
-    ...(body['port'] === undefined ? {} : { port: port(body['port']) }),
-    ...(body['helper'] === undefined ? {} : { helper: text(body['helper'], 'helper', MAX_HELPER_NAME) }),
-  };
+function projectOf(body: Body): unknown {
+  const { project_id, tenant_id } = body;
+  if (project_id !== undefined && tenant_id !== undefined && project_id !== tenant_id)
+    throw bad("'project_id' and 'tenant_id' do not match");
+  return project_id ?? tenant_id;
 }
 
-const ROUTER_ATTRIBUTES = ['name', 'host', 'netns'];
-/** Attributes of a Neutron router that clients send and that mean nothing here. */
-const ROUTER_TOLERATED = ['admin_state_up', 'description', 'external_gateway_info', 'distributed', 'ha'];
-
-export function routerInput(body: Body, operation: 'create' | 'update'): RouterInput {
-  if ('id' in body) throw bad(operation === 'create' ? "Attribute 'id' not allowed in POST" : 'Cannot update read-only attribute id');
-  refuseUnknown(body, [...ROUTER_ATTRIBUTES, ...ROUTER_TOLERATED, ...PROJECT_ATTRIBUTES]);
-  return {
-    name: body['name'] === undefined ? undefined : text(body['name'], 'name', MAX_NAME),
-    projectId: projectOf(body),
-    host: nullableText(body['host'], 'host'),
-    netns: nullableText(body['netns'], 'netns'),
-  };
-}
-
-function projectOf(body: Body): string | undefined {
-  const value = body['project_id'] ?? body['tenant_id'];
-  return value === undefined ? undefined : text(value, 'project_id', MAX_NAME);
+/** Another project than one's own may be named by admins only. */
+function checkPrivileges({ roles, projectId: own }: Principal, projectId: unknown): void {
+  if (projectId === undefined || projectId === own || roles.includes('admin')) return;
+  throw bad("Specifying 'project_id' or 'tenant_id' other than the authenticated project in request requires admin privileges");
 }
 
 function refuseUnknown(body: Body, known: readonly string[]): void {
@@ -80,41 +120,84 @@ function refuseUnknown(body: Body, known: readonly string[]): void {
   if (unknown.length > 0) throw bad(`Unrecognized attribute(s) '${unknown.map((name) => name.slice(0, 64)).join(', ')}'`);
 }
 
+/** As a body's protocol, or a filter's: names in any case and numbers pass the conversion, exact names the validation. */
+export function convertProtocol(value: unknown): unknown {
+  if (value === null) return null;
+  if (typeof value !== 'string') throw invalidInput(`Input value ${cut(pyStr(value))} must be string type`);
+  if (PROTOCOLS.includes(value.toLowerCase())) return value;
+  const number = pyInt(value);
+  if (number !== null && number >= 0 && number <= 255) return value;
+  throw invalidInput(
+    `IP protocol '${cut(value)}' is not supported. Only protocol names and their integer representation (0 to 255) are supported`,
+  );
+}
+
 function protocol(value: unknown): string {
-  if (typeof value !== 'string' || !PROTOCOLS.includes(value)) throw invalid('protocol', `${show(value)} is not in valid_values.`);
-  return value;
+  const converted = convertProtocol(value);
+  if (!PROTOCOLS.includes(converted as string)) throw invalid('protocol', `${pyStr(converted)} is not in valid_values`);
+  return converted as string;
+}
+
+export function convertPort(value: unknown): number {
+  const number = pyInt(value);
+  if (number === null) throw invalidInput(`'${cut(pyStr(value))}' is not an integer`);
+  return number;
 }
 
 function port(value: unknown): number {
-  const number = typeof value === 'string' && /^\s*[+-]?\d{1,18}\s*$/.test(value) ? Number(value) : value;
-  if (!Number.isInteger(number)) {
-    throw new InvalidInput('#integer', `Invalid input for operation: '${show(value)}' is not an integer.`);
-  }
-  if ((number as number) < 1) throw invalid('port', `'${number}' is too small - must be at least '1'.`);
-  if ((number as number) > 65535) throw invalid('port', `'${number}' is too large - must be no larger than '65535'.`);
-  return number as number;
+  const number = convertPort(value);
+  if (number < 1) throw invalid('port', `'${number}' is too small - must be at least '1'`);
+  if (number > 65535) throw invalid('port', `'${number}' is too large - must be no larger than '65535'`);
+  return number;
+}
+
+function helperName(value: unknown): string {
+  return text(value === null ? null : pyStr(value), 'helper', MAX_HELPER_NAME);
 }
 
 function text(value: unknown, name: string, max: number): string {
-  if (typeof value !== 'string') throw invalid(name, `'${show(value)}' is not a valid string.`);
-  if (value.length > max) throw invalid(name, `'${value.slice(0, 64)}…' exceeds maximum length of ${max}.`);
+  if (typeof value !== 'string') throw invalid(name, `'${cut(pyStr(value))}' is not a valid string`);
+  if (value.length > max) throw invalid(name, `'${value.slice(0, 1000)}' exceeds maximum length of ${max}`);
   return value;
 }
 
-function nullableText(value: unknown, name: string): string | null | undefined {
+function nullableText(body: Body, name: string): string | null | undefined {
+  const value = body[name];
   return value === undefined || value === null ? value : text(value, name, MAX_NAME);
+}
+
+/** `oslo_utils.strutils.bool_from_string(value, strict=True)`. */
+function toBoolean(value: unknown): boolean {
+  const word = pyStr(value).trim().toLowerCase();
+  if (['1', 't', 'true', 'on', 'y', 'yes'].includes(word)) return true;
+  if (['0', 'f', 'false', 'off', 'n', 'no'].includes(word)) return false;
+  throw invalidInput(`'${cut(pyStr(value))}' cannot be converted to boolean`);
 }
 
 function isObject(value: unknown): value is Body {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-function show(value: unknown): string {
-  return (typeof value === 'string' ? value : (JSON.stringify(value) ?? 'None')).slice(0, 64);
+/** What Python takes for false. */
+function isEmpty(value: unknown): boolean {
+  if (Array.isArray(value)) return value.length === 0;
+  return isObject(value) ? Object.keys(value).length === 0 : !value;
+}
+
+function cut(shown: string): string {
+  return shown.slice(0, 1000);
 }
 
 function invalid(field: string, reason: string): InvalidInput {
-  return new InvalidInput(field, `Invalid input for ${field}. Reason: ${reason}`);
+  return new InvalidInput(field, `Invalid input for ${field}. Reason: ${reason}.`);
+}
+
+function invalidInput(reason: string): InvalidInput {
+  return new InvalidInput(INVALID_INPUT, `Invalid input for operation: ${reason}.`);
+}
+
+function readOnly(name: string): PinholeError {
+  return bad(`Cannot update read-only attribute ${name}`);
 }
 
 function bad(message: string): PinholeError {

@@ -1,6 +1,8 @@
 import type { FastifyInstance } from 'fastify';
-import type { ErrorCode, ErrorDetails, PinholeError } from '../../model/errors.ts';
+import type { ErrorCode, PinholeError } from '../../model/errors.ts';
 import { asPinholeError, BAD_JSON, statusOf } from '../errors.ts';
+import { BAD_REQUEST, INVALID_INPUT } from './attributes.ts';
+import { pyRepr } from './python.ts';
 
 /** Exception classes of Neutron (neutron_lib.exceptions) that clients switch on, by our codes. */
 const TYPES: Partial<Record<ErrorCode, string>> = {
@@ -13,21 +15,32 @@ const TYPES: Partial<Record<ErrorCode, string>> = {
   'revision-mismatch': 'RevisionNumberConstraintFailed',
   denied: 'PolicyNotAuthorized',
   'not-found': 'HTTPNotFound',
+  hidden: 'HTTPNotFound',
   'router-not-found': 'RouterNotFound',
   'helper-not-found': 'ConntrackHelperNotFound',
+  'idempotency-mismatch': 'HTTPUnprocessableEntity',
   'too-large': 'HTTPRequestEntityTooLarge',
-  'store-unavailable': 'ServiceUnavailable',
+  'too-many-requests': 'HTTPTooManyRequests',
+  'store-unavailable': 'HTTPServiceUnavailable',
+  overloaded: 'HTTPServiceUnavailable',
 };
 
 /** A 400 whose Neutron type is not the usual one. */
-const SPECIAL: Readonly<Record<string, string>> = { '#integer': 'InvalidInput', [BAD_JSON]: 'MalformedRequestBody' };
+const SPECIAL: Readonly<Record<string, string>> = {
+  [INVALID_INPUT]: 'InvalidInput',
+  [BAD_REQUEST]: 'BadRequest',
+  [BAD_JSON]: 'MalformedRequestBody',
+};
 
 export function neutronErrors(app: FastifyInstance): void {
-  app.setErrorHandler((error: Error, _request, reply) => {
+  app.setErrorHandler((error: Error, request, reply) => {
     const known = asPinholeError(error);
+    app.logFailure(error, request, reply);
+    // keystonemiddleware's answers, which stands before Neutron.
     if (known.code === 'unauthenticated') {
       return reply.code(401).send({ error: { code: 401, title: 'Unauthorized', message: known.message } });
     }
+    if (known.code === 'identity-unavailable') return reply.code(503).send({ message: known.message });
     const message = neutronMessage(known);
     const type = SPECIAL[known.details.field ?? ''] ?? TYPES[known.code] ?? 'HTTPInternalServerError';
     return reply.code(statusOf(known, error)).send({ NeutronError: { type, message, detail: '' } });
@@ -36,13 +49,7 @@ export function neutronErrors(app: FastifyInstance): void {
 
 function neutronMessage(known: PinholeError): string {
   if (known.code === 'duplicate-helper')
-    return `Bad conntrack_helper request: ${known.message}, conflicting values are ${pythonDict(known.details)}.`;
+    return `Bad conntrack_helper request: ${known.message}, conflicting values are ${pyRepr(known.details.values ?? {})}.`;
   if (known.code === 'router-not-found') return known.message.replace(/\.$/, '');
   return known.message;
-}
-
-/** As Python prints it: Neutron puts the dict into the message. */
-function pythonDict({ values = {} }: ErrorDetails): string {
-  const items = Object.entries(values).map(([key, value]) => `'${key}': ${typeof value === 'number' ? value : `'${value}'`}`);
-  return `{${items.join(', ')}}`;
 }

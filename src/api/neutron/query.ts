@@ -1,52 +1,116 @@
-import { PinholeError } from '../../model/errors.ts';
+import { InvalidInput, PinholeError } from '../../model/errors.ts';
+import { BAD_REQUEST, convertPort, convertProtocol } from './attributes.ts';
+import { pyInt, pyRepr } from './python.ts';
 
-/** Neutron's list parameters: filters with OR, `fields`, sorting with `id` as tie-break, paging by marker with links. */
+/**
+ * Neutron's list parameters (`neutron/api/api_common.py`): filters with OR, `fields`, sorting with `id` as tie-break, paging by
+ * marker with links.
+ */
 export type Item = Readonly<Record<string, unknown>>;
 
-type Query = Readonly<Record<string, string | readonly string[] | undefined>>;
-
 const CONTROL = ['fields', 'sort_key', 'sort_dir', 'limit', 'marker', 'page_reverse'];
+/** Attributes whose filters Neutron converts first, and so may refuse. */
+const CONVERSIONS: Readonly<Record<string, (value: string) => unknown>> = { port: convertPort, protocol: convertProtocol };
 
 export interface ListOptions {
   readonly collection: string;
-  /** Attributes that may be filtered and sorted by. */
-  readonly attributes: readonly string[];
-  /** Absolute URL of the request without its query, for links. */
-  readonly url: string;
+  readonly filters: readonly string[];
+  readonly sortKeys: readonly string[];
+  /** -1: pages are as long as is asked for. */
+  readonly maxLimit: number;
+}
+
+/** What a request asks of a list. */
+export interface ListQuery {
+  readonly filters: ReadonlyMap<string, readonly string[]>;
+  readonly order: readonly { readonly key: string; readonly sign: 1 | -1 }[];
+  readonly fields: readonly string[];
+  /** null: all. */
+  readonly limit: number | null;
+  readonly marker: string | null;
+  readonly reverse: boolean;
+  readonly parameters: URLSearchParams;
 }
 
 /** @throws PinholeError `invalid-input` with Neutron's words */
-export function listResponse(items: readonly Item[], query: Query, options: ListOptions): Record<string, unknown> {
-  const sorted = sortItems(filterItems(items, query, options.attributes), query, options.attributes);
-  const limit = parseLimit(query);
-  const page = limit === null ? { items: sorted, more: false, before: false } : cutPage(sorted, query, limit);
-  const fields = values(query['fields']);
-  const body = { [options.collection]: page.items.map((item) => selectFields(item, fields)) };
-  return limit === null ? body : { ...body, ...links(page, query, options) };
+export function parseListQuery(parameters: URLSearchParams, options: ListOptions): ListQuery {
+  const filters = parseFilters(parameters, options);
+  const order = parseOrder(parameters, options);
+  const limit = parseLimit(parameters, options.maxLimit);
+  return {
+    filters,
+    order,
+    fields: parameters.getAll('fields').filter(Boolean),
+    limit,
+    marker: limit === null ? null : parameters.get('marker'),
+    reverse: parameters.get('page_reverse')?.toLowerCase() === 'true',
+    parameters,
+  };
 }
 
-function values(value: string | readonly string[] | undefined): readonly string[] {
-  return value === undefined ? [] : typeof value === 'string' ? [value] : value;
+/**
+ * @param items all that there are, or those of the page that is asked for
+ * @param isPage whether they are the page already
+ * @param url of the request, without its query
+ */
+export function listResponse(
+  items: readonly Item[],
+  query: ListQuery,
+  { collection, url, isPage = false }: { collection: string; url: string; isPage?: boolean },
+): Record<string, unknown> {
+  const page = isPage ? items : cutPage(sortItems(filterItems(items, query), query), query);
+  const body = { [collection]: page.map((item) => selectFields(item, query.fields)) };
+  return query.limit === null ? body : { ...body, [`${collection}_links`]: links(page, query, url) };
 }
 
-function filterItems(items: readonly Item[], query: Query, attributes: readonly string[]): readonly Item[] {
-  const names = Object.keys(query).filter((name) => !CONTROL.includes(name));
-  const unknown = names.filter((name) => !attributes.includes(name));
-  if (unknown.length > 0) throw bad(`[${unknown.map((name) => `'${name}'`).join(', ')}] is invalid attribute for filtering`);
-  return items.filter((item) => names.every((name) => values(query[name]).includes(String(item[name]))));
+/** One item with the fields that were asked for. */
+export function selectFields(item: Item, fields: readonly string[]): Item {
+  if (fields.length === 0) return item;
+  return Object.fromEntries(Object.entries(item).filter(([name]) => fields.includes(name)));
 }
 
-function sortItems(items: readonly Item[], query: Query, attributes: readonly string[]): readonly Item[] {
-  const keys = values(query['sort_key']);
-  const directions = values(query['sort_dir']);
+function parseFilters(parameters: URLSearchParams, options: ListOptions): Map<string, string[]> {
+  const names = [...new Set(parameters.keys())].filter((name) => !CONTROL.includes(name));
+  const unknown = names.filter((name) => !options.filters.includes(name)).map((name) => name.slice(0, 64));
+  if (unknown.length > 0) throw bad(`${pyRepr(unknown)} is invalid attribute for filtering`);
+  return new Map(
+    names.map((name) => [
+      name,
+      parameters.getAll(name).map((value) => (value === '' ? value : String((CONVERSIONS[name] ?? String)(value)))),
+    ]),
+  );
+}
+
+function parseOrder(parameters: URLSearchParams, { sortKeys }: ListOptions): { key: string; sign: 1 | -1 }[] {
+  const keys = parameters.getAll('sort_key').filter(Boolean);
+  const directions = parameters.getAll('sort_dir').filter(Boolean);
   if (keys.length !== directions.length) throw bad('The number of sort_keys and sort_dirs must be same');
-  const unknown = keys.filter((key) => !attributes.includes(key));
-  if (unknown.length > 0) throw bad(`[${unknown.map((key) => `'${key}'`).join(', ')}] is invalid attribute for sort keys`);
-  const wrong = directions.find((direction) => direction !== 'asc' && direction !== 'desc');
-  if (wrong !== undefined) throw bad(`'${wrong}' is invalid value for sort_dirs; valid values are 'asc' and 'desc'`);
-  const order = [...keys.map((key, index) => ({ key, sign: directions[index] === 'desc' ? -1 : 1 })), { key: 'id', sign: 1 }];
+  const unknown = keys.filter((key) => !sortKeys.includes(key)).map((key) => key.slice(0, 64));
+  if (unknown.length > 0) throw bad(`${pyRepr(unknown)} is invalid attribute for sort_keys`);
+  const wrong = directions.filter((direction) => direction !== 'asc' && direction !== 'desc').map((word) => word.slice(0, 64));
+  if (wrong.length > 0) throw bad(`${pyRepr(wrong)} is invalid value for sort_dirs, valid value is 'asc' and 'desc'`);
+  return keys.map((key, index) => ({ key, sign: directions[index] === 'desc' ? -1 : 1 }));
+}
+
+function parseLimit(parameters: URLSearchParams, maxLimit: number): number | null {
+  const text = parameters.get('limit') ?? '0';
+  const limit = pyInt(text);
+  if (limit === null || limit < 0)
+    throw new InvalidInput(BAD_REQUEST, `Bad limit request: Limit must be an integer 0 or greater and not '${text.slice(0, 64)}'.`);
+  const bounded = maxLimit > 0 ? Math.min(maxLimit, limit) || maxLimit : limit;
+  return bounded === 0 ? null : bounded;
+}
+
+function filterItems(items: readonly Item[], { filters }: ListQuery): readonly Item[] {
+  if (filters.size === 0) return items;
+  const wanted = [...filters];
+  return items.filter((item) => wanted.every(([name, allowed]) => allowed.includes(String(item[name]))));
+}
+
+function sortItems(items: readonly Item[], { order }: ListQuery): readonly Item[] {
+  const keys = [...order, { key: 'id', sign: 1 }];
   return [...items].sort((a, b) => {
-    for (const { key, sign } of order) {
+    for (const { key, sign } of keys) {
       const left = a[key] as string | number;
       const right = b[key] as string | number;
       if (left !== right) return left < right ? -sign : sign;
@@ -55,61 +119,30 @@ function sortItems(items: readonly Item[], query: Query, attributes: readonly st
   });
 }
 
-function parseLimit(query: Query): number | null {
-  const text = values(query['limit']).at(-1);
-  if (text === undefined) return null;
-  if (!/^\d{1,9}$/.test(text)) throw bad(`Limit must be an integer 0 or greater and not '${text.slice(0, 32)}'`);
-  return Number(text) === 0 ? null : Number(text);
+/** A marker that is not there counts as none. */
+function cutPage(items: readonly Item[], { limit, marker, reverse }: ListQuery): readonly Item[] {
+  if (limit === null) return items;
+  const at = marker === null ? -1 : items.findIndex(({ id }) => id === marker);
+  if (!reverse) return items.slice(at + 1, at + 1 + limit);
+  const end = at < 0 ? items.length : at;
+  return items.slice(Math.max(0, end - limit), end);
 }
 
-interface Page {
-  readonly items: readonly Item[];
-  /** There are items after, and before, this page. */
-  readonly more: boolean;
-  readonly before: boolean;
-}
-
-function cutPage(items: readonly Item[], query: Query, limit: number): Page {
-  const marker = values(query['marker']).at(-1);
-  const at = marker === undefined ? -1 : items.findIndex(({ id }) => id === marker);
-  if (isReverse(query)) {
-    const end = at < 0 ? items.length : at;
-    const start = Math.max(0, end - limit);
-    return { items: items.slice(start, end), more: end < items.length, before: start > 0 };
-  }
-  const page = items.slice(at + 1, at + 1 + limit);
-  return { items: page, more: at + 1 + page.length < items.length || page.length === limit, before: true };
-}
-
-function isReverse(query: Query): boolean {
-  return values(query['page_reverse']).at(-1)?.toLowerCase() === 'true';
-}
-
-/** As Neutron: a full page has a next link, whether or not anything follows; every non-empty page has a previous one. */
-function links(page: Page, query: Query, options: ListOptions): Record<string, unknown> {
-  const first = page.items[0];
-  const last = page.items.at(-1);
-  const found = [
-    ...(last && page.more ? [{ rel: 'next', href: link(query, options, { marker: last['id'] as string, reverse: false }) }] : []),
-    ...(first && page.before ? [{ rel: 'previous', href: link(query, options, { marker: first['id'] as string, reverse: true }) }] : []),
+/** A page that is full may have one after it; any may have one before it. */
+function links(page: readonly Item[], { limit, reverse, parameters }: ListQuery, url: string): { rel: string; href: string }[] {
+  const isShort = page.length < (limit ?? 0);
+  const link = (rel: 'next' | 'previous', marker: unknown) => ({ rel, href: `${url}?${linkParameters(parameters, rel, marker)}` });
+  return [
+    ...(isShort && !reverse ? [] : [link('next', page.at(-1)?.['id'])]),
+    ...(isShort && reverse ? [] : [link('previous', page[0]?.['id'])]),
   ];
-  return found.length > 0 ? { [`${options.collection}_links`]: found } : {};
 }
 
-function link(query: Query, options: ListOptions, to: { marker: string; reverse: boolean }): string {
-  const parameters = new URLSearchParams();
-  for (const [name, value] of Object.entries(query)) {
-    if (name === 'marker' || name === 'page_reverse') continue;
-    for (const one of values(value)) parameters.append(name, one);
-  }
-  parameters.append('marker', to.marker);
-  if (to.reverse) parameters.append('page_reverse', 'True');
-  return `${options.url}?${parameters}`;
-}
-
-function selectFields(item: Item, fields: readonly string[]): Item {
-  if (fields.length === 0) return item;
-  return Object.fromEntries(Object.entries(item).filter(([name]) => fields.includes(name)));
+function linkParameters(given: URLSearchParams, rel: 'next' | 'previous', marker: unknown): URLSearchParams {
+  const parameters = new URLSearchParams([...given].filter(([name]) => name !== 'marker' && name !== 'page_reverse'));
+  if (typeof marker === 'string') parameters.append('marker', marker);
+  if (rel === 'previous') parameters.append('page_reverse', 'True');
+  return parameters;
 }
 
 function bad(message: string): PinholeError {

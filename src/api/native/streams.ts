@@ -1,0 +1,94 @@
+import { once } from 'node:events';
+import { PassThrough } from 'node:stream';
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import type { FastifyPluginAsync, FastifyRequest } from 'fastify';
+import type { Identity } from '../../control/identity/interface.ts';
+import { errorToData, InvalidInput } from '../../model/errors.ts';
+import { authenticate } from '../access.ts';
+import type { Services } from '../services.ts';
+import { eventBody } from './bodies.ts';
+import * as schema from './schemas.ts';
+
+/** A watcher that does not read is cut off. */
+const MAX_STREAM_BACKLOG = 1024 * 1024;
+/** Proxies close what is silent; a client notices by this that the server is gone. */
+const HEARTBEAT_MS = 15_000;
+
+/** Answers that go on. */
+export function streamRoutes({ expectations, events }: Services, identity: Identity): FastifyPluginAsync {
+  return async (plain) => {
+    const app = plain.withTypeProvider<TypeBoxTypeProvider>();
+    app.get(
+      '/expectations',
+      {
+        schema: { tags: ['status'], description: 'Follows live expectations: one JSON object a line.' },
+        config: { policy: 'get_router_expectations' },
+      },
+      async (request, reply) => {
+        const stream = openStream(request);
+        const stop = await expectations.watch(request.principal, ({ at, routerId, change, expectation }) => {
+          if (stream.writableLength > MAX_STREAM_BACKLOG) stream.destroy();
+          else stream.write(`${JSON.stringify({ at, router_id: routerId, change, expectation })}\n`);
+        });
+        stream.on('close', stop);
+        stream.write('\n');
+        app.stopCounting(request);
+        return reply.type('application/x-ndjson').send(stream);
+      },
+    );
+    app.get(
+      '/events',
+      {
+        schema: {
+          tags: ['status'],
+          querystring: schema.EventQuery,
+          description: 'Server-sent events: changes, status, drift. Resumes after `Last-Event-ID` or `after`; without either begins now.',
+        },
+        config: { policy: 'get_event' },
+      },
+      async (request, reply) => {
+        const from = await events.start(resumeAfter(request, request.query.after));
+        const stream = openStream(request);
+        const stopped = new AbortController();
+        const heartbeat = setInterval(() => stream.write(':\n\n'), HEARTBEAT_MS);
+        stream.on('close', () => {
+          clearInterval(heartbeat);
+          stopped.abort();
+        });
+        stream.write(`retry: 1000\nid: ${from}\n\n`);
+        app.stopCounting(request);
+        void events
+          .follow(from, {
+            signal: stopped.signal,
+            authenticate: () => authenticate(identity, request),
+            send: async (list) => {
+              const text = list
+                .map((event) => `id: ${event.seq}\nevent: ${event.kind}\ndata: ${JSON.stringify(eventBody(event))}\n\n`)
+                .join('');
+              if (!stream.write(text)) await once(stream, 'drain', { signal: stopped.signal });
+            },
+          })
+          .catch((error) => {
+            if (!stopped.signal.aborted) stream.write(`event: error\ndata: ${JSON.stringify(errorToData(error))}\n\n`);
+          })
+          .finally(() => stream.end());
+        return reply.type('text/event-stream').header('cache-control', 'no-store').send(stream);
+      },
+    );
+  };
+}
+
+/** Ends with the client's connection. */
+function openStream(request: FastifyRequest): PassThrough {
+  const stream = new PassThrough();
+  request.raw.on('close', () => stream.destroy());
+  return stream;
+}
+
+function resumeAfter(request: FastifyRequest, after: string | undefined): number | null {
+  const text = request.headers['last-event-id'] ?? after;
+  if (text === undefined || text === '') return null;
+  if (typeof text !== 'string' || !/^\d{1,15}$/.test(text))
+    throw new InvalidInput('after', 'Invalid input for after. It is the number of an event.');
+  return Number(text);
+}

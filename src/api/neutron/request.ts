@@ -1,0 +1,23 @@
+import type { FastifyRequest } from 'fastify';
+import { PinholeError } from '../../model/errors.ts';
+
+/** Query parameters in the order in which they came. */
+export function parametersOf(request: FastifyRequest): URLSearchParams {
+  return new URL(request.raw.url ?? '/', 'http://localhost').searchParams;
+}
+
+/** Absolute URL of the request without its query, for links. */
+export function pathUrl(request: FastifyRequest): string {
+  return `${request.protocol}://${request.host}${request.originalUrl.split('?')[0]}`;
+}
+
+/** @throws PinholeError in Neutron's words */
+export function refuseBody(request: FastifyRequest): void {
+  if (request.body !== undefined && request.body !== null)
+    throw new PinholeError('invalid-input', 'Request body is not supported in DELETE.');
+}
+
+/** Neutron's wsgi layer knows two formats of a path: none, and `.json`. */
+export function withoutJsonSuffix(url: string): string {
+  return /^\/v2\.0\/[^?]*\.json(?=$|\?)/.test(url) ? url.replace(/\.json(?=$|\?)/, '') : url;
+}

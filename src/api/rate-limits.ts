@@ -1,0 +1,83 @@
+import { PinholeError } from '../model/errors.ts';
+
+export interface RateOptions {
+  /** Requests a second of one token (of one user, with Keystone); twice as many at once. 0: any number. */
+  readonly requestsPerSecond: number;
+  /** Refused authentications a second from one address; ten times as many at once. 0: any number. */
+  readonly failuresPerSecond: number;
+}
+
+const MAX_BUCKETS = 10_000;
+
+interface Bucket {
+  tokens: number;
+  at: number;
+}
+
+/** A token bucket for each name: what it has not used of its rate gathers up to `burst`. */
+class Buckets {
+  readonly #rate: number;
+  readonly #burst: number;
+  readonly #now: () => number;
+  readonly #buckets = new Map<string, Bucket>();
+
+  constructor(rate: number, burst: number, now: () => number) {
+    this.#rate = rate;
+    this.#burst = burst;
+    this.#now = now;
+  }
+
+  /** @returns seconds until there is one again; 0: there is */
+  wait(name: string): number {
+    if (this.#rate === 0) return 0;
+    const { tokens } = this.#filled(name);
+    return tokens >= 1 ? 0 : Math.ceil((1 - tokens) / this.#rate);
+  }
+
+  take(name: string): void {
+    if (this.#rate > 0) this.#filled(name).tokens -= 1;
+  }
+
+  #filled(name: string): Bucket {
+    const now = this.#now();
+    const bucket = this.#buckets.get(name) ?? { tokens: this.#burst, at: now };
+    bucket.tokens = Math.min(this.#burst, bucket.tokens + ((now - bucket.at) / 1000) * this.#rate);
+    bucket.at = now;
+    this.#buckets.delete(name);
+    this.#buckets.set(name, bucket);
+    // The one that was not used for the longest: it is the fullest.
+    if (this.#buckets.size > MAX_BUCKETS) this.#buckets.delete(this.#buckets.keys().next().value as string);
+    return bucket;
+  }
+}
+
+/** How often who may ask. */
+export class RateLimits {
+  readonly #requests: Buckets;
+  readonly #failures: Buckets;
+
+  constructor({ requestsPerSecond, failuresPerSecond }: RateOptions, now: () => number = () => performance.now()) {
+    this.#requests = new Buckets(requestsPerSecond, requestsPerSecond * 2, now);
+    this.#failures = new Buckets(failuresPerSecond, failuresPerSecond * 10, now);
+  }
+
+  /** @throws PinholeError `too-many-requests` */
+  countRequest(name: string): void {
+    refuse(this.#requests.wait(name));
+    this.#requests.take(name);
+  }
+
+  countFailure(address: string): void {
+    this.#failures.take(address);
+  }
+
+  /** @throws PinholeError `too-many-requests` for an address that was refused too often */
+  checkAddress(address: string): void {
+    refuse(this.#failures.wait(address));
+  }
+}
+
+function refuse(seconds: number): void {
+  if (seconds === 0) return;
+  throw new PinholeError('too-many-requests', `Too many requests; the next one in ${seconds} s.`, { details: { retryAfter: seconds } });
+}

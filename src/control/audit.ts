@@ -1,0 +1,99 @@
+import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
+import { headText } from '../model/audit.ts';
+import { InvalidInput } from '../model/errors.ts';
+import type { AuditFilter, StoredAudit } from '../store/interface.ts';
+import type { Context } from './context.ts';
+import type { Principal } from './principal.ts';
+
+export type { StoredAudit };
+
+/** Heads are signed this often while there is something new: what somebody with the database can forge unseen is as much. */
+const SIGN_EVERY_MS = 10_000;
+
+/** The audit as it is read, and this server's signature under its chain. The key is this host's, never the database's. */
+export class Audit {
+  readonly #context: Context;
+  readonly #privateKey: KeyObject;
+  readonly #publicKey: KeyObject;
+  readonly #keyId: string;
+  #signedSeq = -1;
+  #timer: NodeJS.Timeout | null = null;
+
+  /** @param privateKey Ed25519, PKCS#8 in PEM */
+  constructor(context: Context, privateKey: string) {
+    this.#context = context;
+    this.#privateKey = createPrivateKey(privateKey);
+    this.#publicKey = createPublicKey(this.#privateKey);
+    this.#keyId = createHash('sha256')
+      .update(this.#publicKey.export({ type: 'spki', format: 'der' }))
+      .digest('hex');
+  }
+
+  start(): void {
+    this.#timer = setInterval(() => void this.#signQuietly(), SIGN_EVERY_MS);
+  }
+
+  async close(): Promise<void> {
+    if (this.#timer) clearInterval(this.#timer);
+    await this.#signQuietly();
+  }
+
+  /** @throws Denied */
+  async list(principal: Principal, filter: AuditFilter): Promise<StoredAudit[]> {
+    this.#context.policy().enforce(principal, 'get_audit', {});
+    return this.#context.store.read.audit(filter);
+  }
+
+  /** Where each chain begins and ends, with this server's newly signed. */
+  async chains(principal: Principal) {
+    this.#context.policy().enforce(principal, 'get_audit', {});
+    await this.#sign();
+    const chains = await this.#context.store.read.auditChains();
+    return { own: this.#context.store.chain, keyId: this.#keyId, publicKey: this.#pem(), chains };
+  }
+
+  #pem(): string {
+    return this.#publicKey.export({ type: 'spki', format: 'pem' }) as string;
+  }
+
+  async #sign(): Promise<void> {
+    const { store, now } = this.#context;
+    const own = (await store.read.auditChains()).find(({ chain }) => chain === store.chain);
+    if (!own || own.tail.seq === this.#signedSeq) return;
+    const unsigned = { chain: own.chain, ...own.tail, at: now().toISOString(), keyId: this.#keyId };
+    const signature = sign(null, Buffer.from(headText(unsigned)), this.#privateKey).toString('base64');
+    await store.write((tx) => tx.saveSignedHead({ ...unsigned, signature }));
+    this.#signedSeq = own.tail.seq;
+  }
+
+  async #signQuietly(): Promise<void> {
+    await this.#sign().catch((error) => this.#context.logger.warn({ err: error }, 'the audit chain could not be signed; tried again'));
+  }
+}
+
+/** A new Ed25519 key, PKCS#8 in PEM. */
+export function newAuditKey(): string {
+  return generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }) as string;
+}
+
+export function parseAuditFilter(query: Readonly<Record<string, string | undefined>>, max: number): AuditFilter {
+  const number = (name: string): number | undefined => {
+    const text = query[name];
+    if (text === undefined) return undefined;
+    if (!/^\d{1,15}$/.test(text)) throw new InvalidInput(name, `Invalid input for ${name}. It is a whole number.`);
+    return Number(text);
+  };
+  const { chain, action, target, project_id: projectId } = query;
+  const [after, before, limit = max] = [number('after'), number('before'), number('limit')];
+  if (after !== undefined && chain === undefined)
+    throw new InvalidInput('chain', "Invalid input for chain. 'after' counts within one chain: say which.");
+  return {
+    limit: Math.min(Math.max(1, limit), max),
+    ...(chain === undefined ? {} : { chain }),
+    ...(after === undefined ? {} : { after }),
+    ...(before === undefined ? {} : { before }),
+    ...(action === undefined ? {} : { action }),
+    ...(target === undefined ? {} : { target }),
+    ...(projectId === undefined ? {} : { projectId }),
+  };
+}

@@ -1,0 +1,189 @@
+import { createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { PinholeError } from '../../model/errors.ts';
+import type { Logger } from '../../model/logger.ts';
+import { Reader } from '../../model/reader.ts';
+import { type Principal, principalOf } from '../principal.ts';
+import type { Identity, Presented } from './interface.ts';
+
+export interface KeystoneOptions {
+  /** Like `https://keystone.example:5000/v3`. */
+  readonly authUrl: string;
+  readonly username: string;
+  readonly password: string;
+  readonly userDomain: string;
+  readonly project: string;
+  readonly projectDomain: string;
+  /** How long a token that was found good is not asked about again: a revocation takes effect within it. */
+  readonly cacheSeconds: number;
+  readonly timeoutSeconds: number;
+  /** PEM of the authority that signed Keystone's certificate, beside the system's. */
+  readonly ca: string | null;
+}
+
+/** One HTTP exchange with Keystone. @throws on time-outs and connections that fail */
+export type KeystoneTransport = (request: {
+  readonly method: string;
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: string;
+}) => Promise<{ status: number; headers: Readonly<Record<string, unknown>>; body: string }>;
+
+interface Validated {
+  readonly who: { name: string; projectId: string | null; userId: string };
+  readonly roles: readonly string[];
+  readonly expiresAt: number;
+}
+
+/** `null`: Keystone says that there is no such token. */
+type Verdict = Validated | null;
+
+const MAX_CACHED = 10_000;
+/** A wrong token costs Keystone one question in this time. */
+const REFUSAL_CACHE_MS = 5_000;
+const ATTEMPTS = 3;
+const RETRY_MS = 100;
+/** Fernet tokens are some 200 characters, JWS ones some 800. */
+const MAX_TOKEN = 8_192;
+const TOKEN = /^[\x21-\x7e]+$/;
+
+/**
+ * Keystone v3 tokens, validated with a service account of our own. What Keystone found is kept for a while, under the token's
+ * hash; what it cannot be asked is answered with 503, never with a guess.
+ */
+export class KeystoneIdentity implements Identity {
+  readonly #options: KeystoneOptions;
+  readonly #send: KeystoneTransport;
+  readonly #logger: Logger;
+  readonly #now: () => number;
+  readonly #cache = new Map<string, { verdict: Verdict; until: number }>();
+  /** Questions under way: many requests with one token are one question. */
+  readonly #asking = new Map<string, Promise<Verdict>>();
+  #serviceToken: { text: string; until: number } | null = null;
+
+  constructor(options: KeystoneOptions, parts: { send: KeystoneTransport; logger: Logger; now?: () => number }) {
+    this.#options = options;
+    this.#send = parts.send;
+    this.#logger = parts.logger;
+    this.#now = parts.now ?? Date.now;
+  }
+
+  get challenge(): string {
+    return `Keystone uri="${this.#options.authUrl}"`;
+  }
+
+  async authenticate({ token, requestId }: Presented): Promise<Principal> {
+    if (token === '' || token.length > MAX_TOKEN || !TOKEN.test(token)) throw unauthenticated();
+    const verdict = await this.#verdict(token);
+    if (!verdict || verdict.expiresAt <= this.#now()) throw unauthenticated();
+    return principalOf(verdict.who, verdict.roles, requestId);
+  }
+
+  async #verdict(token: string): Promise<Verdict> {
+    const key = createHash('sha256').update(token).digest('base64');
+    const cached = this.#cache.get(key);
+    if (cached && cached.until > this.#now()) return cached.verdict;
+    const asking = this.#asking.get(key) ?? this.#ask(token, key);
+    this.#asking.set(key, asking);
+    return asking;
+  }
+
+  async #ask(token: string, key: string): Promise<Verdict> {
+    try {
+      const verdict = await this.#validate(token);
+      const cacheMs = verdict ? this.#options.cacheSeconds * 1000 : Math.min(REFUSAL_CACHE_MS, this.#options.cacheSeconds * 1000);
+      this.#remember(key, { verdict, until: this.#now() + cacheMs });
+      return verdict;
+    } finally {
+      this.#asking.delete(key);
+    }
+  }
+
+  #remember(key: string, entry: { verdict: Verdict; until: number }): void {
+    this.#cache.delete(key);
+    this.#cache.set(key, entry);
+    // The oldest goes: a Map keeps the order of insertion.
+    if (this.#cache.size > MAX_CACHED) this.#cache.delete(this.#cache.keys().next().value as string);
+  }
+
+  async #validate(token: string): Promise<Verdict> {
+    for (let renewed = false; ; renewed = true) {
+      const service = await this.#service();
+      const headers = { 'x-auth-token': service, 'x-subject-token': token };
+      const { status, body } = await this.#persist({ method: 'GET', path: '/auth/tokens?nocatalog', headers });
+      if (status === 200) return readToken(body);
+      if (status === 404) return null;
+      // Our own token: Keystone answers 401 for the asking, 404 for the asked-about one.
+      if (status !== 401 || renewed) throw this.#unavailable(`Keystone answered ${status} to a validation`);
+      this.#serviceToken = null;
+    }
+  }
+
+  async #service(): Promise<string> {
+    const known = this.#serviceToken;
+    if (known && known.until > this.#now()) return known.text;
+    const { username, password, userDomain, project, projectDomain } = this.#options;
+    const body = JSON.stringify({
+      auth: {
+        identity: { methods: ['password'], password: { user: { name: username, domain: { name: userDomain }, password } } },
+        scope: { project: { name: project, domain: { name: projectDomain } } },
+      },
+    });
+    const headers = { 'content-type': 'application/json' };
+    const answer = await this.#persist({ method: 'POST', path: '/auth/tokens?nocatalog', headers, body });
+    const text = answer.headers['x-subject-token'];
+    if (answer.status !== 201 || typeof text !== 'string')
+      throw this.#unavailable(`Keystone answered ${answer.status} to Pinhole's own account`);
+    // Renewed before it ends, so that a request does not find out first.
+    this.#serviceToken = { text, until: this.#now() + (readToken(answer.body).expiresAt - this.#now()) * 0.9 };
+    return text;
+  }
+
+  /** Tries again where Keystone did not answer, or said that it cannot now. */
+  async #persist(request: Parameters<KeystoneTransport>[0]): ReturnType<KeystoneTransport> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        const answer = await this.#send(request);
+        if (answer.status < 500 && answer.status !== 429) return answer;
+        if (attempt === ATTEMPTS) throw new Error(`Keystone answered ${answer.status}`);
+      } catch (error) {
+        if (attempt === ATTEMPTS) throw this.#unavailable((error as Error).message);
+      }
+      await sleep(RETRY_MS * attempt * (0.5 + Math.random()));
+    }
+  }
+
+  #unavailable(reason: string): PinholeError {
+    this.#logger.warn({ reason }, 'Keystone cannot be asked; nobody is let in whom it has not just confirmed');
+    return new PinholeError('identity-unavailable', 'The Keystone service is temporarily unavailable.');
+  }
+}
+
+/**
+ * A token's body. Roles count with a project only: system- and domain-scoped tokens, and unscoped ones, may do nothing here, as
+ * with Neutron's `scope_types`.
+ */
+function readToken(text: string): Validated {
+  let body: { token?: Record<string, unknown> };
+  try {
+    body = JSON.parse(text);
+  } catch {
+    throw new PinholeError('identity-unavailable', 'The Keystone service is temporarily unavailable.');
+  }
+  const token = body.token ?? {};
+  const user = (token['user'] ?? {}) as Record<string, unknown>;
+  const project = token['project'] as Record<string, unknown> | undefined;
+  const userId = new Reader(user['id'], 'token.user.id').string(255);
+  const expiresAt = Date.parse(new Reader(token['expires_at'], 'token.expires_at').string(64));
+  const roles = (Array.isArray(token['roles']) ? token['roles'] : []) as { name?: unknown }[];
+  const projectId = project ? new Reader(project['id'], 'token.project.id').string(255) : null;
+  return {
+    who: { name: `keystone:${userId}`, projectId, userId },
+    roles: projectId === null ? [] : roles.flatMap(({ name }) => (typeof name === 'string' ? [name] : [])),
+    expiresAt: Number.isNaN(expiresAt) ? 0 : expiresAt,
+  };
+}
+
+function unauthenticated(): PinholeError {
+  return new PinholeError('unauthenticated', 'The request you have made requires authentication.');
+}

@@ -1,0 +1,52 @@
+/**
+ * What is allowed where no policy file says otherwise. Names and checks of routers and conntrack helpers are Neutron's
+ * (neutron/conf/policies/base.py, router.py, l3_conntrack_helper.py; admins in place of Neutron 21's PROJECT_MEMBER, as later
+ * ones have it); those below are of what Neutron has not.
+ */
+const MEMBER = 'rule:admin_only or (role:member and project_id:%(project_id)s)';
+const READER = 'rule:admin_only or (role:reader and project_id:%(project_id)s)';
+const PARENT_MEMBER = 'rule:admin_only or (role:member and rule:ext_parent_owner)';
+const PARENT_READER = 'rule:admin_only or (role:reader and rule:ext_parent_owner)';
+
+export const DEFAULT_RULES = {
+  context_is_admin: 'role:admin',
+  admin_only: 'rule:context_is_admin',
+  owner: 'tenant_id:%(tenant_id)s',
+  admin_or_owner: 'rule:context_is_admin or rule:owner',
+  ext_parent_owner: 'tenant_id:%(ext_parent:tenant_id)s',
+  admin_or_ext_parent_owner: 'rule:context_is_admin or tenant_id:%(ext_parent:tenant_id)s',
+  regular_user: '',
+  default: 'rule:admin_or_owner',
+
+  create_router: MEMBER,
+  'create_router:project_id': 'rule:admin_only',
+  'create_router:host': 'rule:admin_only',
+  'create_router:netns': 'rule:admin_only',
+  get_router: READER,
+  update_router: MEMBER,
+  'update_router:project_id': 'rule:admin_only',
+  'update_router:host': 'rule:admin_only',
+  'update_router:netns': 'rule:admin_only',
+  delete_router: MEMBER,
+
+  create_router_conntrack_helper: PARENT_MEMBER,
+  get_router_conntrack_helper: PARENT_READER,
+  update_router_conntrack_helper: PARENT_MEMBER,
+  delete_router_conntrack_helper: PARENT_MEMBER,
+
+  /** Of Pinhole's own API. */
+  reapply_router_conntrack_helper: 'rule:update_router_conntrack_helper',
+  get_router_status: READER,
+  get_router_expectations: READER,
+  get_router_plan: READER,
+  get_event: READER,
+  get_agent: 'rule:admin_only',
+  get_audit: 'rule:admin_only',
+  get_token: 'rule:admin_only',
+  create_token: 'rule:admin_only',
+  delete_token: 'rule:admin_only',
+  get_quota: READER,
+  update_quota: 'rule:admin_only',
+} as const satisfies Record<string, string>;
+
+export type RuleName = keyof typeof DEFAULT_RULES;

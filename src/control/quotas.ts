@@ -1,0 +1,77 @@
+import { PinholeError } from '../model/errors.ts';
+import type { ProjectUsage, Writes } from '../store/interface.ts';
+import { audit, type Context } from './context.ts';
+import { routerTarget } from './policy/policy.ts';
+import type { Principal } from './principal.ts';
+
+export interface QuotaView {
+  readonly projectId: string;
+  readonly routers: { readonly used: number; readonly limit: number };
+  readonly helpers: { readonly used: number; readonly limit: number };
+}
+
+/** How many routers and helpers a project may have; a limit of -1 is none. */
+export class ProjectQuotas {
+  readonly #context: Context;
+
+  constructor(context: Context) {
+    this.#context = context;
+  }
+
+  async get(principal: Principal, projectId: string): Promise<QuotaView> {
+    this.#context.policy().enforce(principal, 'get_quota', routerTarget({ projectId }));
+    return this.#view(await this.#context.store.read.usage(projectId));
+  }
+
+  /** null: the configured limit again. */
+  async set(principal: Principal, projectId: string, limits: { routers: number | null; helpers: number | null }): Promise<QuotaView> {
+    this.#context.policy().enforce(principal, 'update_quota', routerTarget({ projectId }));
+    const at = this.#context.now().toISOString();
+    const usage = await this.#context.store.write(async (tx) => {
+      const { routerLimit, helperLimit } = await tx.usage(projectId);
+      await tx.setLimits(projectId, { routerLimit: limits.routers, helperLimit: limits.helpers });
+      const before = { routers: routerLimit, helpers: helperLimit };
+      audit(tx, principal, { at, action: 'update_quota', target: projectId, projectId, before, after: limits });
+      return tx.usage(projectId);
+    });
+    return this.#view(usage);
+  }
+
+  #view(usage: ProjectUsage): QuotaView {
+    const limits = limitsOf(this.#context, usage);
+    return {
+      projectId: usage.projectId,
+      routers: { used: usage.routers, limit: limits.routers },
+      helpers: { used: usage.helpers, limit: limits.helpers },
+    };
+  }
+}
+
+/**
+ * Counts what a project gains, and holds it to its limits. Exact with any number of writers: the project's row is locked from
+ * here to the commit.
+ * @throws PinholeError `quota-exceeded`
+ */
+export async function chargeProject(
+  context: Context,
+  tx: Writes,
+  projectId: string,
+  gained: { routers?: number; helpers?: number },
+): Promise<void> {
+  const usage = await tx.countUsage(projectId, gained);
+  const limits = limitsOf(context, usage);
+  for (const what of ['routers', 'helpers'] as const) {
+    const limit = limits[what];
+    if ((gained[what] ?? 0) > 0 && limit >= 0 && usage[what] > limit) throw exceeded(`a project has at most ${limit} ${NOUNS[what]}`);
+  }
+}
+
+export function exceeded(what: string): PinholeError {
+  return new PinholeError('quota-exceeded', `Quota exceeded: ${what}.`);
+}
+
+const NOUNS = { routers: 'routers', helpers: 'conntrack helpers' } as const;
+
+function limitsOf({ quotas }: Context, { routerLimit, helperLimit }: ProjectUsage): { routers: number; helpers: number } {
+  return { routers: routerLimit ?? quotas.routersPerProject, helpers: helperLimit ?? quotas.helpersPerProject };
+}

@@ -1,0 +1,83 @@
+import { randomUUID } from 'node:crypto';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import type { TlsOptions } from './api/app.ts';
+import type { Config } from './config/config.ts';
+import { paths } from './config/config.ts';
+import { readPolicyFile } from './config/policy-file.ts';
+import type { KeystoneConfig, TlsConfig } from './config/server-config.ts';
+import { newAuditKey } from './control/audit.ts';
+import type { Identity } from './control/identity/interface.ts';
+import { KeystoneIdentity } from './control/identity/keystone.ts';
+import { keystoneHttp } from './control/identity/keystone-http.ts';
+import { noIdentity } from './control/identity/none.ts';
+import { Policy } from './control/policy/policy.ts';
+import type { Tokens } from './control/tokens.ts';
+import { InvalidInput } from './model/errors.ts';
+import type { Logger } from './model/logger.ts';
+import type { Store } from './store/interface.ts';
+
+/** Parts of a server that configuration chooses, and what it keeps on disk beside the database. */
+
+export async function openStore(config: Config, logger: Logger): Promise<Store> {
+  const { url, connections } = config.server.database;
+  const files = paths(config);
+  const chain = ownText(files.serverId, () => randomUUID(), 0o644);
+  if (url === null) return (await import('./store/sqlite.ts')).openSqlite(files.database, { chain });
+  return (await import('./store/postgres.ts')).openPostgres({ url, connections, chain, logger });
+}
+
+export function auditKey(config: Config): string {
+  return ownText(paths(config).auditKey, newAuditKey, 0o600);
+}
+
+export function loadPolicy(config: Config, logger: Logger): Policy {
+  const { policyFile } = config.server;
+  const policy = new Policy(policyFile === null ? {} : readPolicyFile(policyFile));
+  if (policy.unused.length > 0)
+    logger.warn({ rules: policy.unused.slice(0, 100) }, 'the policy file has rules that Pinhole does not ask for');
+  return policy;
+}
+
+export function chooseIdentity(config: Config, tokens: Tokens, logger: Logger): Identity {
+  const { identity } = config.server;
+  switch (identity.mode) {
+    case 'token':
+      return tokens;
+    case 'none':
+      logger.warn({}, 'everybody who can reach the API is admin: identity.mode is none');
+      return noIdentity;
+    case 'keystone':
+      return keystoneIdentity(identity.keystone, logger);
+  }
+}
+
+function keystoneIdentity(config: KeystoneConfig, logger: Logger): Identity {
+  const password =
+    'text' in config.password ? config.password.text : readOwn(config.password.file, 'identity.keystone.password_file').trim();
+  const ca = config.caFile === null ? null : readOwn(config.caFile, 'identity.keystone.ca_file');
+  const options = { ...config, password, ca };
+  return new KeystoneIdentity(options, { send: keystoneHttp(options), logger });
+}
+
+export function loadTls(tls: TlsConfig): TlsOptions {
+  return {
+    cert: readOwn(tls.certificate, 'tls.certificate'),
+    key: readOwn(tls.key, 'tls.key'),
+    ...(tls.clientCa === null ? {} : { ca: readOwn(tls.clientCa, 'tls.client_ca') }),
+    requireClientCertificate: tls.requireClientCertificate,
+  };
+}
+
+/** A file's text, made at the first start. */
+function ownText(path: string, make: () => string, mode: number): string {
+  if (!existsSync(path)) writeFileSync(path, make(), { mode, flag: 'wx' });
+  return readFileSync(path, 'utf8').trim();
+}
+
+function readOwn(path: string, field: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new InvalidInput(field, `${field}: ${path} cannot be read (${(error as NodeJS.ErrnoException).code}).`);
+  }
+}
