@@ -19,7 +19,7 @@ import { fileURLToPath } from 'node:url';
 import { Client } from '../src/commands/client.ts';
 import type { RouterJson } from '../src/commands/resources.ts';
 import { newTokenText } from '../src/model/token.ts';
-import { median, type Result, round, summarise } from './measure.ts';
+import { median, type Result, round, summarise, UNLIMITED } from './measure.ts';
 
 const CLI = fileURLToPath(new URL('../src/cli.js', import.meta.url));
 const ROUTERS = 200;
@@ -40,7 +40,7 @@ export async function benchCreates(): Promise<Result[]> {
   const token = newTokenText();
   writeFileSync(join(directory, 'admin-token'), token);
   const config = join(directory, 'pinhole.yaml');
-  writeFileSync(config, 'api:\n  quota_per_router: -1\nlog_level: error\n');
+  writeFileSync(config, `api:\n  quota_per_router: -1\nlog_level: error\n${UNLIMITED}`);
   const child = spawn(
     process.execPath,
     ['--max-semi-space-size=8', CLI, 'server', '--config', config, '--data-dir', directory, '--listen', '127.0.0.1:0'],

@@ -12,7 +12,7 @@ import { NetlinkSocket, NetnsOpener } from '../src/kernel/linux/netns-socket.ts'
 import { encodeReplacement } from '../src/kernel/linux/nft-encode.ts';
 import { ScratchNetwork } from '../src/kernel/scratch.ts';
 import { silentLogger } from '../src/model/logger.ts';
-import { type Result, summarise } from './measure.ts';
+import { type Result, summarise, UNLIMITED } from './measure.ts';
 
 const PREFIX = 'phb-live';
 const SAMPLES = 300;
@@ -40,7 +40,7 @@ interface Touch {
 export async function benchLive(): Promise<Result[]> {
   const network = new ScratchNetwork(PREFIX);
   const directory = mkdtempSync(join(tmpdir(), 'phb-live-'));
-  const instance = new Instance({ directory, namespaces: [`${PREFIX}-*`] });
+  const instance = new Instance({ directory, namespaces: [`${PREFIX}-*`], config: UNLIMITED });
   const netns = await network.addHost('r');
   await network.nft('r', FIREWALL);
   // Watches from outside: every commit to our table that is not this process's own.

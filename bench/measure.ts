@@ -34,3 +34,6 @@ export interface Result {
   readonly ok: boolean | null;
   readonly figures: Readonly<Record<string, number | string>>;
 }
+
+/** Configuration of a server that is measured: one token sends as fast as it can. */
+export const UNLIMITED = 'limits:\n  requests_per_second: 0\n  failures_per_second: 0\n';

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Instance } from '../src/commands/instance.ts';
 import type { RouterJson } from '../src/commands/resources.ts';
 import { ScratchNetwork } from '../src/kernel/scratch.ts';
-import { type Result, round } from './measure.ts';
+import { type Result, round, UNLIMITED } from './measure.ts';
 
 const PREFIX = 'phb-mem';
 const COUNT = 1000;
@@ -24,7 +24,7 @@ const CLOCK_TICKS = 100;
 export async function benchMemory(): Promise<Result[]> {
   const network = new ScratchNetwork(PREFIX);
   const directory = mkdtempSync(join(tmpdir(), 'phb-mem-'));
-  const instance = new Instance({ directory, namespaces: [`${PREFIX}-*`] });
+  const instance = new Instance({ directory, namespaces: [`${PREFIX}-*`], config: UNLIMITED });
   const names = Array.from({ length: COUNT }, (_, index) => `n${index}`);
   await network.addHosts(names);
   try {

@@ -1,4 +1,4 @@
-import type { Kysely } from 'kysely';
+import type { Database } from './database.ts';
 import { Prepared } from './prepared.ts';
 import type { Schema } from './schema.ts';
 
@@ -9,14 +9,14 @@ const SIZES = [64, 8, 1] as const;
 export class BulkInsert<R extends object> {
   readonly #table: keyof Schema;
   readonly #columns: readonly (keyof R & string)[];
-  readonly #bySize = new Map<number, Prepared<Record<string, unknown>, Schema, unknown>>();
+  readonly #bySize = new Map<number, Prepared<Record<string, unknown>, unknown>>();
 
   constructor(table: keyof Schema, columns: readonly (keyof R & string)[]) {
     this.#table = table;
     this.#columns = columns;
   }
 
-  async run(db: Kysely<Schema>, rows: readonly R[]): Promise<void> {
+  async run(db: Database, rows: readonly R[]): Promise<void> {
     for (let at = 0; at < rows.length; ) {
       const size = SIZES.find((candidate) => candidate <= rows.length - at) as number;
       await this.#statement(size).run(db, this.#values(rows.slice(at, at + size)));
@@ -24,10 +24,10 @@ export class BulkInsert<R extends object> {
     }
   }
 
-  #statement(size: number): Prepared<Record<string, unknown>, Schema, unknown> {
+  #statement(size: number): Prepared<Record<string, unknown>, unknown> {
     const known = this.#bySize.get(size);
     if (known) return known;
-    const made = new Prepared<Record<string, unknown>, Schema, unknown>((db, p) =>
+    const made = new Prepared<Record<string, unknown>, unknown>((db, p) =>
       db
         .insertInto(this.#table)
         .values(

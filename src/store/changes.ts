@@ -1,29 +1,32 @@
-import type { Kysely } from 'kysely';
 import type { AuditEntry, SignedHead } from '../model/audit.ts';
 import type { ConntrackHelper, HelperId } from '../model/conntrack-helper.ts';
 import { PinholeError } from '../model/errors.ts';
 import type { NewEvent } from '../model/event.ts';
 import type { Router, RouterId } from '../model/router.ts';
+import type { Database } from './database.ts';
 import type { Agent, IdempotentAnswer, ProjectUsage, StoredReport, Token, Writes } from './interface.ts';
 import { JournalEntries } from './journal.ts';
 import { Queries } from './queries.ts';
-import { fromHead, fromHelper, fromRouter, toRouter, toUsage } from './rows.ts';
-import type { AgentRow, ProjectRow, Schema } from './schema.ts';
+import { fromHead, fromHelper, fromRouter, toRouter } from './rows.ts';
+import type { AgentRow } from './schema.ts';
 import type { Statements } from './statements.ts';
+import type { Gained, UsageLedger } from './usage-ledger.ts';
 
 /** One unit of work within a transaction. */
 export class Changes extends Queries implements Writes {
   /** Written at the end of the batch, if this unit is kept. */
   readonly entries = new JournalEntries();
+  readonly #usage: UsageLedger;
   readonly #isUniqueViolation: (error: unknown) => boolean;
 
-  constructor(db: Kysely<Schema>, statements: Statements, isUniqueViolation: (error: unknown) => boolean) {
-    super(db, statements);
-    this.#isUniqueViolation = isUniqueViolation;
+  constructor(database: Database, statements: Statements, parts: { isUniqueViolation: (error: unknown) => boolean; usage: UsageLedger }) {
+    super(database, statements);
+    this.#usage = parts.usage;
+    this.#isUniqueViolation = parts.isUniqueViolation;
   }
 
   async lockRouter(id: RouterId): Promise<Router | null> {
-    const { rows } = await this.statements.lockRouter.run(this.db, { id });
+    const { rows } = await this.statements.lockRouter.run(this.database, { id });
     return rows[0] ? toRouter(rows[0]) : null;
   }
 
@@ -40,12 +43,12 @@ export class Changes extends Queries implements Writes {
   }
 
   async bumpRevision(id: RouterId, at: string): Promise<number> {
-    const { rows } = await this.statements.bumpRevision.run(this.db, { id, at });
+    const { rows } = await this.statements.bumpRevision.run(this.database, { id, at });
     return rows[0]?.revision ?? 0;
   }
 
   async insertHelper(helper: ConntrackHelper, at: string): Promise<boolean> {
-    const { changed } = await this.statements.insertHelper.run(this.db, { ...fromHelper(helper), created_at: at });
+    const { changed } = await this.statements.insertHelper.run(this.database, { ...fromHelper(helper), created_at: at });
     return changed === 1;
   }
 
@@ -63,14 +66,17 @@ export class Changes extends Queries implements Writes {
     await this.db.deleteFrom('conntrack_helpers').where('id', '=', id).execute();
   }
 
-  async countUsage(projectId: string, gained: { routers?: number; helpers?: number }): Promise<ProjectUsage> {
-    const { routers = 0, helpers = 0 } = gained;
-    const { rows } = await this.statements.countUsage.run(this.db, { project: projectId, routers, helpers });
-    return toUsage(rows[0] as ProjectRow);
+  countUsage(projectId: string, gained: Gained): Promise<ProjectUsage> {
+    return this.#usage.count(this.database, projectId, gained);
+  }
+
+  override usage(projectId: string): Promise<ProjectUsage> {
+    return this.#usage.count(this.database, projectId, {});
   }
 
   async setLimits(projectId: string, limits: Pick<ProjectUsage, 'routerLimit' | 'helperLimit'>): Promise<void> {
     await this.countUsage(projectId, {});
+    this.#usage.setLimits(projectId, limits);
     await this.db
       .updateTable('projects')
       .set({ router_limit: limits.routerLimit, helper_limit: limits.helperLimit })
@@ -117,14 +123,8 @@ export class Changes extends Queries implements Writes {
 
   /** From the old end of each chain, so that what is left is still a chain: it begins at the anchor. */
   async #pruneAudit(olderThan: string, limit: number): Promise<number> {
-    const kept = this.db
-      .selectFrom('audit')
-      .select((e) => e.fn.min('id').as('id'))
-      .where('at', '>=', olderThan);
-    const { id: firstKept } = await kept.executeTakeFirstOrThrow();
-    let query = this.db.selectFrom('audit').select(['id', 'chain', 'seq', 'hash']).orderBy('id').limit(limit);
-    if (firstKept !== null) query = query.where('id', '<', firstKept);
-    const rows = await query.execute();
+    const oldest = await this.db.selectFrom('audit').select(['id', 'at', 'chain', 'seq', 'hash']).orderBy('id').limit(limit).execute();
+    const rows = leading(oldest, olderThan);
     const ends = new Map(rows.map((row) => [row.chain, row]));
     for (const { chain, seq, hash } of ends.values())
       if (chain !== null && seq !== null && hash !== null) await this.#anchor({ chain, seq, hash });
@@ -142,7 +142,8 @@ export class Changes extends Queries implements Writes {
   }
 
   async #pruneEvents(olderThan: string, limit: number): Promise<number> {
-    const rows = await this.db.selectFrom('events').select('seq').where('at', '<', olderThan).orderBy('seq').limit(limit).execute();
+    const oldest = await this.db.selectFrom('events').select(['seq', 'at']).orderBy('seq').limit(limit).execute();
+    const rows = leading(oldest, olderThan);
     const last = rows.at(-1);
     if (last) await this.db.deleteFrom('events').where('seq', '<=', last.seq).execute();
     return rows.length;
@@ -159,7 +160,7 @@ export class Changes extends Queries implements Writes {
 
   /** A report of a router that is gone meanwhile leaves no row. */
   async saveReport(report: StoredReport): Promise<void> {
-    await this.statements.saveReport.run(this.db, {
+    await this.statements.saveReport.run(this.database, {
       router_id: report.routerId,
       host: report.host,
       revision: report.revision,
@@ -216,4 +217,10 @@ export class Changes extends Queries implements Writes {
       });
     }
   }
+}
+
+/** Rows up to the first that is kept: they are in the order in which they were written, and so nothing has to be indexed by time. */
+function leading<R extends { at: string }>(rows: readonly R[], olderThan: string): readonly R[] {
+  const end = rows.findIndex(({ at }) => at >= olderThan);
+  return end < 0 ? rows : rows.slice(0, end);
 }

@@ -1,18 +1,18 @@
-import type { Kysely } from 'kysely';
 import { PinholeError } from '../model/errors.ts';
 import { Changes } from './changes.ts';
+import type { Database } from './database.ts';
 import type { DialectName } from './dialect.ts';
 import { type CommitDriver, GroupCommit } from './group-commit.ts';
 import type { Store, Writes } from './interface.ts';
 import { Journal, JournalEntries } from './journal.ts';
-import type { Schema } from './schema.ts';
 import { prepareStatements } from './statements.ts';
+import { UsageLedger } from './usage-ledger.ts';
 
 /** One connection that writes, and what its database's errors mean. */
 export interface Writer {
   readonly dialect: DialectName;
   /** @returns the handle for the transaction's queries */
-  begin(alone: boolean): Promise<Kysely<Schema>>;
+  begin(alone: boolean): Promise<Database>;
   /** Replaces the savepoint of the unit before. */
   savepoint(): Promise<void>;
   rollbackToSavepoint(): Promise<void>;
@@ -64,21 +64,31 @@ export class Engine implements Pick<Store, 'write'> {
 function driver({ writer, chain, onLocalEvents }: StoreParts): CommitDriver<Changes> {
   const statements = prepareStatements(writer.dialect);
   const journal = new Journal(chain);
-  let db: Kysely<Schema>;
+  const ledger = new UsageLedger(statements);
+  let database: Database;
   let entries = new JournalEntries();
   return {
     begin: async (alone) => {
-      db = await writer.begin(alone);
+      database = await writer.begin(alone);
+      ledger.clear();
       entries = new JournalEntries();
     },
     startUnit: async () => {
       await writer.savepoint();
-      return new Changes(db, statements, writer.isUniqueViolation);
+      ledger.startUnit();
+      return new Changes(database, statements, { isUniqueViolation: writer.isUniqueViolation, usage: ledger });
     },
-    undoUnit: () => writer.rollbackToSavepoint(),
-    keepUnit: (unit) => entries.add(unit.entries),
+    undoUnit: () => {
+      ledger.undoUnit();
+      return writer.rollbackToSavepoint();
+    },
+    keepUnit: (unit) => {
+      ledger.keepUnit();
+      entries.add(unit.entries);
+    },
     commit: async () => {
-      await journal.write(db, entries);
+      await ledger.write(database);
+      await journal.write(database, entries);
       await writer.beforeCommit(entries.events.length > 0);
       await commit(writer);
       journal.onCommit();

@@ -2,6 +2,7 @@ import { type Kysely, type Selectable, sql } from 'kysely';
 import { type AuditEntry, type ChainHead, entryHash, genesis } from '../model/audit.ts';
 import type { NewEvent } from '../model/event.ts';
 import { BulkInsert } from './bulk-insert.ts';
+import type { Database } from './database.ts';
 import { Prepared } from './prepared.ts';
 import type { AuditRow, EventRow, OutboxRow, Schema } from './schema.ts';
 
@@ -39,7 +40,7 @@ export class Journal {
     'after',
   ]);
   readonly #events = new BulkInsert<EventRow>('events', ['seq', 'at', 'kind', 'project_id', 'router_id', 'request_id', 'data']);
-  readonly #countEvents = new Prepared<{ added: number }, Schema, { value: number }>((db, p) =>
+  readonly #countEvents = new Prepared<{ added: number }, { value: number }>((db, p) =>
     db
       .updateTable('counters')
       .set((e) => ({ value: e('value', '+', p('added')) }))
@@ -54,7 +55,7 @@ export class Journal {
     this.#chain = chain;
   }
 
-  async write(db: Kysely<Schema>, entries: JournalEntries): Promise<void> {
+  async write(db: Database, entries: JournalEntries): Promise<void> {
     if (entries.outbox.length > 0) await this.#outbox.run(db, entries.outbox);
     if (entries.audit.length > 0) await this.#audit.run(db, await this.#chained(db, entries.audit));
     if (entries.events.length > 0) await this.#events.run(db, await this.#numbered(db, entries.events));
@@ -71,7 +72,7 @@ export class Journal {
     this.#next = null;
   }
 
-  async #chained(db: Kysely<Schema>, entries: readonly AuditEntry[]): Promise<Omit<Selectable<AuditRow>, 'id'>[]> {
+  async #chained({ db }: Database, entries: readonly AuditEntry[]): Promise<Omit<Selectable<AuditRow>, 'id'>[]> {
     let head = this.#tail ?? (await chainTail(db, this.#chain));
     const rows = entries.map(({ before, after, ...entry }) => {
       const texts = { before: before && JSON.stringify(before), after: after && JSON.stringify(after) };
@@ -83,7 +84,7 @@ export class Journal {
     return rows;
   }
 
-  async #numbered(db: Kysely<Schema>, events: readonly NewEvent[]): Promise<EventRow[]> {
+  async #numbered(db: Database, events: readonly NewEvent[]): Promise<EventRow[]> {
     const { rows } = await this.#countEvents.run(db, { added: events.length });
     const first = Number(rows[0]?.value) - events.length + 1;
     return events.map(({ at, kind, projectId, routerId, requestId, data }, index) => ({

@@ -2,6 +2,7 @@ import { CompiledQuery, type ControlledTransaction, Kysely, PostgresDialect, typ
 import pg from 'pg';
 import { InvalidInput, PinholeError } from '../model/errors.ts';
 import type { Logger } from '../model/logger.ts';
+import { throughKysely } from './database.ts';
 import { Engine, type Writer } from './engine.ts';
 import type { Store, StoreOptions } from './interface.ts';
 import { migrate } from './migrate.ts';
@@ -35,7 +36,7 @@ export async function openPostgres(options: PostgresOptions): Promise<Store> {
     await Promise.all([db.write.destroy(), db.read.destroy()]);
     throw unavailable(error);
   }
-  const read = new Queries(db.read, prepareStatements('postgres'));
+  const read = new Queries(throughKysely(db.read), prepareStatements('postgres'));
   const listener = new EventListener(options);
   // What this server commits it is told of like the others: by the database.
   const engine = new Engine({ writer: postgresWriter(db.write), chain: options.chain, onLocalEvents: () => undefined });
@@ -74,7 +75,7 @@ function postgresWriter(db: Kysely<Schema>): Writer {
       tx = await db.startTransaction().execute();
       marked = false;
       if (alone) await run(`set local lock_timeout = ${ALONE_LOCK_TIMEOUT_MS}`);
-      return tx;
+      return throughKysely(tx);
     },
     savepoint: async () => {
       await run(marked ? 'release savepoint unit; savepoint unit' : 'savepoint unit');

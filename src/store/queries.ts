@@ -3,6 +3,7 @@ import { genesis } from '../model/audit.ts';
 import type { ConntrackHelper, HelperId } from '../model/conntrack-helper.ts';
 import type { StoredEvent } from '../model/event.ts';
 import type { Router, RouterId } from '../model/router.ts';
+import type { Database } from './database.ts';
 import type {
   Agent,
   AuditChain,
@@ -26,16 +27,20 @@ const IN_CHUNK = 500;
 
 /** Everything that is read, over the whole database or within one transaction. The same for every dialect. */
 export class Queries implements Reads {
-  protected readonly db: Kysely<Schema>;
+  protected readonly database: Database;
   protected readonly statements: Statements;
 
-  constructor(db: Kysely<Schema>, statements: Statements) {
-    this.db = db;
+  constructor(database: Database, statements: Statements) {
+    this.database = database;
     this.statements = statements;
   }
 
+  protected get db(): Kysely<Schema> {
+    return this.database.db;
+  }
+
   async router(id: RouterId): Promise<Router | null> {
-    const { rows } = await this.statements.router.run(this.db, { id });
+    const { rows } = await this.statements.router.run(this.database, { id });
     return rows[0] ? toRouter(rows[0]) : null;
   }
 
@@ -65,12 +70,12 @@ export class Queries implements Reads {
   }
 
   async helper(id: HelperId): Promise<ConntrackHelper | null> {
-    const { rows } = await this.statements.helper.run(this.db, { id });
+    const { rows } = await this.statements.helper.run(this.database, { id });
     return rows[0] ? toHelper(rows[0]) : null;
   }
 
   async helpersOf(routerId: RouterId): Promise<ConntrackHelper[]> {
-    const { rows } = await this.statements.helpersOf.run(this.db, { router: routerId });
+    const { rows } = await this.statements.helpersOf.run(this.database, { router: routerId });
     return rows.map(toHelper);
   }
 
@@ -82,7 +87,7 @@ export class Queries implements Reads {
   }
 
   async countHelpers(routerId: RouterId): Promise<number> {
-    const { rows } = await this.statements.countHelpers.run(this.db, { router: routerId });
+    const { rows } = await this.statements.countHelpers.run(this.database, { router: routerId });
     return Number(rows[0]?.count ?? 0);
   }
 
@@ -120,7 +125,7 @@ export class Queries implements Reads {
   }
 
   async token(id: string): Promise<Token | null> {
-    const { rows } = await this.statements.token.run(this.db, { id });
+    const { rows } = await this.statements.token.run(this.database, { id });
     return rows[0] ? toToken(rows[0]) : null;
   }
 

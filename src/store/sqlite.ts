@@ -1,5 +1,6 @@
-import Database from 'better-sqlite3';
+import BetterSqlite from 'better-sqlite3';
 import { Kysely, SqliteDialect } from 'kysely';
+import type { Database } from './database.ts';
 import { Engine, type Writer } from './engine.ts';
 import type { Store, StoreOptions } from './interface.ts';
 import { migrate } from './migrate.ts';
@@ -10,6 +11,8 @@ import { prepareStatements } from './statements.ts';
 /** How long a write waits for another process that holds the database. */
 const BUSY_TIMEOUT_MS = 5_000;
 const MAX_STATEMENTS = 500;
+/** 32 MiB of write-ahead log between two checkpoints: each costs a sync of the database file, and writes its pages a second time. */
+const CHECKPOINT_PAGES = 8_000;
 
 /**
  * Opens (or makes) the embedded database. WAL with synchronous=FULL: a commit returns after its fdatasync. Reads have a
@@ -19,7 +22,7 @@ export async function openSqlite(path: string, { chain }: StoreOptions): Promise
   const writer = open(path);
   await migrate(writer.db, 'sqlite');
   const reader = open(path, { query_only: true });
-  const read = new Queries(reader.db, prepareStatements('sqlite'));
+  const read = new Queries(reader, prepareStatements('sqlite'));
   const listeners: (() => void)[] = [];
   const engine = new Engine({
     writer: sqliteWriter(writer),
@@ -58,7 +61,7 @@ function sqliteWriter(connection: Connection): Writer {
     begin: async () => {
       connection.exec('begin immediate');
       marked = false;
-      return connection.db;
+      return connection;
     },
     savepoint: async () => {
       connection.exec(marked ? 'release unit; savepoint unit' : 'savepoint unit');
@@ -91,35 +94,40 @@ function overwriteFailedCommit(writer: Connection): void {
   }
 }
 
-interface Connection {
-  readonly db: Kysely<Schema>;
+interface Connection extends Database {
   exec(sql: string): void;
   inTransaction(): boolean;
 }
 
 function open(path: string, options: { query_only?: boolean } = {}): Connection {
-  const database = new Database(path, { timeout: BUSY_TIMEOUT_MS });
+  const database = new BetterSqlite(path, { timeout: BUSY_TIMEOUT_MS });
   database.pragma('journal_mode = WAL');
   database.pragma('synchronous = FULL');
   database.pragma('foreign_keys = ON');
+  database.pragma(`wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
   if (options.query_only) database.pragma('query_only = ON');
-  const statements = new Map<string, Database.Statement>();
+  const statements = new Map<string, BetterSqlite.Statement>();
   /** Kysely prepares at each run; a statement is the same whenever its text is. */
-  const prepare = (text: string): Database.Statement => {
+  const prepare = (text: string): BetterSqlite.Statement => {
     const known = statements.get(text) ?? database.prepare(text);
     if (statements.size < MAX_STATEMENTS) statements.set(text, known);
     return known;
   };
-  const dialect = new SqliteDialect({ database: { prepare, close: () => database.close() } as unknown as Database.Database });
+  const dialect = new SqliteDialect({ database: { prepare, close: () => database.close() } as unknown as BetterSqlite.Database });
   return {
     db: new Kysely<Schema>({ dialect }),
+    run: ({ sql }, parameters) => {
+      const statement = prepare(sql);
+      if (statement.reader) return { rows: statement.all(parameters) as never[], changed: 0 };
+      return { rows: [], changed: statement.run(parameters).changes };
+    },
     exec: (sql) => void database.exec(sql),
     inTransaction: () => database.inTransaction,
   };
 }
 
 function isSqliteError(error: unknown): error is { code: string } {
-  return error instanceof Database.SqliteError;
+  return error instanceof BetterSqlite.SqliteError;
 }
 
 function isUniqueViolation(error: unknown): boolean {

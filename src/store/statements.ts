@@ -6,25 +6,23 @@ import type { HelperRow, ProjectRow, RouterRow, Schema, StatusRow, TokenRow } fr
 /** Statements of the hot paths, compiled once a store. */
 export function prepareStatements(dialect: DialectName) {
   return {
-    router: new Prepared<{ id: string }, Schema, RouterRow>((db, p) => db.selectFrom('routers').selectAll().where('id', '=', p('id'))),
+    router: new Prepared<{ id: string }, RouterRow>((db, p) => db.selectFrom('routers').selectAll().where('id', '=', p('id'))),
     /** SQLite has one writer at a time: nothing to lock. */
-    lockRouter: new Prepared<{ id: string }, Schema, RouterRow>((db, p) => {
+    lockRouter: new Prepared<{ id: string }, RouterRow>((db, p) => {
       const query = db.selectFrom('routers').selectAll().where('id', '=', p('id'));
       return dialect === 'postgres' ? query.forUpdate() : query;
     }),
-    helper: new Prepared<{ id: string }, Schema, HelperRow>((db, p) =>
-      db.selectFrom('conntrack_helpers').selectAll().where('id', '=', p('id')),
-    ),
-    helpersOf: new Prepared<{ router: string }, Schema, HelperRow>((db, p) =>
+    helper: new Prepared<{ id: string }, HelperRow>((db, p) => db.selectFrom('conntrack_helpers').selectAll().where('id', '=', p('id'))),
+    helpersOf: new Prepared<{ router: string }, HelperRow>((db, p) =>
       db.selectFrom('conntrack_helpers').selectAll().where('router_id', '=', p('router')).orderBy('id'),
     ),
-    countHelpers: new Prepared<{ router: string }, Schema, { count: number | string }>((db, p) =>
+    countHelpers: new Prepared<{ router: string }, { count: number | string }>((db, p) =>
       db
         .selectFrom('conntrack_helpers')
         .select((e) => e.fn.countAll<number>().as('count'))
         .where('router_id', '=', p('router')),
     ),
-    insertHelper: new Prepared<{ [K in keyof HelperRow]: HelperRow[K] }, Schema, unknown>((db, p) =>
+    insertHelper: new Prepared<{ [K in keyof HelperRow]: HelperRow[K] }, unknown>((db, p) =>
       db
         .insertInto('conntrack_helpers')
         .values({
@@ -40,14 +38,14 @@ export function prepareStatements(dialect: DialectName) {
         })
         .onConflict((conflict) => conflict.columns(['router_id', 'protocol', 'port', 'helper', 'scope']).doNothing()),
     ),
-    bumpRevision: new Prepared<{ id: string; at: string }, Schema, { revision: number }>((db, p) =>
+    bumpRevision: new Prepared<{ id: string; at: string }, { revision: number }>((db, p) =>
       db
         .updateTable('routers')
         .set((e) => ({ revision: e('revision', '+', 1), updated_at: p('at') }))
         .where('id', '=', p('id'))
         .returning('revision'),
     ),
-    countUsage: new Prepared<{ project: string; routers: number; helpers: number }, Schema, ProjectRow>((db, p) =>
+    countUsage: new Prepared<{ project: string; routers: number; helpers: number }, ProjectRow>((db, p) =>
       db
         .insertInto('projects')
         .values({ project_id: p('project'), routers: p('routers'), helpers: p('helpers'), router_limit: null, helper_limit: null })
@@ -59,7 +57,7 @@ export function prepareStatements(dialect: DialectName) {
         )
         .returningAll(),
     ),
-    saveReport: new Prepared<{ [K in keyof StatusRow]: StatusRow[K] }, Schema, unknown>((db, p) =>
+    saveReport: new Prepared<{ [K in keyof StatusRow]: StatusRow[K] }, unknown>((db, p) =>
       db
         .insertInto('router_status')
         .columns(['router_id', 'host', 'revision', 'reason', 'drifts', 'helpers', 'reported_at'])
@@ -88,7 +86,7 @@ export function prepareStatements(dialect: DialectName) {
           })),
         ),
     ),
-    token: new Prepared<{ id: string }, Schema, TokenRow>((db, p) => db.selectFrom('tokens').selectAll().where('id', '=', p('id'))),
+    token: new Prepared<{ id: string }, TokenRow>((db, p) => db.selectFrom('tokens').selectAll().where('id', '=', p('id'))),
   };
 }
 

@@ -13,8 +13,9 @@ export class TestPinhole {
   readonly directory: string;
 
   constructor(prefix: string, config = '') {
+    const limits = /^limits:/m.test(config) ? '' : 'limits: { requests_per_second: 0 }\n';
     this.directory = mkdtempSync(join(tmpdir(), `${prefix}-`));
-    this.instance = new Instance({ directory: this.directory, namespaces: [`${prefix}-*`], config, cli: CLI });
+    this.instance = new Instance({ directory: this.directory, namespaces: [`${prefix}-*`], config: limits + config, cli: CLI });
   }
 
   start(): Promise<void> {

@@ -28,7 +28,6 @@ async function up(db: Kysely<unknown>, dialect: DialectName): Promise<void> {
     .addColumn('request_id', text, (column) => column.notNull())
     .addColumn('data', text, (column) => column.notNull())
     .execute();
-  await db.schema.createIndex('events_at').on('events').column('at').execute();
   await db.schema
     .createTable('projects')
     .addColumn('project_id', text, (column) => column.primaryKey())
@@ -65,7 +64,6 @@ async function auditTables(db: Kysely<unknown>, text: ReturnType<typeof textType
     await db.schema.alterTable('audit').addColumn(name, type).execute();
   }
   await db.schema.createIndex('audit_chain').on('audit').columns(['chain', 'seq']).unique().execute();
-  await db.schema.createIndex('audit_at').on('audit').column('at').execute();
   await db.schema
     .createTable('audit_anchors')
     .addColumn('chain', text, (column) => column.primaryKey())

@@ -1,0 +1,25 @@
+import type { CompiledQuery, Kysely } from 'kysely';
+import type { Schema } from './schema.ts';
+
+export interface Outcome<O> {
+  readonly rows: O[];
+  /** Rows inserted, updated or deleted. */
+  readonly changed: number;
+}
+
+/** A database, or one transaction in it: queries are built with `db`; those that were compiled before are run directly. */
+export interface Database {
+  readonly db: Kysely<Schema>;
+  run<O>(query: CompiledQuery<O>, parameters: readonly unknown[]): Promise<Outcome<O>> | Outcome<O>;
+}
+
+/** Runs compiled queries the way that Kysely runs its own. */
+export function throughKysely(db: Kysely<Schema>): Database {
+  return {
+    db,
+    run: async (query, parameters) => {
+      const result = await db.executeQuery({ ...query, parameters });
+      return { rows: result.rows as never[], changed: Number(result.numAffectedRows ?? 0n) };
+    },
+  };
+}
