@@ -1,7 +1,7 @@
 import type { Arguments, Bus } from '../bus/interface.ts';
 import { agentTopic, hintTopic, METHODS, SERVER_TOPIC } from '../bus/topics.ts';
 import type { Kernel, KernelEvent } from '../kernel/interface.ts';
-import type { DesiredRouter } from '../model/desired.ts';
+import { type DesiredRouter, readDesiredRouter } from '../model/desired.ts';
 import { errorToData, NotFound, PinholeError } from '../model/errors.ts';
 import type { Logger } from '../model/logger.ts';
 import type { Netns } from '../model/netns.ts';
@@ -10,6 +10,7 @@ import type { Capabilities, FamilyStatus, HelperStatus } from '../model/status.t
 import { STAMP_PREFIX } from '../model/table.ts';
 import { DesiredState } from './desired-state.ts';
 import { ExpiryTimers } from './expiry-timers.ts';
+import { LiveRequests } from './live-requests.ts';
 import { Reporter } from './reporter.ts';
 import { hintedRouters, ServerClient } from './server-client.ts';
 import { loadState, StateSaver } from './state-file.ts';
@@ -59,6 +60,7 @@ export class Agent {
   readonly #desired = new DesiredState();
   readonly #syncer: Syncer;
   readonly #reporter: Reporter;
+  readonly #live: LiveRequests;
   readonly #pulls: WorkQueue<string>;
   readonly #syncs: WorkQueue<Netns>;
   readonly #expiries: ExpiryTimers;
@@ -83,6 +85,7 @@ export class Agent {
     this.#client = new ServerClient(options.bus, options.host);
     this.#syncer = new Syncer({ kernel: options.kernel, logger: options.logger, now: this.#now, keepLive: options.keepLive });
     this.#reporter = new Reporter(this.#client, options.logger);
+    this.#live = new LiveRequests(options.kernel);
     this.#expiries = new ExpiryTimers(this.#now, (netns) => this.#markSync(netns));
     this.#saver = new StateSaver(options.statePath, options.logger, () => ({
       savedAt: this.#now().toISOString(),
@@ -161,7 +164,18 @@ export class Agent {
       await this.#watchExpectations(reader.object('seconds').seconds.integer(1, 600));
       return null;
     }
+    if (method === METHODS.plan) return this.#live.plan(readDesiredRouter(reader.object('router').router), this.#known());
+    if (method === METHODS.reapply) {
+      const { router, helper_id } = reader.object('router', 'helper_id');
+      return this.#live.reapply(readDesiredRouter(router), helper_id.string(64), this.#known());
+    }
     throw new PinholeError('invalid-message', `an agent does not answer '${method.slice(0, 64)}'`);
+  }
+
+  /** @throws PinholeError `unreachable` before the kernel process has answered for the first time */
+  #known(): { capabilities: Capabilities; now: Date } {
+    if (this.#capabilities) return { capabilities: this.#capabilities, now: this.#now() };
+    throw new PinholeError('unreachable', 'the kernel process of this host has not answered yet');
   }
 
   #onKernelEvent(event: KernelEvent): void {

@@ -42,7 +42,7 @@ export class PendingStrips {
 
   async #strip(netns: Netns, selectors: readonly Assignment[]): Promise<void> {
     try {
-      this.stripped += await this.#kernel.strip(netns, selectors);
+      this.stripped += await this.#kernel.changeLive(netns, { action: 'strip', selectors });
     } catch (error) {
       this.#logger.warn(
         { netns, reason: errorToData(error).message },

@@ -20,7 +20,7 @@ export async function purge(flags: { json?: boolean; keepLive?: boolean; netns?:
     for (const [index, { netns }] of owned.entries()) {
       const seen = observed[index];
       const table = seen?.ok && !seen.value.unchanged ? seen.value.table : null;
-      if (!flags.keepLive && results[index]?.ok) await kernel.strip(netns, revoked(null, table));
+      if (!flags.keepLive && results[index]?.ok) await kernel.changeLive(netns, { action: 'strip', selectors: revoked(null, table) });
     }
     const outcome = owned.map(({ netns }, index) => ({ netns, result: results[index] }));
     if (flags.json)

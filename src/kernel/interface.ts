@@ -1,4 +1,4 @@
-import type { Protocol } from '../model/catalogue.ts';
+import type { Family, Protocol } from '../model/catalogue.ts';
 import type { Result } from '../model/errors.ts';
 import type { Netns } from '../model/netns.ts';
 import type { Capabilities, Expectation } from '../model/status.ts';
@@ -31,6 +31,18 @@ export interface StripSelector {
   readonly port: number;
   readonly type: string;
 }
+
+/** Live connections that get a helper: those to `port` that have none, of these families and networks. */
+export interface AttachSelector extends StripSelector {
+  readonly families: readonly Family[];
+  /** CIDR; null: any. */
+  readonly source: string | null;
+  readonly destination: string | null;
+}
+
+export type LiveChange =
+  | { readonly action: 'strip'; readonly selectors: readonly StripSelector[] }
+  | { readonly action: 'attach'; readonly selectors: readonly AttachSelector[] };
 
 export interface TableChange {
   readonly netns: Netns;
@@ -73,11 +85,11 @@ export interface Kernel {
   /** One transaction a namespace: all of a change or nothing. */
   apply(changes: readonly TableChange[]): Promise<Result<Version>[]>;
   /**
-   * Takes helpers off live connections. Apart from {@link apply}: the kernel walks its whole connection table, some 10 ms,
-   * and nobody's rules shall wait for that.
-   * @returns how many connections lost one
+   * Takes helpers off live connections, or gives them one. Apart from {@link apply}: the kernel walks its whole connection
+   * table, some 10 ms, and nobody's rules shall wait for that.
+   * @returns how many connections were changed
    */
-  strip(netns: Netns, selectors: readonly StripSelector[]): Promise<number>;
+  changeLive(netns: Netns, change: LiveChange): Promise<number>;
   expectations(netns: Netns): Promise<Expectation[]>;
   /** Turns `expectation` events of all served namespaces on or off. */
   watchExpectations(on: boolean): Promise<void>;

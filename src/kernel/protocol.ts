@@ -4,7 +4,7 @@ import { attempt, PinholeError, type Result } from '../model/errors.ts';
 import { parseNetns } from '../model/netns.ts';
 import { Reader } from '../model/reader.ts';
 import { type Action, type Chain, type HelperObject, type Match, parseStamp, type Rule, type Table } from '../model/table.ts';
-import type { ObserveRequest, StripSelector, TableChange, Version } from './interface.ts';
+import type { AttachSelector, LiveChange, ObserveRequest, StripSelector, TableChange, Version } from './interface.ts';
 
 /**
  * What may cross the kernel process's socket. It trusts nobody: whatever the agent has checked is checked here again, and
@@ -23,7 +23,7 @@ export type KernelRequest =
   | { readonly method: 'capabilities' | 'namespaces' }
   | { readonly method: 'observe'; readonly items: readonly Result<ObserveRequest>[] }
   | { readonly method: 'apply'; readonly items: readonly Result<TableChange>[] }
-  | { readonly method: 'strip'; readonly netns: string; readonly selectors: readonly StripSelector[] }
+  | { readonly method: 'changeLive'; readonly netns: string; readonly change: LiveChange }
   | { readonly method: 'expectations' | 'ruleset'; readonly netns: string }
   | { readonly method: 'watchExpectations'; readonly on: boolean };
 
@@ -34,13 +34,13 @@ export function parseRequest(value: unknown): { id: number; request: KernelReque
 }
 
 function readRequest(reader: Reader): KernelRequest {
-  const any = reader.object('method', 'items', 'netns', 'selectors', 'on');
+  const any = reader.object('method', 'items', 'netns', 'change', 'on');
   const method = any.method.oneOf(
     'capabilities',
     'namespaces',
     'observe',
     'apply',
-    'strip',
+    'changeLive',
     'expectations',
     'ruleset',
     'watchExpectations',
@@ -50,8 +50,8 @@ function readRequest(reader: Reader): KernelRequest {
       return { method, items: any.items.array(MAX_BATCH, (item) => attempt(() => readObserve(item))) };
     case 'apply':
       return { method, items: any.items.array(MAX_BATCH, (item) => attempt(() => readChange(item))) };
-    case 'strip':
-      return { method, netns: readNetns(any.netns), selectors: any.selectors.array(MAX_ENTRIES, readStrip) };
+    case 'changeLive':
+      return { method, netns: readNetns(any.netns), change: readLiveChange(any.change) };
     case 'expectations':
     case 'ruleset':
       return { method, netns: readNetns(any.netns) };
@@ -79,6 +79,30 @@ function readVersion(reader: Reader): Version {
 function readChange(reader: Reader): TableChange {
   const fields = reader.object('netns', 'table');
   return { netns: readNetns(fields.netns), table: fields.table.nullable(readTable) };
+}
+
+function readLiveChange(reader: Reader): LiveChange {
+  const { action, selectors } = reader.object('action', 'selectors');
+  return action.oneOf('strip', 'attach') === 'strip'
+    ? { action: 'strip', selectors: selectors.array(MAX_ENTRIES, readStrip) }
+    : { action: 'attach', selectors: selectors.array(MAX_ENTRIES, readAttach) };
+}
+
+/** A helper of the catalogue only, over a protocol and in families that it has. */
+function readAttach(reader: Reader): AttachSelector {
+  const fields = reader.object('protocol', 'port', 'type', 'families', 'source', 'destination');
+  const [protocol, port, type] = [readProtocol(fields.protocol), readPort(fields.port), readType(fields.type)];
+  const known = KERNEL_HELPERS.find((helper) => helper.type === type && helper.protocol === protocol);
+  if (!known || known.localOnly) return fields.type.fail('a helper of the catalogue that forwarded connections may have');
+  const families = fields.families.array(2, (family) => family.oneOf('ipv4', 'ipv6'));
+  if (families.some((family) => !known.families.includes(family))) fields.families.fail('families that the helper has');
+  return { protocol, port, type, families, source: fields.source.nullable(readCidr), destination: fields.destination.nullable(readCidr) };
+}
+
+function readCidr(reader: Reader): string {
+  const cidr = reader.string(64);
+  parseNetwork(cidr, reader.path);
+  return cidr;
 }
 
 function readStrip(reader: Reader): StripSelector {
@@ -135,9 +159,7 @@ function readMatch(reader: Reader): Match {
     case 'l4proto':
       return { kind, not: any.not.boolean(), protocol: any.protocol.oneOf('tcp', 'udp', 'gre') };
     case 'address': {
-      const cidr = any.cidr.string(64);
-      parseNetwork(cidr, any.cidr.path);
-      return { kind, side: any.side.oneOf('source', 'destination'), cidr };
+      return { kind, side: any.side.oneOf('source', 'destination'), cidr: readCidr(any.cidr) };
     }
     case 'in-interface':
       return { kind, name: any.name.string(15, /^[A-Za-z0-9_.:@-]+$/) };

@@ -3,7 +3,7 @@ import { type ErrorData, errorFromData, PinholeError, type Result } from '../mod
 import { encodeFrame, FrameDecoder, MAX_FRAME } from '../model/frames.ts';
 import type { Logger } from '../model/logger.ts';
 import type { Capabilities, Expectation } from '../model/status.ts';
-import type { Kernel, KernelEvent, NamespaceInfo, Observation, ObserveRequest, StripSelector, TableChange, Version } from './interface.ts';
+import type { Kernel, KernelEvent, LiveChange, NamespaceInfo, Observation, ObserveRequest, TableChange, Version } from './interface.ts';
 import { type KernelRequest, MAX_BATCH } from './protocol.ts';
 
 export interface RemoteKernelOptions {
@@ -63,8 +63,8 @@ export class RemoteKernel implements Kernel {
     return this.#inBatches(changes, (part) => this.#call('apply', { items: part }));
   }
 
-  strip(netns: string, selectors: readonly StripSelector[]): Promise<number> {
-    return this.#call('strip', { netns, selectors });
+  changeLive(netns: string, change: LiveChange): Promise<number> {
+    return this.#call('changeLive', { netns, change });
   }
 
   expectations(netns: string): Promise<Expectation[]> {

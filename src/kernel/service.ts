@@ -81,8 +81,8 @@ export class KernelService {
         return eachValid(request.items, (valid) => this.#kernel.observe(valid));
       case 'apply':
         return eachValid(request.items, (valid) => this.#kernel.apply(valid));
-      case 'strip':
-        return this.#kernel.strip(request.netns, request.selectors);
+      case 'changeLive':
+        return this.#kernel.changeLive(request.netns, request.change);
       case 'expectations':
         return this.#kernel.expectations(request.netns);
       case 'ruleset':

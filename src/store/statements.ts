@@ -1,7 +1,7 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { DialectName } from './dialect.ts';
 import { Prepared } from './prepared.ts';
-import type { HelperRow, ProjectRow, RouterRow, Schema, StatusRow, TokenRow } from './schema.ts';
+import type { HelperRow, ProjectRow, RouterRow, StatusRow, TokenRow } from './schema.ts';
 
 /** Statements of the hot paths, compiled once a store. */
 export function prepareStatements(dialect: DialectName) {

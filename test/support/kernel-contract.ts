@@ -220,7 +220,7 @@ export function kernelContract(name: string, create: () => Promise<KernelHarness
       const selectors = [{ protocol: 'tcp', port: 21, type: 'ftp' }] as const;
       // The walk for a strip takes the real kernel milliseconds: the question comes at different moments of it.
       for (let wait = 0; wait < 16; wait++) {
-        const strip = harness.kernel.strip(ns('a'), selectors);
+        const strip = harness.kernel.changeLive(ns('a'), { action: 'strip', selectors });
         await sleep(wait);
         expect(await Promise.all([strip, harness.kernel.expectations(ns('a'))])).toEqual([0, []]);
       }

@@ -79,7 +79,11 @@ export class RouterLab {
   }
 
   /** Starts one that serves, and waits for its word that it listens. */
-  async startPeer(host: string, script: string, parameters: object): Promise<{ lines: string[]; stop: () => void }> {
+  async startPeer(
+    host: string,
+    script: string,
+    parameters: object,
+  ): Promise<{ lines: string[]; signal: (name: NodeJS.Signals) => void; stop: () => void }> {
     const child = this.network.start(host, [process.execPath, join(PEERS, script), JSON.stringify(parameters)]);
     const lines: string[] = [];
     let errors = '';
@@ -91,7 +95,7 @@ export class RouterLab {
       if (child.exitCode !== null) throw new Error(`${script} ended: ${errors}`);
       return lines.length > 0;
     });
-    return { lines, stop: () => child.kill('SIGKILL') };
+    return { lines, signal: (name) => child.kill(name), stop: () => child.kill('SIGKILL') };
   }
 
   /** Waits until somebody in a host listens on a port. */

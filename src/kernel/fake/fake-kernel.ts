@@ -3,7 +3,18 @@ import { attempt, KernelRefused, PinholeError, type Result } from '../../model/e
 import { HOST_NETNS, type Netns } from '../../model/netns.ts';
 import { type Capabilities, capabilityKey, type Expectation } from '../../model/status.ts';
 import type { Table } from '../../model/table.ts';
-import type { Kernel, KernelEvent, NamespaceInfo, Observation, ObserveRequest, StripSelector, TableChange, Version } from '../interface.ts';
+import type {
+  AttachSelector,
+  Kernel,
+  KernelEvent,
+  LiveChange,
+  NamespaceInfo,
+  Observation,
+  ObserveRequest,
+  StripSelector,
+  TableChange,
+  Version,
+} from '../interface.ts';
 
 const ENOENT = 2;
 const EEXIST = 17;
@@ -77,8 +88,9 @@ export class FakeKernel implements Kernel {
     return changes.map((change) => attempt(() => this.#applyOne(change)));
   }
 
-  async strip(netns: Netns, selectors: readonly StripSelector[]): Promise<number> {
-    return strip(this.#get(netns).connections, selectors);
+  async changeLive(netns: Netns, change: LiveChange): Promise<number> {
+    const { connections } = this.#get(netns);
+    return change.action === 'strip' ? strip(connections, change.selectors) : attach(connections, change.selectors);
   }
 
   async expectations(netns: Netns): Promise<Expectation[]> {
@@ -181,6 +193,17 @@ function strip(connections: FakeConnection[], selectors: readonly StripSelector[
   );
   for (const connection of hit) connection.type = null;
   return hit.length;
+}
+
+function attach(connections: FakeConnection[], selectors: readonly AttachSelector[]): number {
+  let count = 0;
+  for (const connection of connections) {
+    const found = selectors.find(({ protocol, port }) => connection.protocol === protocol && connection.port === port);
+    if (connection.type !== null || !found) continue;
+    connection.type = found.type;
+    count++;
+  }
+  return count;
 }
 
 /** The checks that nf_tables makes of a batch, as far as our tables can fail them. */

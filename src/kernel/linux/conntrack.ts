@@ -1,6 +1,7 @@
 import ipaddr from 'ipaddr.js';
+import { parseNetwork } from '../../model/address.ts';
 import type { Expectation } from '../../model/status.ts';
-import type { StripSelector } from '../interface.ts';
+import type { AttachSelector, LiveChange, StripSelector } from '../interface.ts';
 import * as libc from './libc.ts';
 import {
   Attributes,
@@ -9,24 +10,30 @@ import {
   NFNL_SUBSYS_CTNETLINK,
   NFNL_SUBSYS_CTNETLINK_EXP,
   NLM_F_ACK,
+  NLM_F_CREATE,
   NLM_F_DUMP,
+  NLM_F_EXCL,
   NLM_F_REQUEST,
 } from './netlink.ts';
 import type { NetlinkSocket } from './netns-socket.ts';
 import { L4_NUMBER } from './nft-constants.ts';
+import { CTA, HELP_NAME, IP, isReattachable, isWithin, PROTO, readTuple, TUPLE, writeAnew, writeIdentity } from './reattach.ts';
 
 /** Numbers of linux/netfilter/nfnetlink_conntrack.h and nf_conntrack_common.h. */
-const MSG = { CT_NEW: 0, CT_GET: 1, EXP_NEW: 0, EXP_GET: 1, EXP_DELETE: 2 } as const;
-const CTA = { TUPLE_ORIG: 1, STATUS: 3, HELP: 5, ID: 12, ZONE: 18, STATUS_MASK: 26 } as const;
-const HELP_NAME = 1;
-const TUPLE = { IP: 1, PROTO: 2 } as const;
-const IP = { V4_SRC: 1, V4_DST: 2, V6_SRC: 3, V6_DST: 4 } as const;
-const PROTO = { NUM: 1, SRC_PORT: 2, DST_PORT: 3 } as const;
+const MSG = { CT_NEW: 0, CT_GET: 1, CT_DELETE: 2, EXP_NEW: 0, EXP_GET: 1, EXP_DELETE: 2 } as const;
 const EXPECT = { MASTER: 1, TUPLE: 2, HELP_NAME: 6 } as const;
 /** IPS_HELPER: a rule assigned the helper (nf_conntrack_common.h). */
 const STATUS_HELPER = 1 << 13;
 /** NFNLGRP_CONNTRACK_EXP_NEW and _DESTROY. */
 export const EXPECTATION_GROUPS = [4, 6] as const;
+
+interface Found {
+  readonly family: number;
+  readonly attributes: Attributes;
+}
+
+/** Packets that come in between make entries of their own; more often than this somebody sends too fast. */
+const ATTACH_ATTEMPTS = 5;
 
 /** Large enough for what the kernel puts into one part of a dump. */
 const BUFFER = 64 * 1024;
@@ -43,12 +50,12 @@ export class Conntrack {
   }
 
   /**
-   * Takes the helper off live connections; the kernel ends their expectations with it (`ctnetlink_change_helper`). The walk
-   * through the table runs on a pool thread.
-   * @returns how many connections lost one
+   * Takes helpers off live connections; the kernel ends their expectations with it (`ctnetlink_change_helper`). Or gives them
+   * one, see reattach.ts. The walk through the table runs on a pool thread.
+   * @returns how many connections were changed
    */
-  strip(selectors: readonly StripSelector[]): Promise<number> {
-    return this.#alone(() => this.#strip(selectors));
+  change(change: LiveChange): Promise<number> {
+    return this.#alone(() => (change.action === 'strip' ? this.#strip(change.selectors) : this.#attach(change.selectors)));
   }
 
   expectations(): Promise<Expectation[]> {
@@ -80,14 +87,81 @@ export class Conntrack {
 
   async #strip(selectors: readonly StripSelector[]): Promise<number> {
     const wanted = new Set(selectors.map(({ protocol, port, type }) => `${L4_NUMBER[protocol]}/${port}/${type}`));
-    const found: { family: number; attributes: Attributes }[] = [];
-    await this.#socket.dumpLater(Buffer.from(this.#request('ct', MSG.CT_GET, NLM_F_DUMP, onlyWithHelper)), this.#buffer, (message) => {
-      const attributes = Attributes.ofMessage({ ...message, payload: Buffer.from(message.payload) });
+    const found: Found[] = [];
+    await this.#each(onlyWithHelper, (message, attributes) => {
       const proto = attributes.nested(CTA.TUPLE_ORIG).nested(TUPLE.PROTO);
       const key = `${proto.u8(PROTO.NUM)}/${proto.u16(PROTO.DST_PORT)}/${attributes.nested(CTA.HELP).string(HELP_NAME)}`;
       if (wanted.has(key)) found.push({ family: message.family, attributes });
     });
     return found.filter(({ family, attributes }) => this.#removeHelper(family, attributes)).length;
+  }
+
+  async #attach(selectors: readonly AttachSelector[]): Promise<number> {
+    const wanted = selectors.map(({ source, destination, ...selector }) => ({
+      ...selector,
+      source: source && parseNetwork(source, 'source'),
+      destination: destination && parseNetwork(destination, 'destination'),
+    }));
+    const found: (Found & { type: string })[] = [];
+    await this.#each(
+      () => undefined,
+      (message, attributes) => {
+        if (!isReattachable(attributes)) return;
+        const tuple = readTuple(attributes.nested(CTA.TUPLE_ORIG));
+        const protocol = attributes.nested(CTA.TUPLE_ORIG).nested(TUPLE.PROTO).u8(PROTO.NUM);
+        const family = message.family === libc.AF_INET6 ? 'ipv6' : 'ipv4';
+        const match = wanted.find(
+          (selector) =>
+            L4_NUMBER[selector.protocol] === protocol &&
+            selector.port === tuple.destinationPort &&
+            selector.families.includes(family) &&
+            isWithin(tuple.source, selector.source || null) &&
+            isWithin(tuple.destination, selector.destination || null),
+        );
+        if (match) found.push({ family: message.family, attributes, type: match.type });
+      },
+    );
+    return found.filter(({ type, ...connection }) => this.#makeAnew(connection, type)).length;
+  }
+
+  /**
+   * Deletes and creates in one send, so that hardly a packet comes in between; one that does makes an entry of its own, which
+   * goes too. Where the kernel does not take the helper, the connection is made anew without.
+   * @returns false where the connection ended meanwhile, or did not get the helper
+   */
+  #makeAnew(connection: Found, type: string): boolean {
+    for (let attempt = 0; attempt < ATTACH_ATTEMPTS; attempt++) {
+      const errors = this.#replace(connection, { helper: type, anyId: attempt > 0 });
+      if (errors.create === 0) return true;
+      if (errors.create === libc.EEXIST) continue;
+      if (errors.remove === 0) this.#replace(connection, { helper: null, anyId: true });
+      return false;
+    }
+    return false;
+  }
+
+  #replace(
+    { family, attributes }: Found,
+    { helper, anyId }: { helper: string | null; anyId: boolean },
+  ): { remove: number; create: number } {
+    const sequences = [this.#socket.nextSequence(), this.#socket.nextSequence()] as const;
+    const begin = (message: number, flags: number, sequence: number) =>
+      this.#out.begin((NFNL_SUBSYS_CTNETLINK << 8) | message, NLM_F_REQUEST | NLM_F_ACK | flags, { family, sequence });
+    this.#out.reset();
+    begin(MSG.CT_DELETE, 0, sequences[0]);
+    writeIdentity(this.#out, attributes, anyId);
+    this.#out.end();
+    begin(MSG.CT_NEW, NLM_F_CREATE | NLM_F_EXCL, sequences[1]);
+    writeAnew(this.#out, attributes, helper);
+    this.#out.end();
+    const errors = this.#socket.errors(this.#out.bytes(), this.#buffer);
+    return { remove: errors.get(sequences[0]) ?? 0, create: errors.get(sequences[1]) ?? 0 };
+  }
+
+  async #each(body: (out: MessageWriter) => void, each: (message: Message, attributes: Attributes) => void): Promise<void> {
+    await this.#socket.dumpLater(Buffer.from(this.#request('ct', MSG.CT_GET, NLM_F_DUMP, body)), this.#buffer, (message) =>
+      each(message, Attributes.ofMessage({ ...message, payload: Buffer.from(message.payload) })),
+    );
   }
 
   /** @returns false where the connection ended meanwhile */

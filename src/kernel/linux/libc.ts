@@ -7,6 +7,7 @@ import { KernelRefused } from '../../model/errors.ts';
  * it must never be called asynchronously.
  */
 export const AF_UNIX = 1;
+export const AF_INET6 = 10;
 export const AF_NETLINK = 16;
 export const SOCK_RAW = 3;
 export const SOCK_DGRAM = 2;
@@ -15,6 +16,7 @@ export const SOCK_NONBLOCK = 0o4000;
 export const NETLINK_NETFILTER = 12;
 export const CLONE_NEWNET = 0x40000000;
 export const ENOENT = 2;
+export const EEXIST = 17;
 export const EINTR = 4;
 export const EAGAIN = 11;
 export const ENOBUFS = 105;

@@ -5,7 +5,7 @@ import { attempt, PinholeError, type Result } from '../../model/errors.ts';
 import type { Logger } from '../../model/logger.ts';
 import { HOST_NETNS, type Netns, showNetns } from '../../model/netns.ts';
 import type { Capabilities, Expectation } from '../../model/status.ts';
-import type { Kernel, KernelEvent, NamespaceInfo, Observation, ObserveRequest, StripSelector, TableChange, Version } from '../interface.ts';
+import type { Kernel, KernelEvent, LiveChange, NamespaceInfo, Observation, ObserveRequest, TableChange, Version } from '../interface.ts';
 import { probeCapabilities } from './capabilities.ts';
 import { type Epoll, loadLibc } from './libc.ts';
 import { NamespaceWatcher } from './namespace-watcher.ts';
@@ -73,8 +73,8 @@ export class LinuxKernel implements Kernel {
     return changes.map((change) => attempt(() => this.#serve(change.netns).apply(change)));
   }
 
-  async strip(netns: Netns, selectors: readonly StripSelector[]): Promise<number> {
-    return this.#serve(netns).strip(selectors);
+  async changeLive(netns: Netns, change: LiveChange): Promise<number> {
+    return this.#serve(netns).changeLive(change);
   }
 
   async expectations(netns: Netns): Promise<Expectation[]> {

@@ -148,6 +148,16 @@ export class NetlinkSocket {
     return failure;
   }
 
+  /** Sends messages that each stand alone. @returns errno of each, by its sequence number; 0 for success */
+  errors(requests: Buffer, into: Buffer): Map<number, number> {
+    this.#libc.send(this.fd, requests);
+    const found = new Map<number, number>();
+    this.drain(into, (message) => {
+      if (message.type === NLMSG_ERROR) found.set(message.sequence, errorOf(message));
+    });
+    return found;
+  }
+
   /** One request that is no dump. @returns null for ENOENT */
   get(request: Buffer, into: Buffer): Message | null {
     this.#libc.send(this.fd, request);

@@ -2,7 +2,7 @@ import { KernelRefused, PinholeError } from '../../model/errors.ts';
 import type { Netns } from '../../model/netns.ts';
 import type { Expectation } from '../../model/status.ts';
 import { TABLE_NAME } from '../../model/table.ts';
-import type { KernelEvent, Observation, StripSelector, TableChange, Version } from '../interface.ts';
+import type { KernelEvent, LiveChange, Observation, TableChange, Version } from '../interface.ts';
 import { Conntrack, decodeExpectation, EXPECTATION_GROUPS, isGone } from './conntrack.ts';
 import type { Libc } from './libc.ts';
 import * as libc from './libc.ts';
@@ -79,8 +79,8 @@ export class ServedNamespace {
     return { cookie: this.cookie, generation };
   }
 
-  strip(selectors: readonly StripSelector[]): Promise<number> {
-    return this.#connections().strip(selectors);
+  changeLive(change: LiveChange): Promise<number> {
+    return this.#connections().change(change);
   }
 
   expectations(): Promise<Expectation[]> {

@@ -1,0 +1,96 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { eventually } from '../support/eventually.ts';
+import { TestPinhole } from '../support/pinhole.ts';
+import { ADDRESSES, RouterLab } from '../support/router-lab.ts';
+
+const PREFIX = 'phl';
+const CONTENT = 'through the pinhole\n';
+
+interface Plan {
+  changes: { change: string; what: string; name: string; detail: string }[];
+  foreign: string[];
+  table: string | null;
+}
+
+describe('asked of the live kernel', () => {
+  const lab = new RouterLab(PREFIX);
+  const pinhole = new TestPinhole(PREFIX);
+  let router: string;
+
+  beforeAll(async () => {
+    await lab.build();
+    const root = join(lab.directory, 'ftp');
+    mkdirSync(join(root, 'empty'), { recursive: true });
+    writeFileSync(join(root, 'file.txt'), CONTENT);
+    const config = join(lab.directory, 'vsftpd.conf');
+    const lines = ['listen=NO', 'listen_ipv6=YES', 'background=NO', 'anonymous_enable=YES', 'no_anon_password=YES', 'seccomp_sandbox=NO'];
+    writeFileSync(config, [...lines, `anon_root=${root}`, `secure_chroot_dir=${join(root, 'empty')}`, ''].join('\n'));
+    await lab.network.exec('server', ['chmod', 'o+x', lab.directory]);
+    lab.network.start('server', ['vsftpd', config]);
+    await lab.listening('server', 't', 21);
+    await pinhole.start();
+    router = (await pinhole.addRouter(lab.router)).id;
+  });
+  afterAll(async () => {
+    await pinhole.stop();
+    await lab.destroy();
+  });
+
+  it('plan: says what a sync would change, and changes nothing', async () => {
+    const plan = () => pinhole.call<Plan>('GET', `/v1/routers/${router}/plan`);
+    expect(await plan()).toEqual({ changes: [], foreign: [], table: null });
+    const { id } = await pinhole.addHelper(router, 'tftp', 'udp', 69);
+    await pinhole.settled(router);
+    expect(await plan()).toMatchObject({ changes: [], foreign: [], table: expect.stringContaining('"tftp-udp"') });
+    await pinhole.removeHelper(router, id);
+    await pinhole.settled(router);
+    expect(await plan()).toMatchObject({ changes: [], table: null });
+  });
+
+  describe.each([
+    ['IPv4 with NAT', 'PASV', ADDRESSES.v4.server],
+    ['IPv6', 'EPSV', ADDRESSES.v6.server],
+  ])('reapply: %s', (_what, passive, server) => {
+    it('gives a helper to a connection that was there before it, which lives on', async () => {
+      const session = await lab.startPeer('client', 'ftp-session.mjs', { server, passive });
+      const transfer = async () => {
+        const before = session.lines.length;
+        session.signal('SIGUSR2');
+        await eventually(() => session.lines.length > before);
+        return JSON.parse(session.lines.at(-1) as string);
+      };
+      const { id } = await pinhole.addHelper(router, 'ftp', 'tcp', 21);
+      await pinhole.settled(router);
+      expect(await transfer()).toBe('no data connection');
+      const reapply = () => pinhole.call('POST', `/v1/routers/${router}/helpers/${id}/reapply`);
+      expect(await reapply()).toEqual({ connections: 1 });
+      for (let round = 0; round < 3; round++) expect(await transfer()).toBe(CONTENT);
+      expect(await reapply()).toEqual({ connections: 0 });
+      await pinhole.removeHelper(router, id);
+      await pinhole.settled(router);
+      await eventually(async () => (await transfer()) === 'no data connection');
+      session.stop();
+    });
+  });
+
+  it('reapply: keeps to the helper’s scope', async () => {
+    const session = await lab.startPeer('client', 'ftp-session.mjs', { server: ADDRESSES.v4.server, passive: 'PASV' });
+    const helper = { helper: 'ftp', protocol: 'tcp', port: 21, scope: { source: '10.99.0.0/16' } };
+    const { id } = await pinhole.call<{ id: string }>('POST', `/v1/routers/${router}/helpers`, helper);
+    await pinhole.settled(router);
+    expect(await pinhole.call('POST', `/v1/routers/${router}/helpers/${id}/reapply`)).toEqual({ connections: 0 });
+    await pinhole.removeHelper(router, id);
+    session.stop();
+  });
+
+  it('reapply: refuses what live connections cannot be given, in words', async () => {
+    const { id } = await pinhole.addHelper(router, 'amanda', 'tcp', 10080);
+    await expect(pinhole.call('POST', `/v1/routers/${router}/helpers/${id}/reapply`)).rejects.toMatchObject({
+      code: 'invalid-input',
+      message: 'The helper is not assigned here: no kernel has the helper amanda for tcp.',
+    });
+    await pinhole.removeHelper(router, id);
+  });
+});
