@@ -16,6 +16,7 @@ function createProgram(): Command {
   manifests(program);
   inspection(program);
   tokens(program);
+  administration(program);
   return program;
 }
 
@@ -103,6 +104,9 @@ function helpers(program: Command): void {
   scope(helper.command('set <router> <helper>').description('change a helper'))
     .option('--helper <name>', 'another helper')
     .action(async (router, name, flags) => (await import('./commands/helper.ts')).set(router, name, flags));
+  client(helper.command('reapply <router> <helper>').description('give a helper to connections that are already there')).action(
+    async (router, name, flags) => (await import('./commands/helper.ts')).reapply(router, name, flags),
+  );
   client(helper.command('rm <router> <helper>').description('remove a helper, by id or name')).action(async (router, name, flags) =>
     (await import('./commands/helper.ts')).remove(router, name, flags),
   );
@@ -116,9 +120,17 @@ function manifests(program: Command): void {
   file(program.command('apply').description('make the declared state what a file says'))
     .option('--dry-run', 'only say what would change')
     .action(async (flags) => (await import('./commands/apply.ts')).apply(flags));
-  file(program.command('diff').description('say how the declared state differs from a file')).action(async (flags) =>
-    (await import('./commands/apply.ts')).diff(flags),
-  );
+  client(program.command('diff [router]').description('say how the declared state differs from a file, or live kernels from it'))
+    .option('-f, --file <file>', "YAML file ('-': standard input); without it, the live kernels")
+    .option('--prune', 'count what the file does not name')
+    .action(async (router, flags) =>
+      flags.file === undefined
+        ? (await import('./commands/plan.ts')).plan(router, flags)
+        : (await import('./commands/apply.ts')).diff(flags),
+    );
+  client(program.command('plan [router]').description('say what a sync would change in the live kernel'))
+    .option('--table', 'print the desired table too')
+    .action(async (router, flags) => (await import('./commands/plan.ts')).plan(router, flags));
   client(program.command('export').description('write the declared state as a file for apply')).action(async (flags) =>
     (await import('./commands/apply.ts')).exportAll(flags),
   );
@@ -131,6 +143,9 @@ function inspection(program: Command): void {
   client(program.command('watch').description('show live expectations')).action(async (flags) =>
     (await import('./commands/watch.ts')).watch(flags),
   );
+  client(program.command('events').description('follow changes, status and drift'))
+    .option('--after <number>', 'begin after this event (default: now)')
+    .action(async (flags) => (await import('./commands/events.ts')).events(flags));
   client(program.command('doctor [router]').description('what this kernel can do, and why a helper does not work here (as root)'))
     .option('--netns <name>', 'look at a network namespace without a server')
     .action(async (router, flags) => (await import('./commands/doctor.ts')).doctor(router, flags));
@@ -170,6 +185,37 @@ function tokens(program: Command): void {
   client(token.command('revoke <id>').description('revoke a token')).action(async (id, flags) =>
     (await import('./commands/token.ts')).revoke(id, flags),
   );
+}
+
+function administration(program: Command): void {
+  const audit = program.command('audit').description('who did what');
+  client(audit.command('list').description('newest first'))
+    .option('--limit <count>', 'at most so many (default 50)')
+    .option('--action <name>', 'like create_conntrack_helper')
+    .option('--target <id>', 'of one router, helper or token')
+    .option('--project <id>')
+    .action(async (flags) => (await import('./commands/audit.ts')).list(flags));
+  client(audit.command('heads').description('print the signed heads of the chains, to be kept elsewhere')).action(async (flags) =>
+    (await import('./commands/audit.ts')).heads(flags),
+  );
+  client(audit.command('verify').description('check that nothing of it was changed, removed or put in'))
+    .option('--heads <file>', "heads that 'audit heads' printed before")
+    .action(async (flags) => (await import('./commands/audit.ts')).verify(flags));
+  const quota = program.command('quota').description('how much a project may have');
+  client(quota.command('show <project>')).action(async (project, flags) => (await import('./commands/quota.ts')).showOne(project, flags));
+  client(quota.command('set <project>'))
+    .option('--routers <limit>', "a number, 'none' or 'default'")
+    .option('--helpers <limit>', "a number, 'none' or 'default'")
+    .action(async (project, flags) => (await import('./commands/quota.ts')).set(project, flags));
+  program
+    .command('db')
+    .description('the database')
+    .command('migrate')
+    .description('bring it to this version')
+    .option('--config <file>', 'configuration (default /etc/pinhole/pinhole.yaml)')
+    .option('--data-dir <dir>', 'where data is kept (default /var/lib/pinhole)')
+    .option('--json', 'print JSON')
+    .action(async (flags) => (await import('./commands/db.ts')).migrate(flags));
 }
 
 /** Prints a failure for people or programs. @returns the exit status of its code */

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
-import { request as httpsRequest } from 'node:https';
+import { request as httpsRequest, type RequestOptions } from 'node:https';
 import { join } from 'node:path';
 import { type ErrorData, errorFromData, PinholeError } from '../model/errors.ts';
 
@@ -17,11 +17,13 @@ const TIMEOUT_MS = 30_000;
 export class Client {
   readonly #url: string;
   readonly #token: string;
+  readonly #tls: RequestOptions;
 
   constructor(flags: ClientFlags, env: NodeJS.ProcessEnv = process.env) {
     const dataDir = env['PINHOLE_DATA_DIR'];
     const runDir = env['PINHOLE_RUN_DIR'] ?? (dataDir ? join(dataDir, 'run') : '/run/pinhole');
     this.#url = flags.url ?? env['PINHOLE_URL'] ?? readLine(join(runDir, 'server', 'endpoint')) ?? DEFAULT_URL;
+    this.#tls = tlsFiles(env);
     this.#token = flags.token ?? env['PINHOLE_TOKEN'] ?? readLine(join(dataDir ?? '/var/lib/pinhole', 'admin-token')) ?? '';
   }
 
@@ -51,15 +53,16 @@ export class Client {
   }
 
   #send(method: string, path: string, body: unknown, signal?: AbortSignal): Promise<IncomingMessage> {
-    const url = parseUrl(this.#url, path);
+    const { url, ...transport } = this.#target(path);
     const payload = body === undefined ? undefined : JSON.stringify(body);
     const headers = {
       authorization: `Bearer ${this.#token}`,
       ...(payload === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) }),
     };
     const send = url.protocol === 'https:' ? httpsRequest : httpRequest;
+    const options = { method, headers, ...transport, ...(signal ? { signal } : { timeout: TIMEOUT_MS }) };
     return new Promise((resolve, reject) => {
-      const request = send(url, { method, headers, ...(signal ? { signal } : { timeout: TIMEOUT_MS }) }, resolve);
+      const request = send(url, options, resolve);
       request.on('timeout', () => request.destroy(new Error(`no answer in ${TIMEOUT_MS / 1000} s`)));
       request.on('error', (error) =>
         reject(new PinholeError('unreachable', `no server at ${this.#url}: ${error.message}. Does 'pinhole up' run?`, { cause: error })),
@@ -67,13 +70,39 @@ export class Client {
       request.end(payload);
     });
   }
+
+  #target(path: string): { url: URL } & RequestOptions {
+    const [, socketPath] = /^unix:(\/.+)$/.exec(this.#url) ?? [];
+    if (socketPath) return { url: new URL(path, 'http://localhost'), socketPath };
+    const url = parseUrl(this.#url, path);
+    return url.protocol === 'https:' ? { url, ...this.#tls } : { url };
+  }
+}
+
+/** An authority of one's own, and a certificate to show, where servers want one. */
+function tlsFiles(env: NodeJS.ProcessEnv): RequestOptions {
+  const read = (name: string) => {
+    const file = env[name];
+    if (file === undefined) return undefined;
+    try {
+      return readFileSync(file, 'utf8');
+    } catch (error) {
+      throw new PinholeError('invalid-input', `${name}: ${file} cannot be read (${(error as NodeJS.ErrnoException).code}).`, {
+        details: { field: name },
+      });
+    }
+  };
+  const [ca, cert, key] = [read('PINHOLE_CA_FILE'), read('PINHOLE_CERT_FILE'), read('PINHOLE_KEY_FILE')];
+  return { ...(ca === undefined ? {} : { ca }), ...(cert === undefined ? {} : { cert }), ...(key === undefined ? {} : { key }) };
 }
 
 function parseUrl(base: string, path: string): URL {
   try {
     return new URL(path, base);
   } catch {
-    throw new PinholeError('invalid-input', `--url: '${base}' is no URL like ${DEFAULT_URL}.`, { details: { field: 'url' } });
+    throw new PinholeError('invalid-input', `--url: '${base}' is no URL like ${DEFAULT_URL}, nor unix:/path.`, {
+      details: { field: 'url' },
+    });
   }
 }
 

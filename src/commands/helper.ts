@@ -73,6 +73,16 @@ export async function remove(router: string, helper: string, flags: ClientFlags)
   else print(`helper ${name} (${protocol} port ${port}) of router ${found.name} is gone\n`);
 }
 
+/** Rules reach new connections only; this reaches those that are there. */
+export async function reapply(router: string, helper: string, flags: ClientFlags): Promise<void> {
+  const client = new Client(flags);
+  const found = await findRouter(client, router);
+  const { id, helper: name } = await findOne(client, found, helper);
+  const { connections } = await client.call<{ connections: number }>('POST', `${helpersPath(found.id, id)}/reapply`);
+  if (flags.json) printJson({ helper: id, connections });
+  else print(`${connections} live connection${connections === 1 ? '' : 's'} of router ${found.name} got the helper ${name}\n`);
+}
+
 /** By id, or by name where the router has one helper of it: `ftp`, `sip/udp`, `ftp/tcp/2121`. */
 async function findOne(client: Client, router: RouterJson, text: string): Promise<HelperJson> {
   const helpers = await helpersOf(client, router.id);

@@ -1,11 +1,11 @@
 import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import { headText } from '../model/audit.ts';
 import { InvalidInput } from '../model/errors.ts';
-import type { AuditFilter, StoredAudit } from '../store/interface.ts';
+import type { AuditChain, AuditFilter, StoredAudit } from '../store/interface.ts';
 import type { Context } from './context.ts';
 import type { Principal } from './principal.ts';
 
-export type { StoredAudit };
+export type { AuditChain, StoredAudit };
 
 /** Heads are signed this often while there is something new: what somebody with the database can forge unseen is as much. */
 const SIGN_EVERY_MS = 10_000;
@@ -49,7 +49,7 @@ export class Audit {
     this.#context.policy().enforce(principal, 'get_audit', {});
     await this.#sign();
     const chains = await this.#context.store.read.auditChains();
-    return { own: this.#context.store.chain, keyId: this.#keyId, publicKey: this.#pem(), chains };
+    return { own: this.#context.store.chain, chains };
   }
 
   #pem(): string {
@@ -60,7 +60,7 @@ export class Audit {
     const { store, now } = this.#context;
     const own = (await store.read.auditChains()).find(({ chain }) => chain === store.chain);
     if (!own || own.tail.seq === this.#signedSeq) return;
-    const unsigned = { chain: own.chain, ...own.tail, at: now().toISOString(), keyId: this.#keyId };
+    const unsigned = { chain: own.chain, ...own.tail, at: now().toISOString(), keyId: this.#keyId, publicKey: this.#pem() };
     const signature = sign(null, Buffer.from(headText(unsigned)), this.#privateKey).toString('base64');
     await store.write((tx) => tx.saveSignedHead({ ...unsigned, signature }));
     this.#signedSeq = own.tail.seq;

@@ -23,15 +23,20 @@ export class ProjectQuotas {
     return this.#view(await this.#context.store.read.usage(projectId));
   }
 
-  /** null: the configured limit again. */
-  async set(principal: Principal, projectId: string, limits: { routers: number | null; helpers: number | null }): Promise<QuotaView> {
+  /** null: the configured limit again; undefined: as it is. */
+  async set(
+    principal: Principal,
+    projectId: string,
+    limits: { routers?: number | null | undefined; helpers?: number | null | undefined },
+  ): Promise<QuotaView> {
     this.#context.policy().enforce(principal, 'update_quota', routerTarget({ projectId }));
     const at = this.#context.now().toISOString();
     const usage = await this.#context.store.write(async (tx) => {
       const { routerLimit, helperLimit } = await tx.usage(projectId);
-      await tx.setLimits(projectId, { routerLimit: limits.routers, helperLimit: limits.helpers });
       const before = { routers: routerLimit, helpers: helperLimit };
-      audit(tx, principal, { at, action: 'update_quota', target: projectId, projectId, before, after: limits });
+      const { routers = routerLimit, helpers = helperLimit } = limits;
+      await tx.setLimits(projectId, { routerLimit: routers, helperLimit: helpers });
+      audit(tx, principal, { at, action: 'update_quota', target: projectId, projectId, before, after: { routers, helpers } });
       return tx.usage(projectId);
     });
     return this.#view(usage);

@@ -31,6 +31,8 @@ export interface SignedHead extends ChainHead {
   readonly at: string;
   /** SHA-256 of the public key's SPKI form, hex. */
   readonly keyId: string;
+  /** SPKI in PEM. Worth what the place is worth that it was got from. */
+  readonly publicKey: string;
   /** Ed25519 over {@link headText}, base64. */
   readonly signature: string;
 }
@@ -47,7 +49,7 @@ export function entryHash(previous: ChainHead, entry: Omit<ChainedEntry, 'hash' 
 }
 
 /** The text that a head's signature is over. */
-export function headText({ chain, seq, hash, at, keyId }: Omit<SignedHead, 'signature'>): string {
+export function headText({ chain, seq, hash, at, keyId }: Omit<SignedHead, 'signature' | 'publicKey'>): string {
   return JSON.stringify(['pinhole-audit-head-1', chain, seq, hash, at, keyId]);
 }
 

@@ -110,11 +110,27 @@ export function toAudit(row: Selectable<AuditRow>): StoredAudit {
 }
 
 export function toHead(row: HeadRow): SignedHead {
-  return { chain: row.chain, seq: row.seq, hash: row.hash, at: row.at, keyId: row.key_id, signature: row.signature };
+  return {
+    chain: row.chain,
+    seq: row.seq,
+    hash: row.hash,
+    at: row.at,
+    keyId: row.key_id,
+    publicKey: row.public_key,
+    signature: row.signature,
+  };
 }
 
 export function fromHead(head: SignedHead): HeadRow {
-  return { chain: head.chain, seq: head.seq, hash: head.hash, at: head.at, key_id: head.keyId, signature: head.signature };
+  return {
+    chain: head.chain,
+    seq: head.seq,
+    hash: head.hash,
+    at: head.at,
+    key_id: head.keyId,
+    public_key: head.publicKey,
+    signature: head.signature,
+  };
 }
 
 export function toEvent(row: EventRow): StoredEvent {

@@ -104,6 +104,7 @@ export interface HeadRow {
   hash: string;
   at: string;
   key_id: string;
+  public_key: string;
   signature: string;
 }
 

@@ -2,7 +2,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { FastifyPluginAsync } from 'fastify';
 import { parseAuditFilter } from '../../control/audit.ts';
 import type { Services } from '../services.ts';
-import { auditBody, quotaBody, tokenBody } from './bodies.ts';
+import { auditBody, chainBody, quotaBody, tokenBody } from './bodies.ts';
 import * as schema from './schemas.ts';
 
 const MAX_AUDIT_PAGE = 1_000;
@@ -55,18 +55,8 @@ export function adminRoutes({ tokens, quotas, audit }: Services): FastifyPluginA
       '/audit/chains',
       { schema: { tags: ['audit'], description: "Begin, end and signed head of each server's chain." }, config: { policy: 'get_audit' } },
       async (request) => {
-        const { own, keyId, publicKey, chains } = await audit.chains(request.principal);
-        return {
-          own,
-          key_id: keyId,
-          public_key: publicKey,
-          chains: chains.map(({ chain, anchor, tail, signed }) => ({
-            chain,
-            anchor,
-            tail,
-            signed: signed && { seq: signed.seq, hash: signed.hash, at: signed.at, key_id: signed.keyId, signature: signed.signature },
-          })),
-        };
+        const { own, chains } = await audit.chains(request.principal);
+        return { own, chains: chains.map(chainBody) };
       },
     );
   };

@@ -1,7 +1,8 @@
-import type { StoredAudit } from '../../control/audit.ts';
+import type { AuditChain, StoredAudit } from '../../control/audit.ts';
 import type { QuotaView } from '../../control/quotas.ts';
 import type { HelperView, RouterView } from '../../control/status.ts';
 import type { Token } from '../../control/tokens.ts';
+import type { SignedHead } from '../../model/audit.ts';
 import type { ConntrackHelper } from '../../model/conntrack-helper.ts';
 import type { StoredEvent } from '../../model/event.ts';
 import { DEFAULT_CONFINEMENT, type Router } from '../../model/router.ts';
@@ -76,6 +77,14 @@ export function tokenBody({ id, role, projectId, description, createdAt, expires
 export function auditBody(entry: StoredAudit) {
   const { id, chain, seq, hash, at, requestId, actor, action, target, projectId, before, after } = entry;
   return { id, chain, seq, hash, at, request_id: requestId, actor, action, target, project_id: projectId, before, after };
+}
+
+export function chainBody({ chain, anchor, tail, signed }: AuditChain) {
+  return { chain, anchor, tail, signed: signed && headBody(signed) };
+}
+
+function headBody({ chain, seq, hash, at, keyId, publicKey, signature }: SignedHead) {
+  return { chain, seq, hash, at, key_id: keyId, public_key: publicKey, signature };
 }
 
 export function eventBody({ seq, at, kind, projectId, routerId, requestId, data }: StoredEvent) {

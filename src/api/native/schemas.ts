@@ -77,7 +77,7 @@ export const TokenParams = Type.Object({ id: Type.String() });
 
 const Limit = Nullable(Type.Integer({ minimum: -1, maximum: 1_000_000_000, description: '-1: none; null: the configured one' }));
 export const ProjectParams = Type.Object({ id: Type.String({ maxLength: 255 }) });
-export const QuotaUpdate = Type.Object({ routers: Limit, helpers: Limit }, { additionalProperties: false });
+export const QuotaUpdate = Type.Object({ routers: Type.Optional(Limit), helpers: Type.Optional(Limit) }, { additionalProperties: false });
 
 const Digits = Type.String({ maxLength: 15 });
 const Word = Type.String({ maxLength: 255 });

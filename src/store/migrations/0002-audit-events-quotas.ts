@@ -77,6 +77,7 @@ async function auditTables(db: Kysely<unknown>, text: ReturnType<typeof textType
     .addColumn('hash', text, (column) => column.notNull())
     .addColumn('at', text, (column) => column.notNull())
     .addColumn('key_id', text, (column) => column.notNull())
+    .addColumn('public_key', text, (column) => column.notNull())
     .addColumn('signature', text, (column) => column.notNull())
     .execute();
 }
