@@ -42,8 +42,9 @@ export class Live {
   async reapply(principal: Principal, id: RouterId, helperId: HelperId): Promise<number> {
     const { policy, store, now } = this.#context;
     const helper = await this.#helpers.get(principal, id, helperId);
-    const router = served((await store.read.router(id)) as Router);
-    policy().enforce(principal, 'reapply_router_conntrack_helper', helperTarget(router));
+    const parent = (await store.read.router(id)) as Router;
+    policy().enforce(principal, 'reapply_router_conntrack_helper', helperTarget(parent));
+    const router = served(parent);
     const [desired] = await desiredRouters(store.read, [router]);
     const answer = await this.#ask(router, METHODS.reapply, { router: desired, helper_id: helper.id });
     const connections = new Reader(answer, METHODS.reapply).object('connections').connections.integer(0, MAX_CONNECTIONS);

@@ -11,6 +11,7 @@ export interface Answer {
   // biome-ignore lint/suspicious/noExplicitAny: bodies are asserted on, not computed with
   readonly body: any;
   readonly headers: Headers;
+  readonly text: string;
 }
 
 export interface TestServerOptions {
@@ -63,7 +64,13 @@ export class TestServer {
     method: string,
     path: string,
     body?: unknown,
-    options: { token?: string; headers?: Record<string, string>; raw?: string | Uint8Array<ArrayBuffer> } = {},
+    options: {
+      token?: string;
+      headers?: Record<string, string>;
+      raw?: string | Uint8Array<ArrayBuffer>;
+      /** For answers that go on. */
+      abortAfterHeaders?: boolean;
+    } = {},
   ): Promise<Answer> {
     const payload = options.raw ?? (body === undefined ? undefined : JSON.stringify(body));
     const token = options.token ?? this.token;
@@ -73,8 +80,10 @@ export class TestServer {
       ...options.headers,
     };
     const response = await fetch(`${this.url}${path}`, { method, headers, ...(payload === undefined ? {} : { body: payload }) });
-    const text = await response.text();
-    return { status: response.status, body: text?.startsWith('{') ? JSON.parse(text) : text, headers: response.headers };
+    const goesOn = options.abortAfterHeaders === true && response.headers.get('content-length') === null && response.body !== null;
+    if (goesOn) await response.body?.cancel();
+    const text = goesOn ? '' : await response.text();
+    return { status: response.status, body: text.startsWith('{') ? JSON.parse(text) : text, headers: response.headers, text };
   }
 
   async newToken(role: string, project_id?: string): Promise<string> {

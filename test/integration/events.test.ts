@@ -1,0 +1,182 @@
+import { request } from 'node:http';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ServerClient } from '../../src/agent/server-client.ts';
+import { LocalBusClient } from '../../src/bus/local.ts';
+import { paths } from '../../src/config/config.ts';
+import { silentLogger } from '../../src/model/logger.ts';
+import { eventually } from '../support/eventually.ts';
+import { STORES } from '../support/stores.ts';
+import { TestServer } from '../support/test-server.ts';
+
+const FTP = { protocol: 'tcp', port: 21, helper: 'ftp' };
+
+interface Received {
+  id: number;
+  event: string;
+  data: { seq: number; kind: string; router_id: string; data: Record<string, unknown> };
+}
+
+/** An EventSource as browsers have it: keeps the last id, and what it got. */
+class Follower {
+  readonly events: Received[] = [];
+  status = 0;
+  lastId = '';
+  ended = false;
+  #close: () => void = () => undefined;
+
+  open(server: TestServer, options: { token?: string; after?: string; lastId?: string } = {}): Promise<this> {
+    const query = options.after === undefined ? '' : `?after=${options.after}`;
+    const headers = {
+      authorization: `Bearer ${options.token ?? server.token}`,
+      ...(options.lastId === undefined ? {} : { 'last-event-id': options.lastId }),
+    };
+    return new Promise((resolve, reject) => {
+      const outgoing = request(`${server.url}/v1/events${query}`, { headers }, (response) => {
+        this.status = response.statusCode ?? 0;
+        let rest = '';
+        response.setEncoding('utf8').on('data', (chunk) => {
+          const parts = (rest + chunk).split('\n\n');
+          rest = parts.pop() as string;
+          for (const part of parts) this.#onBlock(part);
+        });
+        response.on('end', () => {
+          this.ended = true;
+        });
+        response.on('error', () => undefined);
+        resolve(this);
+      });
+      outgoing.on('error', reject);
+      outgoing.end();
+      this.#close = () => outgoing.destroy();
+    });
+  }
+
+  close(): void {
+    this.#close();
+  }
+
+  #onBlock(block: string): void {
+    const fields = Object.fromEntries(block.split('\n').map((line) => [line.split(': ')[0], line.slice(line.indexOf(': ') + 2)]));
+    if (fields['id']) this.lastId = fields['id'];
+    if (fields['data']) this.events.push({ id: Number(fields['id']), event: fields['event'] ?? '', data: JSON.parse(fields['data']) });
+  }
+}
+
+describe.each(STORES)('events, on %s', (store) => {
+  const server = new TestServer('', { store });
+  let mine: string;
+  let other: string;
+  let member: string;
+
+  beforeAll(async () => {
+    await server.start();
+    member = await server.newToken('reader', 'p');
+    mine = await server.newRouter({ project_id: 'p', host: 'one', netns: 'n' });
+    other = await server.newRouter({ project_id: 'q' });
+  });
+  afterAll(() => server.close());
+
+  const add = async (router: string, port: number, at = server) =>
+    (await at.call('POST', `/v1/routers/${router}/helpers`, { ...FTP, port })).body.id;
+
+  it('changes come in order, with what is there now', async () => {
+    const follower = await new Follower().open(server);
+    const id = await add(mine, 1);
+    await server.call('DELETE', `/v1/routers/${mine}/helpers/${id}`);
+    await eventually(() => follower.events.length === 2);
+    expect(follower.events.map(({ event, data }) => [event, data.data['action'], data.data['target']])).toEqual([
+      ['change', 'create_conntrack_helper', id],
+      ['change', 'delete_conntrack_helper', id],
+    ]);
+    expect(follower.events[0]?.data.data['after']).toMatchObject({ port: 1, helper: 'ftp' });
+    follower.close();
+  });
+
+  it('each is authorised: nobody hears of another project’s', async () => {
+    const follower = await new Follower().open(server, { token: member });
+    await add(other, 2);
+    await add(mine, 3);
+    await eventually(() => follower.events.length > 0);
+    expect(follower.events.map(({ data }) => data.router_id)).toEqual([mine]);
+    follower.close();
+  });
+
+  it('a token that is revoked hears nothing more', async () => {
+    const { body } = await server.call('POST', '/v1/tokens', { role: 'reader', project_id: 'p' });
+    const follower = await new Follower().open(server, { token: body.token });
+    await server.call('DELETE', `/v1/tokens/${body.id}`);
+    await add(mine, 4);
+    await eventually(() => follower.ended);
+    expect(follower.events.map(({ event, data }) => [event, (data as unknown as { code: string }).code])).toEqual([
+      ['error', 'unauthenticated'],
+    ]);
+  });
+
+  it('resume after a number without missing or repeating any, over a restart', async () => {
+    const follower = await new Follower().open(server);
+    await add(mine, 10);
+    await eventually(() => follower.events.length === 1);
+    follower.close();
+    const missed = [await add(mine, 11), await add(mine, 12)];
+    await server.stop();
+    await server.start();
+    const again = await new Follower().open(server, { lastId: follower.lastId });
+    const live = await add(mine, 13);
+    await eventually(() => again.events.length === 3);
+    expect(again.events.map(({ data }) => data.data['target'])).toEqual([...missed, live]);
+    const first = follower.events[0]?.id as number;
+    expect(again.events.map(({ id }) => id)).toEqual([first + 1, first + 2, first + 3]);
+    again.close();
+  });
+
+  it('what is kept no more, and what is not there yet, is 410 with a way out', async () => {
+    expect(await server.call('GET', '/v1/events?after=999999999')).toMatchObject({ status: 410, body: { error: { code: 'events-gone' } } });
+    expect((await server.call('GET', '/v1/events?after=x')).status).toBe(400);
+  });
+
+  it('status and drift that agents tell are events, once for each change', async () => {
+    const bus = new LocalBusClient(paths(server.config).busSocket, silentLogger);
+    const agent = new ServerClient(bus, 'one');
+    const follower = await new Follower().open(server, { token: member });
+    const report = (status: 'ACTIVE' | 'ERROR', drifts: number) => ({
+      routerId: mine,
+      revision: 5,
+      reason: '',
+      drifts,
+      helpers: [{ helperId: mine, families: [{ family: 'ipv4' as const, status, reason: '' }] }],
+    });
+    await eventually(async () =>
+      agent.reportStatus([report('ACTIVE', 0)]).then(
+        () => true,
+        () => false,
+      ),
+    );
+    await agent.reportStatus([report('ACTIVE', 0)]);
+    await agent.reportStatus([report('ACTIVE', 2)]);
+    await agent.reportStatus([report('ERROR', 2)]);
+    await eventually(() => follower.events.length >= 3);
+    expect(follower.events.map(({ event }) => event)).toEqual(['status', 'drift', 'status']);
+    expect(follower.events[1]?.data.data).toEqual({ host: 'one', repaired: 2 });
+    follower.close();
+    await bus.close();
+  });
+
+  it.runIf(store === 'postgres')('of one server are heard on another that shares the database', async () => {
+    const url = server.config.server.database.url as string;
+    const second = await new TestServer(`database:\n  url: ${url}\n`).start();
+    try {
+      const follower = await new Follower().open(second, { token: member });
+      const id = await add(mine, 20);
+      await eventually(() => follower.events.length === 1);
+      expect(follower.events[0]?.data.data['target']).toBe(id);
+      const elsewhere = await new Follower().open(server, { token: member, lastId: follower.lastId });
+      const next = await add(mine, 21, server);
+      await eventually(() => elsewhere.events.length === 1 && follower.events.length === 2);
+      expect([elsewhere.events[0]?.data.data['target'], follower.events[1]?.data.data['target']]).toEqual([next, next]);
+      follower.close();
+      elsewhere.close();
+    } finally {
+      await second.close();
+    }
+  });
+});

@@ -1,0 +1,133 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { type Credentials, compileCheck, type Target } from '../../src/control/policy/language.ts';
+import { helperTarget, Policy, routerTarget } from '../../src/control/policy/policy.ts';
+import { withRole } from '../../src/control/principal.ts';
+import { PinholeError } from '../../src/model/errors.ts';
+
+const member = withRole({ name: 'm', projectId: 'p', userId: 'u' }, 'member', 'q');
+const reader = withRole({ name: 'r', projectId: 'p' }, 'reader', 'q');
+const admin = withRole({ name: 'a', projectId: null }, 'admin', 'q');
+const OWN = { project_id: 'p', tenant_id: 'p' };
+const FOREIGN = { project_id: 'x', tenant_id: 'x' };
+
+const evaluate = (text: string, credentials: Credentials = member, target: Target = OWN) =>
+  compileCheck(text, 'test').check(credentials, target, () => true);
+
+describe('policy language: oslo.policy’s check strings', () => {
+  it.each([
+    ['', true],
+    ['@', true],
+    ['!', false],
+    ['role:member', true],
+    ['role:MEMBER', true],
+    ['role:admin', false],
+    ['project_id:%(project_id)s', true],
+    ['tenant_id:%(tenant_id)s', true],
+    ['user_id:u', true],
+    ['user_id:%(user_id)s', false],
+    ["'p':%(project_id)s", true],
+    ['"x":%(project_id)s', false],
+    ['not role:admin', true],
+    ['not not role:admin', false],
+    ['role:admin or role:member', true],
+    ['role:admin and role:member', false],
+    ['role:admin or role:reader and role:member', true],
+    ['(role:admin or role:reader) and not role:member', false],
+    ['ROLE:member', false],
+    ['role:member AND project_id:%(project_id)s', true],
+    ['  ( role:member )  ', true],
+    ['nosuch:%(project_id)s', false],
+    ['project_id:%(nosuch)s', false],
+    ['rule:anything', true],
+  ])('%s → %s', (text, expected) => {
+    expect(evaluate(text)).toBe(expected);
+  });
+
+  it.each([
+    ['role:admin or', 'ends where a check is expected'],
+    ['(role:admin', "lacks a ')'"],
+    ['role:admin)', "has ')' where"],
+    ['role:admin role:member', "has 'role:member' where"],
+    ['admin', "has 'admin', which is no check"],
+    ['http://example.com/check', "has a 'http:' check"],
+    ['field:networks:shared=True', "has a 'field:' check"],
+    ['role:"admin', 'cannot be read at'],
+    ['x'.repeat(5000), 'is longer than'],
+  ])('refuses %s', (text, why) => {
+    expect(() => compileCheck(text, 'create_router')).toThrow(why);
+  });
+
+  it('nothing from a prototype is an attribute or a target', () => {
+    for (const name of ['constructor', '__proto__', 'toString'])
+      expect([evaluate(`${name}:x`), evaluate(`user_id:%(${name})s`), evaluate(`'x':%(${name})s`)]).toEqual([false, false, false]);
+  });
+
+  it('any text compiles, or is refused by an error that names the policy', () => {
+    const words = fc.array(fc.constantFrom('role:a', 'and', 'or', 'not', '(', ')', '@', '!', "'x':%(y)s", 'rule:b', ':', '"', '%('), {
+      maxLength: 12,
+    });
+    fc.assert(
+      fc.property(
+        fc.oneof(
+          words.map((list) => list.join(' ')),
+          fc.string(),
+        ),
+        (text) => {
+          try {
+            expect(typeof compileCheck(text, 'p').check(member, OWN, () => false)).toBe('boolean');
+          } catch (error) {
+            expect(error).toBeInstanceOf(PinholeError);
+            expect((error as PinholeError).message).toMatch(/^Policy p /);
+          }
+        },
+      ),
+      { numRuns: 2000 },
+    );
+  });
+});
+
+describe('policy: rules', () => {
+  it('by default are Neutron’s: members change and readers read what is their project’s, admins all', () => {
+    const policy = new Policy();
+    const ask = (who: Credentials, action: 'get' | 'update', target: Target) =>
+      policy.allows(who, `${action}_router_conntrack_helper`, target);
+    const [own, foreign] = [helperTarget({ projectId: 'p' }), helperTarget({ projectId: 'x' })];
+    expect([member, reader, admin].map((who) => ask(who, 'get', own))).toEqual([true, true, true]);
+    expect([member, reader, admin].map((who) => ask(who, 'update', own))).toEqual([true, false, true]);
+    expect([member, reader, admin].map((who) => ask(who, 'get', foreign))).toEqual([false, false, true]);
+    expect([member, reader, admin].map((who) => ask(who, 'update', foreign))).toEqual([false, false, true]);
+  });
+
+  it('of a file stand in place of the defaults, with rules of their own', () => {
+    const policy = new Policy({ operators: 'role:operator', get_router: 'rule:admin_only or rule:operators', delete_router: '!' });
+    const operator = { ...reader, roles: ['operator'] };
+    expect(policy.allows(operator, 'get_router', routerTarget({ projectId: 'x' }))).toBe(true);
+    expect(policy.allows(reader, 'get_router', OWN)).toBe(false);
+    expect(policy.allows(admin, 'delete_router', OWN)).toBe(false);
+  });
+
+  it('denied says which, in Neutron’s words', () => {
+    expect(() => new Policy().enforce(reader, 'update_router', OWN)).toThrow('rule:update_router is disallowed by policy');
+  });
+
+  it('of other services may stand in the file, whatever is in them; they are told', () => {
+    const policy = new Policy({ create_network: 'field:networks:shared=True', creat_router: 'role:admin' });
+    expect(policy.unused).toEqual(['create_network', 'creat_router']);
+  });
+
+  it.each([
+    [{ get_router: 'rule:nosuch' }, 'Policy nosuch is named by another rule and stands nowhere.'],
+    [{ get_router: 'rule:a', a: 'rule:b', b: 'not rule:a' }, 'goes in a circle'],
+    [{ admin_only: 'rule:admin_only' }, 'goes in a circle'],
+    [{ get_router: 'role:a and' }, 'Policy get_router ends where a check is expected.'],
+  ])('%j is refused at the start', (rules, message) => {
+    expect(() => new Policy(rules)).toThrow(message);
+  });
+
+  it('a scope that is no project’s may do nothing', () => {
+    const system = { roles: [], attributes: { project_id: null, tenant_id: null, user_id: 'u' } };
+    const policy = new Policy();
+    expect([OWN, FOREIGN].map((target) => policy.allows(system, 'get_router', target))).toEqual([false, false]);
+  });
+});
