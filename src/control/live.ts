@@ -59,11 +59,11 @@ export class Live {
   }
 }
 
-/** @throws PinholeError `unreachable` for a router that no agent serves */
+/** @throws PinholeError `not-served` for a router that is nobody's to serve */
 function served(router: Router): Router {
   if (router.host !== null && router.netns !== null) return router;
   throw new PinholeError(
-    'unreachable',
+    'not-served',
     `No agent serves router ${router.id}: it has no ${router.host === null ? 'host' : 'network namespace'}.`,
   );
 }
