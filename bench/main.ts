@@ -9,6 +9,7 @@ const PARTS: Readonly<Record<string, () => Promise<Result[]>>> = {
   sync: async () => (await import('./sync.ts')).benchSync(),
   live: async () => (await import('./live.ts')).benchLive(),
   creates: async () => (await import('./creates.ts')).benchCreates(),
+  stores: async () => (await import('./stores.ts')).benchStores(),
   datapath: async () => (await import('./datapath.ts')).benchDatapath(),
   memory: async () => (await import('./memory.ts')).benchMemory(),
 };

@@ -166,8 +166,11 @@ const INT8 = 20;
 
 function createPool(options: Pick<PostgresOptions, 'url' | 'logger'>, max: number): pg.Pool {
   const pool = new pg.Pool({ ...connectionConfig(options), max, idleTimeoutMillis: 30_000 });
-  // A connection that breaks while nobody uses it; the next one to be used is made anew.
-  pool.on('error', (error) => options.logger.debug({ err: error }, 'an idle database connection ended'));
+  const onBroken = (error: Error) => options.logger.debug({ err: error }, 'a database connection ended');
+  // While nobody uses it the pool tells; while somebody does, its query fails, and the connection says so beside that: an
+  // `error` event that nobody hears ends the process.
+  pool.on('error', onBroken);
+  pool.on('connect', (client) => client.on('error', onBroken));
   return pool;
 }
 
