@@ -139,6 +139,7 @@ async function seedPostgres(ids: readonly string[]): Promise<Seeded> {
   }
   await client.query('commit');
   await client.query('vacuum analyze');
+  await client.query('checkpoint');
   await client.end();
   return {
     server,

@@ -58,8 +58,8 @@ export class Audit {
 
   async #sign(): Promise<void> {
     const { store, now } = this.#context;
-    const own = (await store.read.auditChains()).find(({ chain }) => chain === store.chain);
-    if (!own || own.tail.seq === this.#signedSeq) return;
+    const own = await store.read.auditChain(store.chain);
+    if (own.tail.seq === 0 || own.tail.seq === this.#signedSeq) return;
     const unsigned = { chain: own.chain, ...own.tail, at: now().toISOString(), keyId: this.#keyId, publicKey: this.#pem() };
     const signature = sign(null, Buffer.from(headText(unsigned)), this.#privateKey).toString('base64');
     await store.write((tx) => tx.saveSignedHead({ ...unsigned, signature }));

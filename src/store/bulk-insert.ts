@@ -3,9 +3,9 @@ import { Prepared } from './prepared.ts';
 import type { Schema } from './schema.ts';
 
 /** Rows in one statement: a few sizes, so that each is built and prepared once. */
-const SIZES = [64, 8, 1] as const;
+const SIZES = [64, 16, 4, 1] as const;
 
-/** Inserts many rows in few statements. */
+/** Inserts many rows in few statements, sent without waiting for each other. */
 export class BulkInsert<R extends object> {
   readonly #table: keyof Schema;
   readonly #columns: readonly (keyof R & string)[];
@@ -17,11 +17,13 @@ export class BulkInsert<R extends object> {
   }
 
   async run(db: Database, rows: readonly R[]): Promise<void> {
+    const parts: (Promise<unknown> | unknown)[] = [];
     for (let at = 0; at < rows.length; ) {
       const size = SIZES.find((candidate) => candidate <= rows.length - at) as number;
-      await this.#statement(size).run(db, this.#values(rows.slice(at, at + size)));
+      parts.push(this.#statement(size).run(db, this.#values(rows.slice(at, at + size))));
       at += size;
     }
+    await Promise.all(parts);
   }
 
   #statement(size: number): Prepared<Record<string, unknown>, unknown> {

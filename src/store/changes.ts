@@ -1,3 +1,4 @@
+import type { Kysely } from 'kysely';
 import type { AuditEntry, SignedHead } from '../model/audit.ts';
 import type { ConntrackHelper, HelperId } from '../model/conntrack-helper.ts';
 import { PinholeError } from '../model/errors.ts';
@@ -7,77 +8,114 @@ import type { Database } from './database.ts';
 import type { Agent, IdempotentAnswer, ProjectUsage, StoredReport, Token, Writes } from './interface.ts';
 import { JournalEntries } from './journal.ts';
 import { Queries } from './queries.ts';
+import type { UnitLocks } from './router-locks.ts';
 import { fromHead, fromHelper, fromRouter, toRouter } from './rows.ts';
-import type { AgentRow } from './schema.ts';
+import type { AgentRow, Schema } from './schema.ts';
 import type { Statements } from './statements.ts';
-import type { Gained, UsageLedger } from './usage-ledger.ts';
+import type { Gained, UnitUsage } from './usage-ledger.ts';
+
+/** What a unit shares with the others of its batch. */
+export interface UnitParts {
+  readonly usage: UnitUsage;
+  /** null: units run one after the other. */
+  readonly locks: UnitLocks | null;
+  readonly isUniqueViolation: (error: unknown) => boolean;
+}
 
 /** One unit of work within a transaction. */
 export class Changes extends Queries implements Writes {
   /** Written at the end of the batch, if this unit is kept. */
   readonly entries = new JournalEntries();
-  readonly #usage: UsageLedger;
-  readonly #isUniqueViolation: (error: unknown) => boolean;
+  readonly #parts: UnitParts;
+  #hasWritten = false;
 
-  constructor(database: Database, statements: Statements, parts: { isUniqueViolation: (error: unknown) => boolean; usage: UsageLedger }) {
+  constructor(database: Database, statements: Statements, parts: UnitParts) {
     super(database, statements);
-    this.#usage = parts.usage;
-    this.#isUniqueViolation = parts.isUniqueViolation;
+    this.#parts = parts;
+  }
+
+  /** Whether its failure leaves something behind that has to be undone; counts of usage are taken back apart. */
+  get hasWritten(): boolean {
+    return this.#hasWritten;
+  }
+
+  get usageOfUnit(): UnitUsage {
+    return this.#parts.usage;
+  }
+
+  /** Others of the batch may work on its router now. */
+  end(): void {
+    this.#parts.locks?.release();
   }
 
   async lockRouter(id: RouterId): Promise<Router | null> {
+    await this.#parts.locks?.lock(id);
     const { rows } = await this.statements.lockRouter.run(this.database, { id });
     return rows[0] ? toRouter(rows[0]) : null;
   }
 
   async insertRouter(router: Router): Promise<void> {
-    await this.#guardNetns(router, () => this.db.insertInto('routers').values(fromRouter(router)).execute());
+    await this.#guardNetns(router, () => this.#writing().insertInto('routers').values(fromRouter(router)).execute());
   }
 
   async updateRouter(router: Router): Promise<void> {
-    await this.#guardNetns(router, () => this.db.updateTable('routers').set(fromRouter(router)).where('id', '=', router.id).execute());
+    await this.#guardNetns(router, () =>
+      this.#writing().updateTable('routers').set(fromRouter(router)).where('id', '=', router.id).execute(),
+    );
   }
 
   async deleteRouter(id: RouterId): Promise<void> {
-    await this.db.deleteFrom('routers').where('id', '=', id).execute();
+    await this.#writing().deleteFrom('routers').where('id', '=', id).execute();
   }
 
   async bumpRevision(id: RouterId, at: string): Promise<number> {
+    this.#hasWritten = true;
     const { rows } = await this.statements.bumpRevision.run(this.database, { id, at });
     return rows[0]?.revision ?? 0;
   }
 
   async insertHelper(helper: ConntrackHelper, at: string): Promise<boolean> {
     const { changed } = await this.statements.insertHelper.run(this.database, { ...fromHelper(helper), created_at: at });
+    if (changed === 1) this.#hasWritten = true;
     return changed === 1;
   }
 
+  /** Looks first: a statement that fails spoils what PostgreSQL has of the unit. The router is locked, so nobody comes in between. */
   async updateHelper(helper: ConntrackHelper): Promise<boolean> {
-    try {
-      await this.db.updateTable('conntrack_helpers').set(fromHelper(helper)).where('id', '=', helper.id).execute();
-      return true;
-    } catch (error) {
-      if (this.#isUniqueViolation(error)) return false;
-      throw error;
-    }
+    const { id, router_id, protocol, port, helper: name, scope, ...rest } = fromHelper(helper);
+    const key = { router_id, protocol, port, helper: name, scope };
+    const taken = await this.db
+      .selectFrom('conntrack_helpers')
+      .select('id')
+      .where((e) => e.and(key))
+      .where('id', '!=', id)
+      .executeTakeFirst();
+    if (taken) return false;
+    await this.#writing()
+      .updateTable('conntrack_helpers')
+      .set({ ...key, ...rest })
+      .where('id', '=', id)
+      .execute();
+    return true;
   }
 
   async deleteHelper(id: HelperId): Promise<void> {
-    await this.db.deleteFrom('conntrack_helpers').where('id', '=', id).execute();
+    await this.#writing().deleteFrom('conntrack_helpers').where('id', '=', id).execute();
   }
 
   countUsage(projectId: string, gained: Gained): Promise<ProjectUsage> {
-    return this.#usage.count(this.database, projectId, gained);
+    // What is given back others may take before this unit ends.
+    if ((gained.routers ?? 0) < 0 || (gained.helpers ?? 0) < 0) this.#hasWritten = true;
+    return this.#parts.usage.count(this.database, projectId, gained);
   }
 
   override usage(projectId: string): Promise<ProjectUsage> {
-    return this.#usage.count(this.database, projectId, {});
+    return this.#parts.usage.count(this.database, projectId, {});
   }
 
   async setLimits(projectId: string, limits: Pick<ProjectUsage, 'routerLimit' | 'helperLimit'>): Promise<void> {
-    await this.countUsage(projectId, {});
-    this.#usage.setLimits(projectId, limits);
-    await this.db
+    await this.#parts.usage.setLimits(this.database, projectId, limits);
+    await this.#writing()
       .updateTable('projects')
       .set({ router_limit: limits.routerLimit, helper_limit: limits.helperLimit })
       .where('project_id', '=', projectId)
@@ -98,7 +136,7 @@ export class Changes extends Queries implements Writes {
 
   async saveSignedHead(head: SignedHead): Promise<void> {
     const row = fromHead(head);
-    await this.db
+    await this.#writing()
       .insertInto('audit_heads')
       .values(row)
       .onConflict((conflict) => conflict.column('chain').doUpdateSet(row))
@@ -106,7 +144,7 @@ export class Changes extends Queries implements Writes {
   }
 
   async saveIdempotentAnswer({ actor, key, digest, answer }: IdempotentAnswer, at: string): Promise<void> {
-    await this.db
+    await this.#writing()
       .insertInto('idempotency_keys')
       .values({ actor, key, digest, answer: JSON.stringify(answer), created_at: at })
       .execute();
@@ -129,12 +167,12 @@ export class Changes extends Queries implements Writes {
     for (const { chain, seq, hash } of ends.values())
       if (chain !== null && seq !== null && hash !== null) await this.#anchor({ chain, seq, hash });
     const last = rows.at(-1);
-    if (last) await this.db.deleteFrom('audit').where('id', '<=', last.id).execute();
+    if (last) await this.#writing().deleteFrom('audit').where('id', '<=', last.id).execute();
     return rows.length;
   }
 
   async #anchor(end: { chain: string; seq: number; hash: string }): Promise<void> {
-    await this.db
+    await this.#writing()
       .insertInto('audit_anchors')
       .values(end)
       .onConflict((conflict) => conflict.column('chain').doUpdateSet(end))
@@ -145,21 +183,22 @@ export class Changes extends Queries implements Writes {
     const oldest = await this.db.selectFrom('events').select(['seq', 'at']).orderBy('seq').limit(limit).execute();
     const rows = leading(oldest, olderThan);
     const last = rows.at(-1);
-    if (last) await this.db.deleteFrom('events').where('seq', '<=', last.seq).execute();
+    if (last) await this.#writing().deleteFrom('events').where('seq', '<=', last.seq).execute();
     return rows.length;
   }
 
   async #pruneKeys(olderThan: string): Promise<number> {
-    const { numDeletedRows } = await this.db.deleteFrom('idempotency_keys').where('created_at', '<', olderThan).executeTakeFirst();
+    const { numDeletedRows } = await this.#writing().deleteFrom('idempotency_keys').where('created_at', '<', olderThan).executeTakeFirst();
     return Number(numDeletedRows);
   }
 
   async deleteOutbox(upTo: number): Promise<void> {
-    await this.db.deleteFrom('outbox').where('id', '<=', upTo).execute();
+    await this.#writing().deleteFrom('outbox').where('id', '<=', upTo).execute();
   }
 
   /** A report of a router that is gone meanwhile leaves no row. */
   async saveReport(report: StoredReport): Promise<void> {
+    this.#hasWritten = true;
     await this.statements.saveReport.run(this.database, {
       router_id: report.routerId,
       host: report.host,
@@ -179,7 +218,7 @@ export class Changes extends Queries implements Writes {
       interval: agent.interval,
       state: JSON.stringify(agent.state),
     };
-    await this.db
+    await this.#writing()
       .insertInto('agents')
       .values(row)
       .onConflict((conflict) => conflict.column('host').doUpdateSet(row))
@@ -187,7 +226,7 @@ export class Changes extends Queries implements Writes {
   }
 
   async insertToken(token: Token): Promise<void> {
-    await this.db
+    await this.#writing()
       .insertInto('tokens')
       .values({
         id: token.id,
@@ -203,14 +242,19 @@ export class Changes extends Queries implements Writes {
   }
 
   async revokeToken(id: string, at: string): Promise<void> {
-    await this.db.updateTable('tokens').set({ revoked_at: at }).where('id', '=', id).where('revoked_at', 'is', null).execute();
+    await this.#writing().updateTable('tokens').set({ revoked_at: at }).where('id', '=', id).where('revoked_at', 'is', null).execute();
+  }
+
+  #writing(): Kysely<Schema> {
+    this.#hasWritten = true;
+    return this.db;
   }
 
   async #guardNetns(router: Router, run: () => Promise<unknown>): Promise<void> {
     try {
       await run();
     } catch (error) {
-      if (!this.#isUniqueViolation(error)) throw error;
+      if (!this.#parts.isUniqueViolation(error)) throw error;
       const { host, netns } = router;
       throw new PinholeError('netns-in-use', `Another router has network namespace ${netns} on host ${host} already.`, {
         details: { field: 'netns', values: { host, netns } },

@@ -5,12 +5,15 @@ import type { DialectName } from './dialect.ts';
 import { type CommitDriver, GroupCommit } from './group-commit.ts';
 import type { Store, Writes } from './interface.ts';
 import { Journal, JournalEntries } from './journal.ts';
+import { RouterLocks, type UnitLocks } from './router-locks.ts';
 import { prepareStatements } from './statements.ts';
 import { UsageLedger } from './usage-ledger.ts';
 
 /** One connection that writes, and what its database's errors mean. */
 export interface Writer {
   readonly dialect: DialectName;
+  /** Whether queries of several units may be under way at a time. */
+  readonly runsTogether: boolean;
   /** @returns the handle for the transaction's queries */
   begin(alone: boolean): Promise<Database>;
   /** Replaces the savepoint of the unit before. */
@@ -67,30 +70,39 @@ function driver({ writer, chain, onLocalEvents }: StoreParts): CommitDriver<Chan
   const ledger = new UsageLedger(statements);
   let database: Database;
   let entries = new JournalEntries();
+  let locks = new RouterLocks();
+  const unit = (unitLocks: UnitLocks | null) =>
+    new Changes(database, statements, { usage: ledger.startUnit(), locks: unitLocks, isUniqueViolation: writer.isUniqueViolation });
   return {
+    runsTogether: writer.runsTogether,
     begin: async (alone) => {
       database = await writer.begin(alone);
       ledger.clear();
       entries = new JournalEntries();
+      locks = new RouterLocks();
     },
     startUnit: async () => {
       await writer.savepoint();
-      ledger.startUnit();
-      return new Changes(database, statements, { isUniqueViolation: writer.isUniqueViolation, usage: ledger });
+      return unit(null);
     },
-    undoUnit: () => {
-      ledger.undoUnit();
-      return writer.rollbackToSavepoint();
+    startBeside: () => unit(locks.startUnit()),
+    undoUnit: async (changes) => {
+      await changes.usageOfUnit.undo(true);
+      await writer.rollbackToSavepoint();
     },
-    keepUnit: (unit) => {
-      ledger.keepUnit();
-      entries.add(unit.entries);
+    dropUnit: async (changes) => {
+      await changes.usageOfUnit.undo(false);
+      changes.end();
+    },
+    keepUnit: (changes) => {
+      entries.add(changes.entries);
+      changes.end();
     },
     commit: async () => {
+      // The counter of events last: other servers wait for it from then to the commit.
       await ledger.write(database);
       await journal.write(database, entries);
-      await writer.beforeCommit(entries.events.length > 0);
-      await commit(writer);
+      await Promise.all([writer.beforeCommit(entries.events.length > 0), commit(writer)]);
       journal.onCommit();
       if (entries.events.length > 0) onLocalEvents();
     },
@@ -100,6 +112,8 @@ function driver({ writer, chain, onLocalEvents }: StoreParts): CommitDriver<Chan
     },
     isFatal: writer.isFatal,
     isContention: writer.isContention,
+    isDatabaseError: (error) => writer.isDatabaseError(error) || writer.isUniqueViolation(error),
+    hasWritten: (changes) => changes.hasWritten,
   };
 }
 

@@ -10,11 +10,18 @@ interface Waiting<Unit> {
 }
 
 export interface CommitDriver<Unit> {
+  /** Whether units of a batch are run side by side first, without savepoints. */
+  readonly runsTogether: boolean;
   /** @param alone one unit only, which may wait for others' locks */
   begin(alone: boolean): Promise<void>;
   /** Starts a unit whose failure undoes it alone. */
   startUnit(): Promise<Unit>;
-  undoUnit(): Promise<void>;
+  undoUnit(unit: Unit): Promise<void>;
+  /** Starts one that runs beside others. */
+  startBeside(): Unit;
+  /** Ends one that ran beside others and failed before it wrote anything. */
+  dropUnit(unit: Unit): Promise<void>;
+  hasWritten(unit: Unit): boolean;
   /** The unit's work is part of the transaction from here. */
   keepUnit(unit: Unit): void;
   commit(): Promise<void>;
@@ -23,7 +30,12 @@ export interface CommitDriver<Unit> {
   isFatal(error: unknown): boolean;
   /** Another server holds what the unit needs: it is tried again by itself. */
   isContention(error: unknown): boolean;
+  /** One of the database's own: the transaction is spoilt. */
+  isDatabaseError(error: unknown): boolean;
 }
+
+/** How one that ran beside others ended: kept, to be run again alone, or with the whole transaction spoilt. */
+type Beside<Unit> = { readonly answer: () => void } | { readonly aside: Waiting<Unit> } | { readonly error: unknown };
 
 const MAX_BATCH = 256;
 const MAX_YIELDS = 20;
@@ -78,13 +90,60 @@ export class GroupCommit<Unit> {
 
   async #runAlone(waiting: Waiting<Unit>): Promise<void> {
     for (let again: Waiting<Unit>[] = [waiting]; again.length > 0; ) {
-      await sleep(Math.random() * YIELD_MS * waiting.yielded);
+      if (waiting.yielded > 0) await sleep(Math.random() * YIELD_MS * waiting.yielded);
       again = await this.#commitBatch(again, true);
     }
   }
 
-  /** @returns units that others were in the way of */
+  /** @returns units to be run alone: other servers were in their way */
   async #commitBatch(batch: readonly Waiting<Unit>[], alone: boolean): Promise<Waiting<Unit>[]> {
+    const together = this.#driver.runsTogether && batch.length > 1 ? await this.#commitTogether(batch) : null;
+    return together ?? this.#commitInTurn(batch, alone);
+  }
+
+  /**
+   * All at once: their queries share round trips. One that fails before it wrote anything is run again in turn, where nothing that
+   * is under way can have misled it; one that fails later spoils the transaction.
+   * @returns units to be run alone; null where the whole batch has to be done again in turn
+   */
+  async #commitTogether(batch: readonly Waiting<Unit>[]): Promise<Waiting<Unit>[] | null> {
+    let asides: Waiting<Unit>[] = [];
+    let begun = false;
+    try {
+      await this.#driver.begin(false);
+      begun = true;
+      const outcomes = await Promise.all(batch.map((waiting) => this.#runBeside(waiting)));
+      const fatal = outcomes.find((outcome) => 'error' in outcome && this.#driver.isFatal(outcome.error));
+      if (fatal && 'error' in fatal) throw fatal.error;
+      if (outcomes.some((outcome) => 'error' in outcome)) {
+        await this.#driver.rollback();
+        return null;
+      }
+      await this.#driver.commit();
+      for (const outcome of outcomes) if ('answer' in outcome) outcome.answer();
+      asides = outcomes.flatMap((outcome) => ('aside' in outcome ? [outcome.aside] : []));
+    } catch (error) {
+      if (begun) await this.#driver.rollback().catch(() => undefined);
+      for (const { reject } of batch) reject(error);
+      return [];
+    }
+    return asides.length === 0 ? [] : this.#commitInTurn(asides, false);
+  }
+
+  async #runBeside(waiting: Waiting<Unit>): Promise<Beside<Unit>> {
+    const unit = this.#driver.startBeside();
+    try {
+      const value = await waiting.work(unit);
+      this.#driver.keepUnit(unit);
+      return { answer: () => waiting.resolve(value as never) };
+    } catch (error) {
+      const isSpoilt = this.#driver.hasWritten(unit) || this.#driver.isDatabaseError(error);
+      await this.#driver.dropUnit(unit);
+      return isSpoilt ? { error } : { aside: waiting };
+    }
+  }
+
+  async #commitInTurn(batch: readonly Waiting<Unit>[], alone: boolean): Promise<Waiting<Unit>[]> {
     const answers: (() => void)[] = [];
     const yielded: Waiting<Unit>[] = [];
     let begun = false;
@@ -115,7 +174,7 @@ export class GroupCommit<Unit> {
       return () => waiting.resolve(value as never);
     } catch (error) {
       if (this.#driver.isFatal(error)) throw error;
-      await this.#driver.undoUnit();
+      await this.#driver.undoUnit(unit);
       if (this.#driver.isContention(error) && waiting.yielded++ < MAX_YIELDS) return null;
       return () => waiting.reject(error);
     }

@@ -109,6 +109,7 @@ export interface Reads {
   /** Hints to deliver, oldest first, after `marker`. */
   outbox(marker: number, limit: number): Promise<OutboxItem[]>;
   audit(filter: AuditFilter): Promise<StoredAudit[]>;
+  auditChain(chain: string): Promise<AuditChain>;
   auditChains(): Promise<AuditChain[]>;
   /** Events after number `after`, in order. */
   events(after: number, limit: number): Promise<StoredEvent[]>;

@@ -56,9 +56,7 @@ export class Journal {
   }
 
   async write(db: Database, entries: JournalEntries): Promise<void> {
-    if (entries.outbox.length > 0) await this.#outbox.run(db, entries.outbox);
-    if (entries.audit.length > 0) await this.#audit.run(db, await this.#chained(db, entries.audit));
-    if (entries.events.length > 0) await this.#events.run(db, await this.#numbered(db, entries.events));
+    await Promise.all([this.#outbox.run(db, entries.outbox), this.#writeAudit(db, entries.audit), this.#writeEvents(db, entries.events)]);
   }
 
   onCommit(): void {
@@ -70,6 +68,14 @@ export class Journal {
   onFailure(): void {
     this.#tail = null;
     this.#next = null;
+  }
+
+  async #writeAudit(db: Database, entries: readonly AuditEntry[]): Promise<void> {
+    if (entries.length > 0) await this.#audit.run(db, await this.#chained(db, entries));
+  }
+
+  async #writeEvents(db: Database, events: readonly NewEvent[]): Promise<void> {
+    if (events.length > 0) await this.#events.run(db, await this.#numbered(db, events));
   }
 
   async #chained({ db }: Database, entries: readonly AuditEntry[]): Promise<Omit<Selectable<AuditRow>, 'id'>[]> {
@@ -111,4 +117,13 @@ export async function chainTail(db: Kysely<Schema>, chain: string): Promise<Chai
   if (last) return last as ChainHead;
   const anchor = await db.selectFrom('audit_anchors').select(['seq', 'hash']).where('chain', '=', chain).executeTakeFirst();
   return anchor ?? genesis(chain);
+}
+
+/** Notes that there is such a chain, so that it is found before its server has signed it for the first time. */
+export async function registerChain(db: Kysely<Schema>, chain: string): Promise<void> {
+  await db
+    .insertInto('audit_anchors')
+    .values({ chain, ...genesis(chain) })
+    .onConflict((conflict) => conflict.doNothing())
+    .execute();
 }

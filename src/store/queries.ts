@@ -152,28 +152,24 @@ export class Queries implements Reads {
     return (await query.execute()).map(toAudit);
   }
 
-  async auditChains(): Promise<AuditChain[]> {
-    const chains = await sql<{ chain: string }>`
-      select distinct chain from (
-        select chain from audit_anchors union all select chain from audit_heads
-        union all select chain from audit where chain is not null
-      ) as named order by chain`.execute(this.db);
-    const [anchors, heads] = await Promise.all([
-      this.db.selectFrom('audit_anchors').selectAll().execute(),
-      this.db.selectFrom('audit_heads').selectAll().execute(),
+  async auditChain(chain: string): Promise<AuditChain> {
+    const [anchor, head, tail] = await Promise.all([
+      this.db.selectFrom('audit_anchors').selectAll().where('chain', '=', chain).executeTakeFirst(),
+      this.db.selectFrom('audit_heads').selectAll().where('chain', '=', chain).executeTakeFirst(),
+      chainTail(this.db, chain),
     ]);
-    return Promise.all(
-      chains.rows.map(async ({ chain }) => {
-        const anchor = anchors.find((row) => row.chain === chain);
-        const head = heads.find((row) => row.chain === chain);
-        return {
-          chain,
-          anchor: anchor ? { seq: anchor.seq, hash: anchor.hash } : genesis(chain),
-          tail: await chainTail(this.db, chain),
-          signed: head ? toHead(head) : null,
-        };
-      }),
-    );
+    return {
+      chain,
+      anchor: anchor ? { seq: anchor.seq, hash: anchor.hash } : genesis(chain),
+      tail,
+      signed: head ? toHead(head) : null,
+    };
+  }
+
+  async auditChains(): Promise<AuditChain[]> {
+    const { rows } = await sql<{ chain: string }>`
+      select chain from audit_anchors order by chain`.execute(this.db);
+    return Promise.all(rows.map(({ chain }) => this.auditChain(chain)));
   }
 
   async events(after: number, limit: number): Promise<StoredEvent[]> {

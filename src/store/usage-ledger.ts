@@ -9,24 +9,22 @@ export interface Gained {
   readonly helpers?: number;
 }
 
+type Counts = { routers: number; helpers: number };
+
 interface Entry {
-  usage: ProjectUsage;
-  /** As it was before the unit that is under way; null: that unit read it. */
-  before: ProjectUsage | null;
-  /** What the batch has gained so far, to be written. */
-  routers: number;
-  helpers: number;
-  beforeGain: { routers: number; helpers: number };
+  /** As it was read, with the limits as they are now. */
+  read: ProjectUsage;
+  /** What units of the batch have gained since, kept or under way. */
+  readonly gained: Counts;
 }
 
 /**
- * What projects have, within one batch. A project's row is read, and with that locked until the commit, by the first unit that
+ * What projects have, within one batch. A project's row is read, and with that locked until the commit, for the first unit that
  * counts; the others count here, and one statement a project writes what all of them gained.
  */
 export class UsageLedger {
   readonly #statements: Statements;
-  readonly #entries = new Map<string, Entry>();
-  readonly #touched = new Set<string>();
+  readonly #entries = new Map<string, Promise<Entry>>();
 
   constructor(statements: Statements) {
     this.#statements = statements;
@@ -34,54 +32,75 @@ export class UsageLedger {
 
   clear(): void {
     this.#entries.clear();
-    this.#touched.clear();
   }
 
-  startUnit(): void {
-    this.#touched.clear();
-  }
-
-  keepUnit(): void {
-    for (const project of this.#touched) {
-      const entry = this.#entries.get(project) as Entry;
-      entry.before = entry.usage;
-      entry.beforeGain = { routers: entry.routers, helpers: entry.helpers };
-    }
-  }
-
-  /** A row that the undone unit was the first to read is locked no more: it is read again. */
-  undoUnit(): void {
-    for (const project of this.#touched) {
-      const entry = this.#entries.get(project) as Entry;
-      if (entry.before === null) this.#entries.delete(project);
-      else Object.assign(entry, { usage: entry.before, ...entry.beforeGain });
-    }
-  }
-
-  async count(database: Database, projectId: string, { routers = 0, helpers = 0 }: Gained): Promise<ProjectUsage> {
-    const entry = this.#entries.get(projectId) ?? (await this.#read(database, projectId));
-    this.#touched.add(projectId);
-    entry.usage = { ...entry.usage, routers: entry.usage.routers + routers, helpers: entry.usage.helpers + helpers };
-    entry.routers += routers;
-    entry.helpers += helpers;
-    return entry.usage;
-  }
-
-  setLimits(projectId: string, limits: Pick<ProjectUsage, 'routerLimit' | 'helperLimit'>): void {
-    const entry = this.#entries.get(projectId);
-    if (entry) entry.usage = { ...entry.usage, ...limits };
+  startUnit(): UnitUsage {
+    return new UnitUsage(this.#entries, this.#statements);
   }
 
   async write(database: Database): Promise<void> {
-    for (const [project, { routers, helpers }] of this.#entries) {
+    const write = async (project: string, reading: Promise<Entry>) => {
+      const { routers, helpers } = (await reading).gained;
       if (routers !== 0 || helpers !== 0) await this.#statements.countUsage.run(database, { project, routers, helpers });
-    }
+    };
+    await Promise.all([...this.#entries].map(([project, reading]) => write(project, reading)));
+  }
+}
+
+/** One unit's part of it. */
+export class UnitUsage {
+  readonly #entries: Map<string, Promise<Entry>>;
+  readonly #statements: Statements;
+  readonly #own = new Map<string, Counts>();
+  /** Projects whose rows this unit was the first to read. */
+  readonly #first = new Set<string>();
+
+  constructor(entries: Map<string, Promise<Entry>>, statements: Statements) {
+    this.#entries = entries;
+    this.#statements = statements;
   }
 
-  async #read(database: Database, projectId: string): Promise<Entry> {
-    const { rows } = await this.#statements.countUsage.run(database, { project: projectId, routers: 0, helpers: 0 });
-    const entry = { usage: toUsage(rows[0] as ProjectRow), before: null, routers: 0, helpers: 0, beforeGain: { routers: 0, helpers: 0 } };
-    this.#entries.set(projectId, entry);
-    return entry;
+  async count(database: Database, projectId: string, { routers = 0, helpers = 0 }: Gained): Promise<ProjectUsage> {
+    const { read, gained } = await this.#entry(database, projectId);
+    const own = this.#own.get(projectId) ?? { routers: 0, helpers: 0 };
+    this.#own.set(projectId, own);
+    for (const counts of [own, gained]) {
+      counts.routers += routers;
+      counts.helpers += helpers;
+    }
+    return { ...read, routers: read.routers + gained.routers, helpers: read.helpers + gained.helpers };
+  }
+
+  async setLimits(database: Database, projectId: string, limits: Pick<ProjectUsage, 'routerLimit' | 'helperLimit'>): Promise<void> {
+    const entry = await this.#entry(database, projectId);
+    entry.read = { ...entry.read, ...limits };
+  }
+
+  /**
+   * Takes back what the unit gained.
+   * @param unlocked the rows that it was the first to read are locked no more: the next unit reads them again
+   */
+  async undo(unlocked: boolean): Promise<void> {
+    for (const [project, { routers, helpers }] of this.#own) {
+      const entry = await this.#entries.get(project)?.catch(() => null);
+      if (!entry) continue;
+      entry.gained.routers -= routers;
+      entry.gained.helpers -= helpers;
+    }
+    if (unlocked) for (const project of this.#first) this.#entries.delete(project);
+  }
+
+  #entry(database: Database, projectId: string): Promise<Entry> {
+    const known = this.#entries.get(projectId);
+    if (known !== undefined) return known;
+    this.#first.add(projectId);
+    const reading = this.#read(database, projectId);
+    this.#entries.set(projectId, reading);
+    return reading;
+  }
+
+  async #read(database: Database, project: string): Promise<Entry> {
+    const { rows } = await this.#statements.countUsage.run(database, { project, routers: 0, helpers: 0 });
+    return { read: toUsage(rows[0] as ProjectRow), gained: { routers: 0, helpers: 0 } };
   }
 }

@@ -1,0 +1,55 @@
+import pg from 'pg';
+import { type ConnectionOptions, connectionConfig } from './connection.ts';
+
+export const CHANNEL = 'pinhole_events';
+const RELISTEN_MS = 1_000;
+
+/** Hears of events that any server committed; after the connection was away, takes it that there were some. */
+export class EventListener {
+  readonly #options: ConnectionOptions;
+  readonly #callbacks: (() => void)[] = [];
+  #client: pg.Client | null = null;
+  #timer: NodeJS.Timeout | null = null;
+  #closed = false;
+
+  constructor(options: ConnectionOptions) {
+    this.#options = options;
+  }
+
+  add(callback: () => void): void {
+    this.#callbacks.push(callback);
+    if (this.#callbacks.length === 1) void this.#listen();
+  }
+
+  #fire(): void {
+    for (const callback of this.#callbacks) callback();
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    if (this.#timer) clearTimeout(this.#timer);
+    await this.#client?.end().catch(() => undefined);
+  }
+
+  async #listen(): Promise<void> {
+    const client = new pg.Client(connectionConfig(this.#options));
+    this.#client = client;
+    let ended = false;
+    const end = () => {
+      if (ended) return;
+      ended = true;
+      if (!this.#closed) this.#timer = setTimeout(() => void this.#listen(), RELISTEN_MS);
+      void client.end().catch(() => undefined);
+    };
+    client.on('error', end);
+    client.on('end', end);
+    client.on('notification', () => this.#fire());
+    try {
+      await client.connect();
+      await client.query(`listen ${CHANNEL}`);
+      this.#fire();
+    } catch {
+      end();
+    }
+  }
+}
