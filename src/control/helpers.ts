@@ -38,8 +38,9 @@ export class Helpers {
 
   /** Of a router that is not there, or not the principal's: none (Neutron's answer). */
   async list(principal: Principal, routerId: RouterId): Promise<ConntrackHelper[]> {
-    const router = await this.#context.store.read.router(routerId);
-    return router && this.#maySee(principal, router) ? this.#context.store.read.helpersOf(routerId) : [];
+    const { read } = this.#context.store;
+    const [router, helpers] = await Promise.all([read.router(routerId), read.helpersOf(routerId)]);
+    return router && this.#maySee(principal, router) ? helpers : [];
   }
 
   /** Of routers that the principal is known to see. */
@@ -54,8 +55,8 @@ export class Helpers {
   /** @throws NotFound also for a helper of another router; Hidden for one that the principal may not see */
   async get(principal: Principal, routerId: RouterId, id: HelperId): Promise<ConntrackHelper> {
     const { read } = this.#context.store;
-    const helper = owned(await read.helper(id), routerId, id);
-    const router = await read.router(routerId);
+    const [found, router] = await Promise.all([read.helper(id), read.router(routerId)]);
+    const helper = owned(found, routerId, id);
     if (!router || !this.#maySee(principal, router)) throw new Hidden();
     return helper;
   }

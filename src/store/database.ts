@@ -12,14 +12,3 @@ export interface Database {
   readonly db: Kysely<Schema>;
   run<O>(query: CompiledQuery<O>, parameters: readonly unknown[]): Promise<Outcome<O>> | Outcome<O>;
 }
-
-/** Runs compiled queries the way that Kysely runs its own. */
-export function throughKysely(db: Kysely<Schema>): Database {
-  return {
-    db,
-    run: async (query, parameters) => {
-      const result = await db.executeQuery({ ...query, parameters });
-      return { rows: result.rows as never[], changed: Number(result.numAffectedRows ?? 0n) };
-    },
-  };
-}

@@ -1,5 +1,5 @@
 import type { Kysely } from 'kysely';
-import { throughKysely } from './database.ts';
+import type { Database } from './database.ts';
 import { Engine } from './engine.ts';
 import type { Store, StoreOptions } from './interface.ts';
 import { registerChain } from './journal.ts';
@@ -7,6 +7,7 @@ import { migrate } from './migrate.ts';
 import { type ConnectionOptions, createPool, kysely } from './postgres/connection.ts';
 import { readFailure, unavailable } from './postgres/errors.ts';
 import { EventListener } from './postgres/event-listener.ts';
+import { PipelinedConnection } from './postgres/pipelined-connection.ts';
 import { PostgresWriter } from './postgres/writer.ts';
 import { Queries } from './queries.ts';
 import type { Schema } from './schema.ts';
@@ -21,8 +22,9 @@ export interface PostgresOptions extends StoreOptions, ConnectionOptions {
 export async function openPostgres(options: PostgresOptions): Promise<Store> {
   await migratePostgres(options);
   await withDatabase(options, (db) => registerChain(db, options.chain));
-  const reader = kysely(createPool(options, options.connections), readFailure);
-  const read = new Queries(throughKysely(reader), prepareStatements('postgres'));
+  const pool = kysely(createPool(options, options.connections), readFailure);
+  const hot = new PipelinedConnection(options, readFailure);
+  const read = new Queries(readDatabase(pool, hot), prepareStatements('postgres'));
   const listener = new EventListener(options);
   const writer = new PostgresWriter(options);
   // What this server commits it is told of like the others: by the database.
@@ -34,9 +36,14 @@ export async function openPostgres(options: PostgresOptions): Promise<Store> {
     onEvents: (callback) => listener.add(callback),
     close: async () => {
       await engine.idle();
-      await Promise.all([listener.close(), writer.close(), reader.destroy()]);
+      await Promise.all([listener.close(), writer.close(), hot.close(), pool.destroy()]);
     },
   };
+}
+
+/** Prepared reads are short: they share one connection. The others, which may take long, have one each. */
+function readDatabase(pool: Kysely<Schema>, hot: PipelinedConnection): Database {
+  return { db: pool, run: async (query, parameters) => (await hot.get()).database.run(query, parameters) };
 }
 
 /** Brings the database to this version. @returns names of the migrations that ran */

@@ -3,7 +3,9 @@ import { PinholeError } from '../../model/errors.ts';
 
 /** Query parameters in the order in which they came. */
 export function parametersOf(request: FastifyRequest): URLSearchParams {
-  return new URL(request.raw.url ?? '/', 'http://localhost').searchParams;
+  const url = request.raw.url ?? '';
+  const at = url.indexOf('?');
+  return new URLSearchParams(at < 0 ? '' : url.slice(at + 1));
 }
 
 /** Absolute URL of the request without its query, for links. */

@@ -1,11 +1,10 @@
-import { Kysely, PostgresDialect } from 'kysely';
-import pg from 'pg';
+import type pg from 'pg';
 import type { Database } from '../database.ts';
 import type { Writer } from '../engine.ts';
-import type { Schema } from '../schema.ts';
-import { type ConnectionOptions, connectionConfig, type NamingClient, naming } from './connection.ts';
+import type { ConnectionOptions } from './connection.ts';
 import { DatabaseFailure, isContention, isDatabaseError, isFatal, isOutcomeUnknown, isUniqueViolation } from './errors.ts';
 import { CHANNEL } from './event-listener.ts';
+import { PipelinedConnection } from './pipelined-connection.ts';
 
 /** What a unit that runs alone waits for another server's locks. */
 const ALONE_LOCK_TIMEOUT_MS = 5_000;
@@ -22,19 +21,17 @@ export class PostgresWriter implements Writer {
   readonly isContention = isContention;
   readonly isOutcomeUnknown = isOutcomeUnknown;
   readonly isDatabaseError = isDatabaseError;
-  readonly #options: ConnectionOptions;
-  #client: pg.Client | null = null;
-  #connection: { naming: NamingClient; database: Database } | null = null;
+  readonly #connection: PipelinedConnection;
   #marked = false;
 
   constructor(options: ConnectionOptions) {
-    this.#options = options;
+    this.#connection = new PipelinedConnection(options, (failure) => failure);
   }
 
   async begin(alone: boolean): Promise<Database> {
-    const { naming, database } = this.#connection ?? (await this.#connect());
+    const { client, database } = await this.#connection.get();
     this.#marked = false;
-    await naming.query(alone ? `begin; set local lock_timeout = ${ALONE_LOCK_TIMEOUT_MS}` : 'begin');
+    await client.query(alone ? `begin; set local lock_timeout = ${ALONE_LOCK_TIMEOUT_MS}` : 'begin');
     return database;
   }
 
@@ -58,48 +55,16 @@ export class PostgresWriter implements Writer {
   }
 
   async rollback(): Promise<void> {
-    if (this.#connection) await this.#run('rollback');
+    if (this.#connection.isOpen) await this.#run('rollback');
   }
 
-  async close(): Promise<void> {
-    await this.#client?.end().catch(() => undefined);
+  close(): Promise<void> {
+    return this.#connection.close();
   }
 
+  /** A connection that was made anew has no transaction: nothing of the one before goes on in it. */
   async #run(text: string): Promise<pg.QueryResult> {
-    if (!this.#connection) throw new DatabaseFailure(new Error('the connection is gone'));
-    return this.#connection.naming.query(text);
-  }
-
-  async #connect(): Promise<{ naming: NamingClient; database: Database }> {
-    const client = new pg.Client({ ...connectionConfig(this.#options), pipeline: true } as pg.ClientConfig);
-    const onEnd = () => {
-      if (this.#client !== client) return;
-      this.#client = null;
-      this.#connection = null;
-    };
-    client.on('error', (error) => {
-      this.#options.logger.debug({ err: error }, 'the database connection for writes ended');
-      onEnd();
-    });
-    client.on('end', onEnd);
-    this.#client = client;
-    try {
-      await client.connect();
-    } catch (error) {
-      onEnd();
-      throw new DatabaseFailure(error);
-    }
-    const named = naming(client, new Map(), { onFailure: (failure) => failure, release: () => undefined });
-    const pool = { connect: async () => named, end: async () => undefined };
-    const db = new Kysely<Schema>({ dialect: new PostgresDialect({ pool: pool as never }) });
-    const database: Database = {
-      db,
-      run: async ({ sql }, parameters) => {
-        const { rows, rowCount } = await named.query(sql, parameters);
-        return { rows, changed: rowCount ?? 0 };
-      },
-    };
-    this.#connection = { naming: named, database };
-    return this.#connection;
+    if (!this.#connection.isOpen) throw new DatabaseFailure(new Error('the connection is gone'));
+    return (await this.#connection.get()).client.query(text);
   }
 }
