@@ -42,9 +42,11 @@ export function guardRoutes(app: FastifyInstance, { identity, rates }: { identit
     // No text of ours has one, and PostgreSQL takes none.
     if (/%00/.test(request.raw.url ?? '')) throw new InvalidInput('url', 'A URL with a NUL character names nothing.');
     if (request.routeOptions.config.policy === 'open') return;
-    rates.checkAddress(request.ip);
+    const token = presentedToken(request);
+    rates.checkAddress(request.ip, token);
     try {
       request.principal = await authenticate(identity, request);
+      rates.rememberGood(token);
     } catch (error) {
       if (error instanceof PinholeError && error.code === 'unauthenticated') {
         rates.countFailure(request.ip);
@@ -59,12 +61,16 @@ export function guardRoutes(app: FastifyInstance, { identity, rates }: { identit
 
 /** Who a request says to be. Also for streams, which ask again while they last. */
 export async function authenticate(identity: Identity, request: FastifyRequest): Promise<Principal> {
-  const own = request.headers['x-auth-token'];
-  const bearer = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1];
-  const principal = await identity.authenticate({ token: typeof own === 'string' ? own : (bearer ?? ''), requestId: request.id });
+  const principal = await identity.authenticate({ token: presentedToken(request), requestId: request.id });
   const key = request.headers['idempotency-key'];
   if (key === undefined) return principal;
   if (typeof key !== 'string' || !IDEMPOTENCY_KEY.test(key))
     throw new InvalidInput('idempotency-key', 'Idempotency-Key is at most 128 printable characters without blanks.');
   return { ...principal, idempotencyKey: key };
+}
+
+function presentedToken(request: FastifyRequest): string {
+  const own = request.headers['x-auth-token'];
+  const bearer = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1];
+  return typeof own === 'string' ? own : (bearer ?? '');
 }

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { PinholeError } from '../model/errors.ts';
 
 export interface RateOptions {
@@ -55,6 +56,8 @@ class Buckets {
 export class RateLimits {
   readonly #requests: Buckets;
   readonly #failures: Buckets;
+  /** Fingerprints of tokens that were let in. */
+  readonly #good = new Set<string>();
 
   constructor({ requestsPerSecond, failuresPerSecond }: RateOptions, now: () => number = () => performance.now()) {
     this.#requests = new Buckets(requestsPerSecond, requestsPerSecond * 2, now);
@@ -71,10 +74,26 @@ export class RateLimits {
     this.#failures.take(address);
   }
 
-  /** @throws PinholeError `too-many-requests` for an address that was refused too often */
-  checkAddress(address: string): void {
-    refuse(this.#failures.wait(address));
+  /**
+   * Whoever was let in before is asked for no patience: many may come from one address, a proxy's, and one of them guess.
+   * @throws PinholeError `too-many-requests` for an address that was refused too often
+   */
+  checkAddress(address: string, token: string): void {
+    const seconds = this.#failures.wait(address);
+    if (seconds > 0 && !this.#good.has(fingerprint(token))) refuse(seconds);
   }
+
+  rememberGood(token: string): void {
+    const key = fingerprint(token);
+    if (this.#good.has(key)) return;
+    this.#good.add(key);
+    if (this.#good.size > MAX_BUCKETS) this.#good.delete(this.#good.values().next().value as string);
+  }
+}
+
+/** Not the token itself: what is kept in memory may be dumped. */
+function fingerprint(token: string): string {
+  return createHash('sha256').update(token).digest('base64');
 }
 
 function refuse(seconds: number): void {

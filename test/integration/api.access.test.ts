@@ -98,6 +98,19 @@ describe.each(STORES)('access, on %s', (store) => {
       as('stranger', 'GET', `/v1/routers/${mine}/expectations`),
     ]);
     expect(refused.map(({ status }) => status)).toEqual(refused.map(() => 404));
+    // Of Pinhole's own dialect a stranger cannot even tell what exists.
+    const absent = '00000000-0000-4000-8000-000000000000';
+    for (const [method, body] of [
+      ['GET', undefined],
+      ['PUT', { port: 1 }],
+      ['DELETE', undefined],
+    ] as const) {
+      const told = async (router: string, helper: string) => {
+        const { status, text } = await as('stranger', method, `/v1/routers/${router}/helpers/${helper}`, body);
+        return `${status} ${text.replaceAll(router, 'ROUTER').replaceAll(helper, 'HELPER')}`;
+      };
+      expect(await told(mine, id)).toBe(await told(absent, absent));
+    }
     // Neutron's own answer here: it tells that there is such a router, and nothing else of it.
     expect((await as('stranger', 'POST', `/v2.0/routers/${mine}/conntrack_helpers`, FTP)).status).toBe(403);
     expect((await as('member', 'GET', one)).body.conntrack_helper.port).toBe(21);

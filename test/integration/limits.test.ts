@@ -50,10 +50,14 @@ describe('rates', () => {
 
   it('of refused authentications from one address', async () => {
     await start('limits: { failures_per_second: 1 }\n');
+    const fresh = await server.newToken('admin');
     const statuses: number[] = [];
     for (let index = 0; index < 14; index++) statuses.push((await server.call('GET', '/v1/routers', undefined, { token: 'wrong' })).status);
     expect(statuses.slice(0, 10)).toEqual(Array(10).fill(401));
     expect(statuses.at(-1)).toBe(429);
+    // From the same address, as behind a proxy: one that was let in before, and one that is new.
+    expect((await server.call('GET', '/v1/routers')).status).toBe(200);
+    expect((await server.call('GET', '/v1/routers', undefined, { token: fresh })).status).toBe(429);
     expect((await server.call('GET', '/livez')).status).toBe(200);
   });
 

@@ -2,6 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import { Kysely, Migrator, SqliteDialect } from 'kysely';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
 import { entryHash, genesis } from '../../src/model/audit.ts';
 import type { ConntrackHelper, HelperId } from '../../src/model/conntrack-helper.ts';
@@ -9,6 +11,7 @@ import { parseScope } from '../../src/model/conntrack-helper.ts';
 import { silentLogger } from '../../src/model/logger.ts';
 import type { Router, RouterId } from '../../src/model/router.ts';
 import type { Store } from '../../src/store/interface.ts';
+import { initial } from '../../src/store/migrations/0001-initial.ts';
 import { openPostgres } from '../../src/store/postgres.ts';
 import { openSqlite } from '../../src/store/sqlite.ts';
 import { eventually } from '../support/eventually.ts';
@@ -68,6 +71,32 @@ const ENGINES: Readonly<Record<string, () => Promise<Engine>>> = {
     };
   },
 };
+
+describe('a database of the version before', () => {
+  it('is brought to this one with what it holds, and counts what projects have', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'pht-store-'));
+    const path = join(directory, 'pinhole.db');
+    const database = new Database(path);
+    const db = new Kysely<unknown>({ dialect: new SqliteDialect({ database }) });
+    await new Migrator({ db, provider: { getMigrations: async () => ({ '0001-initial': initial('sqlite') }) } }).migrateToLatest();
+    const routers = ['a', 'b'].map((id) => `('${id}', '${id}', 'p', 1, '${AT}', '${AT}')`);
+    database.exec(`insert into routers (id, name, project_id, revision, created_at, updated_at) values ${routers.join(', ')}`);
+    const helpers = [1, 2, 3].map((port) => `('h${port}', 'a', 'tcp', ${port}, 'ftp', '', '${AT}')`);
+    database.exec(`insert into conntrack_helpers (id, router_id, protocol, port, helper, scope, created_at) values ${helpers.join(', ')}`);
+    database.exec(`insert into audit (at, request_id, actor, action, target, project_id) values ('${AT}', 'q', 'a', 'x', 'a', 'p')`);
+    await db.destroy();
+    const store = await openSqlite(path, { chain: 'one' });
+    expect(await store.read.usage('p')).toMatchObject({ routers: 2, helpers: 3 });
+    expect((await store.read.helpersOf('a' as RouterId)).map(({ revision }) => revision)).toEqual([1, 1, 1]);
+    expect(await store.read.audit({ limit: 10 })).toMatchObject([{ action: 'x', seq: 0, hash: '' }]);
+    await store.write(async (tx) =>
+      tx.appendAudit({ at: AT, requestId: 'q', actor: 'a', action: 'y', target: 'a', projectId: 'p', before: null, after: null }),
+    );
+    expect(await store.read.audit({ chain: 'one', after: 0, limit: 10 })).toMatchObject([{ action: 'y', seq: 1 }]);
+    await store.close();
+    rmSync(directory, { recursive: true });
+  });
+});
 
 /** Behaviour of every store. */
 describe.each(Object.entries(ENGINES))('store: %s', (_name, makeEngine) => {

@@ -1,4 +1,5 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { eventually } from '../support/eventually.ts';
@@ -92,5 +93,39 @@ describe('asked of the live kernel', () => {
       message: 'The helper is not assigned here: no kernel has the helper amanda for tcp.',
     });
     await pinhole.removeHelper(router, id);
+  });
+});
+
+describe('SIGHUP to the supervisor', () => {
+  const policy = join(mkdtempSync(join(tmpdir(), 'phl-policy-')), 'policy.yaml');
+  const write = (text: string) => writeFileSync(policy, text, { mode: 0o644 });
+  let pinhole: TestPinhole;
+
+  beforeAll(async () => {
+    chmodSync(join(policy, '..'), 0o755);
+    write('{}');
+    pinhole = new TestPinhole('phl', `policy_file: ${policy}\n`);
+    await pinhole.start();
+  });
+  afterAll(async () => {
+    await pinhole.stop();
+    rmSync(join(policy, '..'), { recursive: true });
+  });
+
+  it('has the server read its policy anew; what cannot be read leaves the old', async () => {
+    const create = () => pinhole.call('POST', '/v1/routers', { name: 'x' });
+    await create();
+    write('create_router: "!"\n');
+    process.kill(pinhole.instance.pid, 'SIGHUP');
+    await eventually(async () =>
+      create().then(
+        () => false,
+        (error) => error.code === 'denied',
+      ),
+    );
+    write('create_router: "("\n');
+    process.kill(pinhole.instance.pid, 'SIGHUP');
+    await eventually(() => pinhole.instance.log.includes('policy and certificate stay as they were'));
+    await expect(create()).rejects.toMatchObject({ code: 'denied' });
   });
 });

@@ -77,17 +77,18 @@ function helperRoutes({ routers, helpers, live }: Services): FastifyPluginAsync 
     const app = plain.withTypeProvider<TypeBoxTypeProvider>();
     const all = { tags: HELPERS, params: schema.RouterParams };
     const one = { tags: HELPERS, params: schema.HelperParams };
+    // Neutron tells strangers which routers and helpers exist; of this dialect they learn nothing.
+    app.addHook('preHandler', async (request) => {
+      await routers.get(request.principal, (request.params as { id: string }).id as RouterId);
+    });
     const ids = ({ id, helper }: { id: string; helper: string }) => [id as RouterId, helper as HelperId] as const;
     app.get('/routers/:id/helpers', { schema: all, config: { policy: 'get_router_conntrack_helper' } }, async (request) => {
-      await routers.get(request.principal, request.params.id as RouterId);
       return { helpers: (await helpers.list(request.principal, request.params.id as RouterId)).map(helperBody) };
     });
     app.post(
       '/routers/:id/helpers',
       { schema: { ...all, body: schema.HelperCreate }, config: { policy: 'create_router_conntrack_helper' } },
       async (request, reply) => {
-        // Neutron tells strangers 403 here; of this dialect they learn nothing.
-        await routers.get(request.principal, request.params.id as RouterId);
         const { scope, expires_at, ...rest } = request.body;
         const input = { ...rest, scope: scope ? parseScope(scope) : null, expiresAt: expires_at };
         const [made] = await helpers.create(request.principal, request.params.id as RouterId, [input]);
