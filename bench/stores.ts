@@ -56,6 +56,12 @@ async function measureOnce(
     samples.add(`lists of one router a second, ${clients} clients at full speed`, listed.perSecond);
     samples.addLatencies(`list p99 ms, ${clients} clients at full speed`, listed.latencyMs);
   }
+  const floor = { request: () => ({ line: 'GET /livez' }), status: 200 };
+  samples.addLatencies('p99 ms of /livez (no token, no database), 8 clients at full speed', (await load.run(8, 2, floor)).latencyMs);
+  samples.addLatencies(
+    'p99 ms of /livez, 64 clients asking ten times a second each',
+    (await load.run(64, 2, { ...floor, pauseMs: PAUSE_MS })).latencyMs,
+  );
   const paced = await load.run(64, SECONDS, { request: list, status: 200, pauseMs: PAUSE_MS });
   samples.addLatencies(PACED, paced.latencyMs);
   const [beside] = await Promise.all([
