@@ -2,6 +2,7 @@ import { request } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ServerClient } from '../../src/agent/server-client.ts';
 import { LocalBusClient } from '../../src/bus/local.ts';
+import { METHODS, SERVER_TOPIC } from '../../src/bus/topics.ts';
 import { paths } from '../../src/config/config.ts';
 import { silentLogger } from '../../src/model/logger.ts';
 import { eventually } from '../support/eventually.ts';
@@ -110,6 +111,26 @@ describe.each(STORES)('events, on %s', (store) => {
     expect(follower.events.map(({ event, data }) => [event, (data as unknown as { code: string }).code])).toEqual([
       ['error', 'unauthenticated'],
     ]);
+  });
+
+  it('live expectations end with their token, too', async () => {
+    const { body } = await server.call('POST', '/v1/tokens', { role: 'reader', project_id: 'p' });
+    const response = await fetch(`${server.url}/v1/expectations`, { headers: { authorization: `Bearer ${body.token}` } });
+    let text = '';
+    const ended = (async () => {
+      for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>) text += Buffer.from(chunk).toString();
+    })().catch(() => undefined);
+    const bus = new LocalBusClient(paths(server.config).busSocket, silentLogger);
+    const tuple = { source: '10.0.0.1', destination: '10.0.0.2', port: 5000 };
+    const expectation = { helper: 'ftp', protocol: 'tcp', ...tuple, master: tuple };
+    const tell = () => bus.call(SERVER_TOPIC, METHODS.expectation, { router_id: mine, change: 'new', expectation });
+    await eventually(() => tell().then(() => text.includes('5000'), () => false));
+    await server.call('DELETE', `/v1/tokens/${body.id}`);
+    const before = text;
+    await tell();
+    await ended;
+    expect(text).toBe(before);
+    await bus.close();
   });
 
   it('resume after a number without missing or repeating any, over a restart', async () => {

@@ -26,9 +26,14 @@ export function streamRoutes({ expectations, events }: Services, identity: Ident
       },
       async (request, reply) => {
         const stream = openStream(request);
+        // One after the other, each asked for anew: a token that is revoked sees nothing more.
+        let sent: Promise<unknown> = Promise.resolve();
         const stop = await expectations.watch(request.principal, ({ at, routerId, change, expectation }) => {
           if (stream.writableLength > MAX_STREAM_BACKLOG) stream.destroy();
-          else stream.write(`${JSON.stringify({ at, router_id: routerId, change, expectation })}\n`);
+          sent = sent
+            .then(() => authenticate(identity, request))
+            .then(() => stream.write(`${JSON.stringify({ at, router_id: routerId, change, expectation })}\n`))
+            .catch(() => stream.destroy());
         });
         stream.on('close', stop);
         stream.write('\n');
