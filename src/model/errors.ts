@@ -30,6 +30,7 @@ export const ERROR_CODES = {
   timeout: { http: 504, exit: 5 },
   'netns-not-found': { http: 409, exit: 3 },
   'not-served': { http: 409, exit: 1 },
+  'remote-failure': { http: 502, exit: 1 },
   'netns-denied': { http: 403, exit: 4 },
   'netns-locked': { http: 409, exit: 1 },
   'kernel-refused': { http: 500, exit: 1 },

@@ -124,7 +124,12 @@ describe.each(STORES)('events, on %s', (store) => {
     const tuple = { source: '10.0.0.1', destination: '10.0.0.2', port: 5000 };
     const expectation = { helper: 'ftp', protocol: 'tcp', ...tuple, master: tuple };
     const tell = () => bus.call(SERVER_TOPIC, METHODS.expectation, { router_id: mine, change: 'new', expectation });
-    await eventually(() => tell().then(() => text.includes('5000'), () => false));
+    await eventually(() =>
+      tell().then(
+        () => text.includes('5000'),
+        () => false,
+      ),
+    );
     await server.call('DELETE', `/v1/tokens/${body.id}`);
     const before = text;
     await tell();
