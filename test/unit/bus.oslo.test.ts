@@ -83,9 +83,9 @@ describe('oslo.messaging 2.0: between Pinhole and Pinhole', () => {
       method: text,
       args: object,
       version: fc.constantFrom('', '1.0', '1.11'),
-      namespace: fc.option(text),
+      namespace: fc.option(text, { nil: null }),
       uniqueId: text,
-      reply: fc.option(fc.record({ messageId: text, queue: text })),
+      reply: fc.option(fc.record({ messageId: text, queue: text }), { nil: null }),
       context: object,
     });
     const reply: fc.Arbitrary<OsloMessage> = fc.record({
@@ -94,7 +94,7 @@ describe('oslo.messaging 2.0: between Pinhole and Pinhole', () => {
       uniqueId: text,
       ending: fc.boolean(),
       result: fc.jsonValue({ maxDepth: 3 }),
-      failure: fc.option(fc.record({ class: text, module: text, message: text, kwargs: object })),
+      failure: fc.option(fc.record({ class: text, module: text, message: text, kwargs: object }), { nil: null }),
     });
     fc.assert(
       fc.property(fc.oneof(request, reply), (message) => {
