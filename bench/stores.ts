@@ -130,7 +130,7 @@ async function seedSqlite(ids: readonly string[]): Promise<Seeded> {
 }
 
 async function seedPostgres(ids: readonly string[]): Promise<Seeded> {
-  const cluster = await new PostgresCluster().start(['shared_buffers=256MB']);
+  const cluster = await new PostgresCluster().start(['shared_buffers=1GB']);
   const url = await newDatabase(cluster.url());
   const server = await ServerProcess.start(`database:\n  url: ${url}\n`);
   const client = new pg.Client({ connectionString: url });
