@@ -28,6 +28,8 @@ export interface Writer {
   isContention(error: unknown): boolean;
   /** After this error of a commit nobody knows whether it was made. */
   isOutcomeUnknown(error: unknown): boolean;
+  /** Any answer of the database's that is an error: what it has of the transaction is not to be gone on with. */
+  spoils(error: unknown): boolean;
   /** One of the database's own errors, which no caller can do anything about. */
   isDatabaseError(error: unknown): boolean;
 }
@@ -112,7 +114,7 @@ function driver({ writer, chain, onLocalEvents }: StoreParts): CommitDriver<Chan
     },
     isFatal: writer.isFatal,
     isContention: writer.isContention,
-    isDatabaseError: (error) => writer.isDatabaseError(error) || writer.isUniqueViolation(error),
+    spoils: writer.spoils,
     hasWritten: (changes) => changes.hasWritten,
   };
 }

@@ -30,8 +30,8 @@ export interface CommitDriver<Unit> {
   isFatal(error: unknown): boolean;
   /** Another server holds what the unit needs: it is tried again by itself. */
   isContention(error: unknown): boolean;
-  /** One of the database's own: the transaction is spoilt. */
-  isDatabaseError(error: unknown): boolean;
+  /** Any of the database's own: the transaction is not to be gone on with. */
+  spoils(error: unknown): boolean;
 }
 
 /** How one that ran beside others ended: kept, to be run again alone, or with the whole transaction spoilt. */
@@ -137,7 +137,7 @@ export class GroupCommit<Unit> {
       this.#driver.keepUnit(unit);
       return { answer: () => waiting.resolve(value as never) };
     } catch (error) {
-      const isSpoilt = this.#driver.hasWritten(unit) || this.#driver.isDatabaseError(error);
+      const isSpoilt = this.#driver.hasWritten(unit) || this.#driver.spoils(error);
       await this.#driver.dropUnit(unit);
       return isSpoilt ? { error } : { aside: waiting };
     }

@@ -84,6 +84,7 @@ function sqliteWriter(connection: Connection): Writer {
     isFatal: (error) => isSqliteError(error) && FATAL.test(error.code),
     isContention: () => false,
     isOutcomeUnknown: () => false,
+    spoils: isSqliteError,
     isDatabaseError: isSqliteError,
   };
 }

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
-import { appendFileSync, writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { appendFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Keystone, SYSTEM_PATH } from '../support/keystone.ts';
@@ -141,8 +141,6 @@ describe.each(Object.entries(MODES))('real OpenStack clients, identity %s', (nam
 
   it('openstacksdk: every call of its resource, with pages of any size', { timeout: 60_000 }, async () => {
     const script = resolve(import.meta.dirname, 'sdk-client.py');
-    const arguments_ = join(mode.server.directory, 'clouds.json');
-    writeFileSync(arguments_, '{}');
     const { stdout } = await run('/usr/bin/python3', [script, JSON.stringify(mode.sdk)], { env: environment() });
     if (RECORD) appendFileSync(RECORD, `${JSON.stringify({ mode: name, argv: ['sdk-client.py'], printed: stdout })}\n`);
     expect(JSON.parse(stdout)).toMatchObject({

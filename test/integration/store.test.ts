@@ -145,6 +145,22 @@ describe.each(Object.entries(ENGINES))('store: %s', (_name, makeEngine) => {
     ]);
   });
 
+  it('keeps the others of a batch when the database refuses a statement of one', async () => {
+    const [before, after] = [router(), router()];
+    const outcomes = await Promise.allSettled([
+      store.write((tx) => tx.insertRouter(before)),
+      // No bigint for PostgreSQL, which goes on with nothing of the transaction then; SQLite finds no such event.
+      store.write(async (tx) => {
+        // After the others have written.
+        for (let step = 0; step < 5; step++) await tx.router(before.id);
+        return tx.events(Number.MAX_VALUE, 1);
+      }),
+      store.write((tx) => tx.insertRouter(after)),
+    ]);
+    expect([outcomes[0]?.status, outcomes[2]?.status]).toEqual(['fulfilled', 'fulfilled']);
+    expect([await store.read.router(before.id), await store.read.router(after.id)]).toEqual([before, after]);
+  });
+
   it('lets nobody read what is not committed', async () => {
     const one = router();
     let seen: Router | null | undefined;

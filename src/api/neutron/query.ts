@@ -40,7 +40,7 @@ export function parseListQuery(parameters: URLSearchParams, options: ListOptions
   return {
     filters,
     order,
-    fields: parameters.getAll('fields').filter(Boolean),
+    fields: fieldsOf(parameters),
     limit,
     marker: limit === null ? null : parameters.get('marker'),
     reverse: parameters.get('page_reverse')?.toLowerCase() === 'true',
@@ -61,6 +61,11 @@ export function listResponse(
   const page = isPage ? items : cutPage(sortItems(filterItems(items, query), query), query);
   const body = { [collection]: page.map((item) => selectFields(item, query.fields)) };
   return query.limit === null ? body : { ...body, [`${collection}_links`]: links(page, query, url) };
+}
+
+/** The fields that were asked for; none: all. */
+export function fieldsOf(parameters: URLSearchParams): readonly string[] {
+  return parameters.getAll('fields').filter(Boolean);
 }
 
 /** One item with the fields that were asked for. */

@@ -7,7 +7,7 @@ import { BAD_REQUEST, helperForCreate, helperForUpdate, resources, routerInput }
 import { discoveryRoutes } from './discovery.ts';
 import { neutronErrors } from './errors.ts';
 import { refuseRevision, wantedRevision } from './if-match.ts';
-import { type ListQuery, listResponse, parseListQuery, selectFields } from './query.ts';
+import { fieldsOf, type ListQuery, listResponse, parseListQuery, selectFields } from './query.ts';
 import { parametersOf, pathUrl, refuseBody } from './request.ts';
 
 type HelperRequest = FastifyRequest<{ Params: { router: RouterId; id: HelperId } }>;
@@ -55,7 +55,7 @@ function routerRoutes(app: FastifyInstance, { routers, helpers }: Services, { pa
     return found.map((router) => ({ ...routerBody(router), conntrack_helpers: (byRouter.get(router.id) ?? []).map(withoutId) }));
   };
   const detail = async (request: FastifyRequest, router: Router) => {
-    const fields = parametersOf(request).getAll('fields').filter(Boolean);
+    const fields = fieldsOf(parametersOf(request));
     const [body] = await bodies(request, [router], fields);
     return { router: selectFields(body as object as Record<string, unknown>, fields) };
   };
@@ -113,7 +113,7 @@ function helperRoutes(app: FastifyInstance, { helpers }: Services, { paginationM
   });
   app.get(`${path}/:id`, { schema: HELPERS, config: { policy: 'get_router_conntrack_helper' } }, async (request: HelperRequest) => {
     const helper = await helpers.get(request.principal, request.params.router, request.params.id);
-    return { conntrack_helper: selectFields(helperBody(helper), parametersOf(request).getAll('fields').filter(Boolean)) };
+    return { conntrack_helper: selectFields(helperBody(helper), fieldsOf(parametersOf(request))) };
   });
   app.put(`${path}/:id`, { schema: HELPERS, config: { policy: 'update_router_conntrack_helper' } }, async (request: HelperRequest) => {
     refuseRevision(request);

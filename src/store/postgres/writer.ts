@@ -20,6 +20,7 @@ export class PostgresWriter implements Writer {
   readonly isFatal = isFatal;
   readonly isContention = isContention;
   readonly isOutcomeUnknown = isOutcomeUnknown;
+  readonly spoils = (error: unknown): boolean => error instanceof DatabaseFailure;
   readonly isDatabaseError = isDatabaseError;
   readonly #connection: PipelinedConnection;
   #marked = false;
