@@ -98,9 +98,11 @@ describe('real packets', () => {
       const root = join(lab.directory, 'tftp');
       mkdirSync(root);
       writeFileSync(join(root, 'file.txt'), CONTENT, { mode: 0o644 });
-      lab.network.start('server', ['in.tftpd', '--foreground', '--address', '[::]:69', '--secure', root]);
-      lab.network.start('server', ['in.tftpd', '--foreground', '--ipv4', '--address', `${v4.server}:69`, '--secure', root]);
-      await lab.listening('server', 'u', 69);
+      // One for each address: two on the same port of all addresses would exclude each other, whichever came first.
+      for (const address of [v4.server, `[${v6.server}]`]) {
+        lab.network.start('server', ['in.tftpd', '--foreground', '--address', `${address}:69`, '--secure', root]);
+        await lab.listening('server', 'u', 69, address);
+      }
     });
 
     it.each([
