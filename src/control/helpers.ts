@@ -38,9 +38,8 @@ export class Helpers {
 
   /** Of a router that is not there, or not the principal's: none (Neutron's answer). */
   async list(principal: Principal, routerId: RouterId): Promise<ConntrackHelper[]> {
-    const { read } = this.#context.store;
-    const [router, helpers] = await Promise.all([read.router(routerId), read.helpersOf(routerId)]);
-    return router && this.#maySee(principal, router) ? helpers : [];
+    const router = await this.#context.store.read.routerHelpers(routerId);
+    return router && this.#maySee(principal, router) ? router.helpers : [];
   }
 
   /** Of routers that the principal is known to see. */
@@ -180,7 +179,7 @@ export class Helpers {
     return { router, helper };
   }
 
-  #maySee(principal: Principal, router: Router): boolean {
+  #maySee(principal: Principal, router: Pick<Router, 'projectId'>): boolean {
     return this.#context.policy().allows(principal, 'get_router_conntrack_helper', helperTarget(router));
   }
 

@@ -97,7 +97,8 @@ export interface Reads {
   /** One page of a host's routers that have a namespace, by id, after `marker`. */
   routersOfHost(host: string, marker: string, limit: number): Promise<Router[]>;
   helper(id: HelperId): Promise<ConntrackHelper | null>;
-  helpersOf(routerId: RouterId): Promise<ConntrackHelper[]>;
+  /** What a router has, by id, and whose it is; null where there is no such router. */
+  routerHelpers(routerId: RouterId): Promise<{ readonly projectId: string; readonly helpers: ConntrackHelper[] } | null>;
   helpersOfMany(routerIds: readonly string[]): Promise<ConntrackHelper[]>;
   countHelpers(routerId: RouterId): Promise<number>;
   expiredHelpers(now: string, limit: number): Promise<ConntrackHelper[]>;

@@ -19,7 +19,7 @@ import type {
 } from './interface.ts';
 import { chainTail } from './journal.ts';
 import { toAgent, toAudit, toEvent, toHead, toHelper, toReport, toRouter, toToken, toUsage } from './rows.ts';
-import type { Schema } from './schema.ts';
+import type { HelperRow, Schema } from './schema.ts';
 import type { Statements } from './statements.ts';
 
 /** Values in one `in (…)` list; longer lists are asked in parts. */
@@ -74,9 +74,12 @@ export class Queries implements Reads {
     return rows[0] ? toHelper(rows[0]) : null;
   }
 
-  async helpersOf(routerId: RouterId): Promise<ConntrackHelper[]> {
-    const { rows } = await this.statements.helpersOf.run(this.database, { router: routerId });
-    return rows.map(toHelper);
+  async routerHelpers(routerId: RouterId): Promise<{ projectId: string; helpers: ConntrackHelper[] } | null> {
+    const { rows } = await this.statements.routerHelpers.run(this.database, { router: routerId });
+    if (!rows[0]) return null;
+    // A router without helpers comes as one row of nulls.
+    const helpers = rows[0].id === null ? [] : rows.map((row) => toHelper(row as HelperRow)).sort((a, b) => (a.id < b.id ? -1 : 1));
+    return { projectId: rows[0].project_id, helpers };
   }
 
   async helpersOfMany(routerIds: readonly string[]): Promise<ConntrackHelper[]> {

@@ -13,8 +13,15 @@ export function prepareStatements(dialect: DialectName) {
       return dialect === 'postgres' ? query.forUpdate() : query;
     }),
     helper: new Prepared<{ id: string }, HelperRow>((db, p) => db.selectFrom('conntrack_helpers').selectAll().where('id', '=', p('id'))),
-    helpersOf: new Prepared<{ router: string }, HelperRow>((db, p) =>
-      db.selectFrom('conntrack_helpers').selectAll().where('router_id', '=', p('router')).orderBy('id'),
+    /** One statement: the list of a router is what is asked most. */
+    routerHelpers: new Prepared<{ router: string }, { project_id: string } & (HelperRow | { id: null })>(
+      (db, p) =>
+        db
+          .selectFrom('routers')
+          .leftJoin('conntrack_helpers', 'conntrack_helpers.router_id', 'routers.id')
+          .selectAll('conntrack_helpers')
+          .select('routers.project_id')
+          .where('routers.id', '=', p('router')) as never,
     ),
     countHelpers: new Prepared<{ router: string }, { count: number | string }>((db, p) =>
       db

@@ -87,7 +87,7 @@ describe('a database of the version before', () => {
     await db.destroy();
     const store = await openSqlite(path, { chain: 'one' });
     expect(await store.read.usage('p')).toMatchObject({ routers: 2, helpers: 3 });
-    expect((await store.read.helpersOf('a' as RouterId)).map(({ revision }) => revision)).toEqual([1, 1, 1]);
+    expect((await store.read.routerHelpers('a' as RouterId))?.helpers.map(({ revision }) => revision)).toEqual([1, 1, 1]);
     expect(await store.read.audit({ limit: 10 })).toMatchObject([{ action: 'x', seq: 0, hash: '' }]);
     await store.write(async (tx) =>
       tx.appendAudit({ at: AT, requestId: 'q', actor: 'a', action: 'y', target: 'a', projectId: 'p', before: null, after: null }),
@@ -124,7 +124,11 @@ describe.each(Object.entries(ENGINES))('store: %s', (_name, makeEngine) => {
     const epoch = await store.read.epoch();
     await store.close();
     store = await engine.open();
-    expect([await store.read.router(one.id), await store.read.helpersOf(one.id), await store.read.epoch()]).toEqual([one, [scoped], epoch]);
+    expect([await store.read.router(one.id), (await store.read.routerHelpers(one.id))?.helpers, await store.read.epoch()]).toEqual([
+      one,
+      [scoped],
+      epoch,
+    ]);
   });
 
   it('undoes a unit that fails, and only that, although units share a commit', async () => {
@@ -203,7 +207,11 @@ describe.each(Object.entries(ENGINES))('store: %s', (_name, makeEngine) => {
       await tx.saveReport({ routerId: one.id, host: 'h', revision: 1, reason: '', drifts: 0, helpers: [], reportedAt: AT });
     });
     await store.write((tx) => tx.deleteRouter(one.id));
-    expect([await store.read.helpersOf(one.id), await store.read.reports([one.id])]).toEqual([[], []]);
+    expect([await store.read.routerHelpers(one.id), await store.read.helpersOfMany([one.id]), await store.read.reports([one.id])]).toEqual([
+      null,
+      [],
+      [],
+    ]);
     await store.write((tx) =>
       tx.saveReport({ routerId: one.id, host: 'h', revision: 1, reason: '', drifts: 0, helpers: [], reportedAt: AT }),
     );
