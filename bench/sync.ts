@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Agent } from '../src/agent/agent.ts';
+import { ServerClient } from '../src/agent/server-client.ts';
 import type { Bus } from '../src/bus/interface.ts';
 import { METHODS } from '../src/bus/topics.ts';
 import { loadLibc } from '../src/kernel/linux/libc.ts';
@@ -155,7 +156,7 @@ async function coldAgent(kernel: KernelProcess, routers: readonly DesiredRouter[
     host: 'bench',
     version: 'bench',
     kernel: remote,
-    bus: serverBus(routers),
+    source: new ServerClient(serverBus(routers), 'bench'),
     logger: silentLogger,
     statePath: join(directory, 'state'),
     resyncSeconds: 3600,
@@ -196,8 +197,9 @@ async function versions(remote: RemoteKernel, routers: readonly DesiredRouter[])
 
 function serverBus(routers: readonly DesiredRouter[]): Bus {
   return {
-    cast: () => undefined,
-    call: async (_topic, method) => (method === METHODS.bulkPull ? structuredClone({ epoch: 'bench', routers, marker: null }) : null),
+    cast: async () => undefined,
+    call: async (_topic, method) =>
+      method === METHODS.bulkPull ? structuredClone({ epoch: 'bench', routers, marker: null, unchanged: false }) : null,
     serve: () => undefined,
     onLink: (listener) => setImmediate(() => listener(true)),
     close: async () => undefined,

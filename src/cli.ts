@@ -33,9 +33,10 @@ function daemons(program: Command): void {
     (await import('./commands/daemons.ts')).up(flags),
   );
   serving(daemon('server', 'run the server alone')).action(async (flags) => (await import('./commands/daemons.ts')).server(flags));
-  daemon('agent', 'run the agent of this host (as root: with its kernel process)').action(async (flags) =>
-    (await import('./commands/daemons.ts')).agent(flags),
-  );
+  daemon('agent', 'run the agent of this host (as root: with its kernel process)')
+    .option('--neutron', "serve the routers of OpenStack Neutron's L3 agent on this host, in place of its conntrack_helper extension")
+    .option('--neutron-conf <file>', 'a neutron.conf that says how to reach RabbitMQ, and what this host is called')
+    .action(async (flags) => (await import('./commands/daemons.ts')).agent(flags));
   program
     .command('kernel-process <options>', { hidden: true })
     .action(async (options: string) => (await import('./commands/daemons.ts')).kernelProcess(options));
@@ -139,6 +140,7 @@ function manifests(program: Command): void {
 function inspection(program: Command): void {
   client(program.command('status [router]').description('what became of each helper'))
     .option('--watch', 'keep showing changes')
+    .option('--agent', "ask this host's agent itself, without a server (with --url: another address than 127.0.0.1:9798)")
     .action(async (router, flags) => (await import('./commands/status.ts')).status(router, flags));
   client(program.command('watch').description('show live expectations')).action(async (flags) =>
     (await import('./commands/watch.ts')).watch(flags),

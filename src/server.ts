@@ -3,7 +3,9 @@ import type { AddressInfo } from 'node:net';
 import type { Server as TlsServer } from 'node:tls';
 import type { FastifyInstance } from 'fastify';
 import { createApp } from './api/app.ts';
+import type { Bus } from './bus/interface.ts';
 import { LocalBusServer } from './bus/local.ts';
+import { rabbitBus, userOfHost } from './bus-parts.ts';
 import { type Config, paths } from './config/config.ts';
 import { Audit } from './control/audit.ts';
 import type { Context } from './control/context.ts';
@@ -19,6 +21,7 @@ import { Routers } from './control/routers.ts';
 import { AgentRpc } from './control/rpc.ts';
 import { Status } from './control/status.ts';
 import { Tokens } from './control/tokens.ts';
+import type { Logger } from './model/logger.ts';
 import { auditKey, chooseIdentity, loadPolicy, loadTls, openStore } from './server-parts.ts';
 import { createLogger } from './telemetry/log.ts';
 import { createMetrics } from './telemetry/metrics.ts';
@@ -42,7 +45,7 @@ export async function startServer(config: Config): Promise<RunningServer> {
   let policy = loadPolicy(config, logger);
   const tls = config.server.tls && loadTls(config.server.tls);
   const store = await openStore(config, logger);
-  const bus = new LocalBusServer(logger);
+  const bus = await chooseBus(config, logger);
   const outbox = new Outbox(store, bus, logger);
   const context: Context = {
     store,
@@ -52,7 +55,9 @@ export async function startServer(config: Config): Promise<RunningServer> {
     policy: () => policy,
     allowed: config.api.allowedHelpers,
     quotas: config.api.quotas,
-    defaultHost: config.host,
+    // Of a fleet no host is more likely than another.
+    defaultHost: config.bus === null ? config.host : null,
+    userOfHost: userOfHost(config.bus),
     now: () => new Date(),
   };
   const routers = new Routers(context);
@@ -87,8 +92,7 @@ export async function startServer(config: Config): Promise<RunningServer> {
     ready: async () => void (await store.read.epoch()),
   });
   new AgentRpc(context, status, expectations).start();
-  rmSync(files.busSocket, { force: true });
-  await bus.listen(files.busSocket);
+  if (bus instanceof LocalBusServer) await bus.listen(files.busSocket);
   const url = await listen(app, config);
   for (const part of [expiry, audit, janitor]) part.start();
   outbox.wake();
@@ -119,6 +123,11 @@ export async function startServer(config: Config): Promise<RunningServer> {
       await store.close();
     },
   };
+}
+
+async function chooseBus(config: Config, logger: Logger): Promise<Bus> {
+  if (config.bus === null) return new LocalBusServer(logger);
+  return rabbitBus(config.bus, { name: `pinhole-server ${config.host}`, declares: true, trusted: null, logger });
 }
 
 /** A unix socket is its owner's alone from the moment that it is there. @returns the URL */

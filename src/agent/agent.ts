@@ -1,7 +1,7 @@
-import type { Arguments, Bus } from '../bus/interface.ts';
-import { agentTopic, hintTopic, METHODS, SERVER_TOPIC } from '../bus/topics.ts';
+import type { Arguments } from '../bus/interface.ts';
+import { METHODS } from '../bus/topics.ts';
 import type { Kernel, KernelEvent } from '../kernel/interface.ts';
-import { type DesiredRouter, readDesiredRouter } from '../model/desired.ts';
+import { type DesiredRouter, readDesiredRouter, routersDigest } from '../model/desired.ts';
 import { errorToData, NotFound, PinholeError } from '../model/errors.ts';
 import type { Logger } from '../model/logger.ts';
 import type { Netns } from '../model/netns.ts';
@@ -9,19 +9,21 @@ import { Reader } from '../model/reader.ts';
 import type { Capabilities, FamilyStatus, HelperStatus } from '../model/status.ts';
 import { STAMP_PREFIX } from '../model/table.ts';
 import { DesiredState } from './desired-state.ts';
+import { ExpectationWatch } from './expectation-watch.ts';
 import { ExpiryTimers } from './expiry-timers.ts';
 import { LiveRequests } from './live-requests.ts';
+import { localStatus } from './local-status.ts';
 import { Reporter } from './reporter.ts';
-import { hintedRouters, ServerClient } from './server-client.ts';
+import type { FullPull, Source } from './source.ts';
 import { loadState, StateSaver } from './state-file.ts';
 import { Syncer, type SyncOutcome } from './syncer.ts';
-import { type Backoff, DEFAULT_BACKOFF, WorkQueue } from './work-queue.ts';
+import { type Backoff, backoffDelay, DEFAULT_BACKOFF, WorkQueue } from './work-queue.ts';
 
 export interface AgentOptions {
   readonly host: string;
   readonly version: string;
   readonly kernel: Kernel;
-  readonly bus: Bus;
+  readonly source: Source;
   readonly logger: Logger;
   readonly statePath: string;
   readonly resyncSeconds: number;
@@ -42,6 +44,8 @@ const PULL_BATCH = 500;
 const MAX_QUEUED_PULLS = 10_000;
 const MAX_REASON = 500;
 const RETRY_MS = 1_000;
+const PULL_BACKOFF: Backoff = { firstMs: 50, maxMs: 5_000 };
+const SERVER_TOPICS = /^pinhole-server\.[0-9a-f-]{36}$/;
 
 /**
  * The loop of one host. Everything that happens only marks what it concerns: a hint marks a router to be pulled, a pull, a
@@ -56,7 +60,6 @@ const RETRY_MS = 1_000;
 export class Agent {
   readonly #options: AgentOptions;
   readonly #now: () => Date;
-  readonly #client: ServerClient;
   readonly #desired = new DesiredState();
   readonly #syncer: Syncer;
   readonly #reporter: Reporter;
@@ -64,6 +67,7 @@ export class Agent {
   readonly #pulls: WorkQueue<string>;
   readonly #syncs: WorkQueue<Netns>;
   readonly #expiries: ExpiryTimers;
+  readonly #expectations: ExpectationWatch;
   readonly #saver: StateSaver;
   readonly #startedAt: string;
   readonly #timers = new Set<NodeJS.Timeout>();
@@ -72,20 +76,21 @@ export class Agent {
   /** Where the desired state comes from: nowhere yet, the disk, or the server. */
   #source: 'none' | 'disk' | 'server' = 'none';
   #savedAt = '';
-  #wantsFullPull = false;
+  #wantsFullPull: 'no' | 'what changed' | 'everything' = 'no';
   #pulling = false;
+  /** Full ones, in a row. */
+  #failedPulls = 0;
   #syncWorkers = 0;
-  #expectationsUntil: NodeJS.Timeout | null = null;
   #closed = false;
 
   constructor(options: AgentOptions) {
     this.#options = options;
     this.#now = options.now ?? (() => new Date());
     this.#startedAt = this.#now().toISOString();
-    this.#client = new ServerClient(options.bus, options.host);
     this.#syncer = new Syncer({ kernel: options.kernel, logger: options.logger, now: this.#now, keepLive: options.keepLive });
-    this.#reporter = new Reporter(this.#client, options.logger);
+    this.#reporter = new Reporter(options.source, options.logger);
     this.#live = new LiveRequests(options.kernel);
+    this.#expectations = new ExpectationWatch(options.kernel, (...told) => options.source.tell(...told), options.logger);
     this.#expiries = new ExpiryTimers(this.#now, (netns) => this.#markSync(netns));
     this.#saver = new StateSaver(options.statePath, options.logger, () => ({
       savedAt: this.#now().toISOString(),
@@ -105,19 +110,29 @@ export class Agent {
 
   /** Has a desired state, and nothing waits. */
   get isSettled(): boolean {
-    return this.#source !== 'none' && !this.#wantsFullPull && !this.#pulling && this.#syncs.size === 0 && this.#pulls.size === 0;
+    return this.#source !== 'none' && this.#wantsFullPull === 'no' && !this.#pulling && this.#syncs.size === 0 && this.#pulls.size === 0;
   }
 
   get isReady(): boolean {
     return this.#source !== 'none' && this.#capabilities !== null;
   }
 
+  /** Of every router of this host. `source`: where the desired state comes from, `server` also while it cannot be reached. */
+  status() {
+    const { host, version } = this.#options;
+    const reports = new Map(this.#reporter.reports().map((report) => [report.routerId, report]));
+    const routers = [...this.#desired.routers()].map((router) => localStatus(host, router, reports.get(router.id) ?? null));
+    return { host, version, source: this.#source, settled: this.isSettled, routers };
+  }
+
   start(): void {
-    const { bus, kernel, host } = this.#options;
+    const { source, kernel } = this.#options;
     kernel.onEvent((event) => this.#onKernelEvent(event));
-    bus.serve(hintTopic(host), (method, args) => this.#onHint(method, args));
-    bus.serve(agentTopic(host), (method, args) => this.#onRequest(method, args));
-    bus.onLink((up) => up && this.#onConnect());
+    source.start({
+      hinted: (ids) => this.#onHint(ids),
+      connected: () => this.#onConnect(),
+      asked: (method, args) => this.#onRequest(method, args),
+    });
     void this.#learnCapabilities();
     this.#after(this.#options.firstPullSeconds * 1000, () => void this.#fallBackToDisk());
     this.#every(this.#options.resyncSeconds * 1000, () => this.#resync());
@@ -128,7 +143,7 @@ export class Agent {
     this.#closed = true;
     for (const timer of this.#timers) clearTimeout(timer);
     this.#expiries.close();
-    if (this.#expectationsUntil) clearTimeout(this.#expectationsUntil);
+    this.#expectations.close();
     this.#pulls.close();
     this.#syncs.close();
     this.#reporter.close();
@@ -137,13 +152,11 @@ export class Agent {
 
   #onConnect(): void {
     this.#options.logger.info({}, 'connected to the server');
-    this.#requestFullPull();
+    this.#requestFullPull({ comparing: true });
     void this.#heartbeat();
   }
 
-  #onHint(method: string, args: Arguments): void {
-    if (method !== METHODS.push) throw new PinholeError('invalid-message', `unknown hint '${method.slice(0, 64)}'`);
-    const ids = hintedRouters(args);
+  #onHint(ids: readonly string[] | null): void {
     if (ids === null || this.#pulls.size + ids.length > MAX_QUEUED_PULLS) {
       this.#options.logger.warn({ queued: this.#pulls.size }, 'too many hints: pulling everything instead');
       this.#requestFullPull();
@@ -161,7 +174,8 @@ export class Agent {
       return this.#options.kernel.expectations(router.netns);
     }
     if (method === METHODS.watchExpectations) {
-      await this.#watchExpectations(reader.object('seconds').seconds.integer(1, 600));
+      const { topic, seconds } = reader.object('topic', 'seconds');
+      await this.#expectations.watch(topic.string(64, SERVER_TOPICS), seconds.integer(1, 600));
       return null;
     }
     if (method === METHODS.plan) return this.#live.plan(readDesiredRouter(reader.object('router').router), this.#known());
@@ -182,6 +196,7 @@ export class Agent {
     switch (event.event) {
       case 'namespace':
         if (!event.present) this.#syncer.forget(event.netns);
+        for (const id of this.#options.source.onNamespace(event.netns, event.present)) this.#pulls.mark(id);
         this.#markServed(event.netns);
         return;
       case 'touched':
@@ -190,12 +205,7 @@ export class Agent {
         return;
       case 'expectation': {
         const router = this.#desired.inNetns(event.netns);
-        if (router)
-          this.#options.bus.cast(SERVER_TOPIC, METHODS.expectation, {
-            router_id: router.id,
-            change: event.change,
-            expectation: event.expectation,
-          });
+        if (router) this.#expectations.onChange({ routerId: router.id, change: event.change, expectation: event.expectation });
         return;
       }
       case 'link':
@@ -221,8 +231,9 @@ export class Agent {
     void this.#heartbeat();
   }
 
-  #requestFullPull(): void {
-    this.#wantsFullPull = true;
+  /** @param comparing whether the server may find that nothing changed since the last one */
+  #requestFullPull({ comparing } = { comparing: false }): void {
+    this.#wantsFullPull = this.#wantsFullPull === 'everything' || !comparing ? 'everything' : 'what changed';
     void this.#runPulls();
   }
 
@@ -231,7 +242,7 @@ export class Agent {
     this.#pulling = true;
     try {
       while (!this.#closed) {
-        if (this.#wantsFullPull) await this.#pullAll();
+        if (this.#wantsFullPull !== 'no') await this.#pullAll();
         else if (this.#source === 'server' && this.#pulls.readySize > 0) await this.#pullSome(this.#pulls.take(PULL_BATCH));
         else return;
       }
@@ -241,32 +252,41 @@ export class Agent {
   }
 
   async #pullAll(): Promise<void> {
-    this.#wantsFullPull = false;
+    const comparing = this.#wantsFullPull === 'what changed' && this.#source !== 'none';
+    this.#wantsFullPull = 'no';
     try {
-      const { epoch, routers } = await this.#client.pullAll();
-      if (this.#epoch && epoch !== this.#epoch) this.#options.logger.warn({ epoch }, 'the server has another database than before');
+      const known = comparing ? { epoch: this.#epoch, digest: routersDigest([...this.#desired.routers()]) } : null;
+      const pulled = await this.#options.source.pullAll(known);
       const isFirst = this.#source !== 'server';
-      this.#epoch = epoch;
+      this.#failedPulls = 0;
       this.#source = 'server';
-      const removed = new Set([...this.#desired.routers()].map(({ id }) => id as string));
-      for (const { id } of routers) removed.delete(id);
-      const touched = this.#desired.replace(routers);
-      for (const id of removed) this.#onRouterGone(id);
-      for (const router of routers) this.#expiries.schedule(router);
+      const touched = pulled ? this.#take(pulled) : new Set<Netns>();
       for (const netns of isFirst ? this.#desired.netnsNames() : []) touched.add(netns);
       for (const netns of touched) this.#markSync(netns);
       if (touched.size > 0 || isFirst) this.#saver.saveSoon();
       if (isFirst) await this.#markOrphans();
-      this.#reporter.resendAll();
+      if (pulled) this.#reporter.resendAll();
     } catch (error) {
       this.#options.logger.warn({ err: error }, 'pulling everything failed; tried again');
-      this.#after(RETRY_MS * (0.5 + Math.random()), () => this.#requestFullPull());
+      this.#after(backoffDelay(++this.#failedPulls, PULL_BACKOFF), () => this.#requestFullPull({ comparing }));
     }
+  }
+
+  /** @returns the namespaces where anything changed */
+  #take({ epoch, routers }: FullPull): Set<Netns> {
+    if (this.#epoch && epoch !== this.#epoch) this.#options.logger.warn({ epoch }, 'the server has another database than before');
+    this.#epoch = epoch;
+    const removed = new Set([...this.#desired.routers()].map(({ id }) => id as string));
+    for (const { id } of routers) removed.delete(id);
+    const touched = this.#desired.replace(routers);
+    for (const id of removed) this.#onRouterGone(id);
+    for (const router of routers) this.#expiries.schedule(router);
+    return touched;
   }
 
   async #pullSome(ids: readonly string[]): Promise<void> {
     try {
-      const found = new Map((await this.#client.pull(ids)).map((router) => [router.id as string, router]));
+      const found = new Map((await this.#options.source.pull(ids)).map((router) => [router.id as string, router]));
       for (const id of ids) {
         const router = found.get(id);
         const touched = router ? this.#desired.set(router) : this.#desired.delete(id);
@@ -399,15 +419,6 @@ export class Agent {
     const { host, version, reportSeconds } = this.#options;
     const configurations = { version, kernel: this.#capabilities, source: this.#source, ...this.counts };
     await this.#reporter.heartbeat({ startedAt: this.#startedAt, interval: reportSeconds, configurations: { host, ...configurations } });
-  }
-
-  async #watchExpectations(seconds: number): Promise<void> {
-    if (this.#expectationsUntil) clearTimeout(this.#expectationsUntil);
-    this.#expectationsUntil = setTimeout(() => {
-      this.#expectationsUntil = null;
-      this.#options.kernel.watchExpectations(false).catch(() => undefined);
-    }, seconds * 1000);
-    await this.#options.kernel.watchExpectations(true);
   }
 
   #after(wait: number, work: () => void): void {

@@ -1,6 +1,6 @@
 import type { Logger } from '../model/logger.ts';
 import type { RouterReport } from '../model/status.ts';
-import type { Heartbeat, ServerClient } from './server-client.ts';
+import type { Heartbeat, Source } from './source.ts';
 
 /** Reports of a burst travel together. */
 const COLLECT_MS = 5;
@@ -9,7 +9,7 @@ const RETRY_MS = 1_000;
 
 /** Tells the server what became of each router, and that this agent lives. Only what changed is sent; nothing is lost. */
 export class Reporter {
-  readonly #client: ServerClient;
+  readonly #source: Source;
   readonly #logger: Logger;
   readonly #last = new Map<string, { readonly report: RouterReport; readonly text: string }>();
   readonly #pending = new Set<string>();
@@ -17,8 +17,8 @@ export class Reporter {
   #sending = false;
   #closed = false;
 
-  constructor(client: ServerClient, logger: Logger) {
-    this.#client = client;
+  constructor(source: Source, logger: Logger) {
+    this.#source = source;
     this.#logger = logger;
   }
 
@@ -47,7 +47,7 @@ export class Reporter {
 
   async heartbeat(heartbeat: Heartbeat): Promise<void> {
     try {
-      await this.#client.reportState(heartbeat);
+      await this.#source.reportState(heartbeat);
     } catch (error) {
       this.#logger.debug({ err: error }, 'the heartbeat did not reach the server');
     }
@@ -73,7 +73,7 @@ export class Reporter {
     this.#sending = true;
     let wait = COLLECT_MS;
     try {
-      if (reports.length > 0) await this.#client.reportStatus(reports);
+      if (reports.length > 0) await this.#source.reportStatus(reports);
     } catch (error) {
       this.#logger.debug({ err: error }, 'status did not reach the server; it is sent again');
       for (const id of ids) if (this.#last.has(id)) this.#pending.add(id);

@@ -67,7 +67,7 @@ export class WorkQueue<K> {
         this.#ready.add(key);
         this.#wake();
       },
-      delay(count, this.#backoff),
+      backoffDelay(count, this.#backoff),
     );
     this.#waiting.set(key, timer);
     return count;
@@ -111,7 +111,7 @@ export interface Backoff {
 export const DEFAULT_BACKOFF: Backoff = { firstMs: 50, maxMs: 30_000 };
 
 /** Doubles from the first wait to the longest; between half and all of it, so that many do not come back at once. */
-function delay(failures: number, { firstMs, maxMs }: Backoff): number {
+export function backoffDelay(failures: number, { firstMs, maxMs }: Backoff): number {
   const full = Math.min(maxMs, firstMs * 2 ** Math.min(failures - 1, 20));
   return full * (0.5 + Math.random() / 2);
 }

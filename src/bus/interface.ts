@@ -1,16 +1,24 @@
 export type Arguments = Readonly<Record<string, unknown>>;
 
+/** Who sent a message, as far as the bus vouches for it. */
+export interface Sender {
+  /** The user that the broker authenticated; null where none was told, or where the bus is a socket that only the trusted can open. */
+  readonly user: string | null;
+}
+
 /** Answers calls and takes casts on a topic. What it throws goes back to the caller as a typed error. */
-export type Handler = (method: string, args: Arguments) => Promise<unknown> | unknown;
+export type Handler = (method: string, args: Arguments, sender: Sender) => Promise<unknown> | unknown;
 
 /**
  * Messages between servers and agents. A cast may be lost; a call is answered, or fails with `timeout` or `unreachable`.
  * Nothing that comes over a bus is trusted: receivers validate.
  */
 export interface Bus {
-  cast(topic: string, method: string, args: Arguments): void;
+  /** Resolves when the bus has taken the message. @throws PinholeError `unreachable` where it cannot */
+  cast(topic: string, method: string, args: Arguments): Promise<void>;
   call(topic: string, method: string, args: Arguments, timeoutMs?: number): Promise<unknown>;
-  serve(topic: string, handler: Handler): void;
+  /** With `fanout`, everybody who serves the topic gets every message; without, one of them. */
+  serve(topic: string, handler: Handler, options?: { readonly fanout: boolean }): void;
   /** Called with true whenever the bus is (again) there, and false when it went away: messages may have been lost. */
   onLink(listener: (up: boolean) => void): void;
   close(): Promise<void>;

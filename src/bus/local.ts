@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { type ErrorData, errorFromData, errorToData, PinholeError } from '../model/errors.ts';
 import { encodeFrame, FrameDecoder } from '../model/frames.ts';
@@ -14,6 +15,9 @@ type Frame =
   | { readonly kind: 'cast'; readonly topic: string; readonly method: string; readonly args: Arguments }
   | { readonly kind: 'call'; readonly id: number; readonly topic: string; readonly method: string; readonly args: Arguments }
   | { readonly kind: 'reply'; readonly id: number; readonly result?: unknown; readonly error?: ErrorData };
+
+/** Who may open the socket may say anything. */
+const TRUSTED = { user: null } as const;
 
 const MAX_BACKLOG = 32 * 1024 * 1024;
 const MAX_CLIENTS = 64;
@@ -97,7 +101,7 @@ class Peer {
   async #handle({ topic, method, args }: { topic: string; method: string; args: Arguments }): Promise<unknown> {
     const handler = this.#handlers.get(topic);
     if (!handler) throw new PinholeError('unreachable', `nobody serves ${topic} here`);
-    return handler(method, args);
+    return handler(method, args, TRUSTED);
   }
 
   #onReply({ id, result, error }: Extract<Frame, { kind: 'reply' }>): void {
@@ -132,7 +136,9 @@ export class LocalBusServer implements Bus {
     this.#server = createServer((socket) => this.#onClient(socket));
   }
 
+  /** Takes the place of a socket that a server before left. */
   async listen(path: string): Promise<void> {
+    rmSync(path, { force: true });
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', reject);
       this.#server.listen(path, () => resolve());
@@ -140,7 +146,7 @@ export class LocalBusServer implements Bus {
     for (const listener of this.#linkListeners) listener(true);
   }
 
-  cast(topic: string, method: string, args: Arguments): void {
+  async cast(topic: string, method: string, args: Arguments): Promise<void> {
     for (const peer of this.#peers) if (peer.topics.has(topic)) peer.send({ kind: 'cast', topic, method, args });
   }
 
@@ -191,8 +197,9 @@ export class LocalBusClient implements Bus {
     setImmediate(() => this.#connect());
   }
 
-  cast(topic: string, method: string, args: Arguments): void {
-    this.#peer?.send({ kind: 'cast', topic, method, args });
+  async cast(topic: string, method: string, args: Arguments): Promise<void> {
+    if (!this.#peer) throw new PinholeError('unreachable', 'the server is not there');
+    this.#peer.send({ kind: 'cast', topic, method, args });
   }
 
   async call(topic: string, method: string, args: Arguments, timeoutMs = CALL_TIMEOUT_MS): Promise<unknown> {
@@ -213,6 +220,7 @@ export class LocalBusClient implements Bus {
     this.#closed = true;
     if (this.#timer) clearTimeout(this.#timer);
     this.#peer?.socket.destroy();
+    this.#peer = null;
   }
 
   #connect(): void {

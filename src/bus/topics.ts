@@ -3,6 +3,8 @@
  * either server.
  */
 export const SERVER_TOPIC = 'q-plugin';
+/** Where neutron-server takes heartbeats. */
+export const REPORTS_TOPIC = 'q-reports-plugin';
 export const HELPER_TOPIC = 'neutron-vo-ConntrackHelper-1.0';
 
 export const METHODS = {
@@ -21,6 +23,13 @@ export const METHODS = {
   watchExpectations: 'watch_expectations',
 } as const;
 
+/** Versions of the interfaces: Neutron's for its methods; of Pinhole's own there is one so far. */
+const VERSIONS: Readonly<Record<string, string>> = { [METHODS.push]: '1.1', [METHODS.bulkPull]: '1.1', [METHODS.reportState]: '1.2' };
+
+export function versionOf(method: string): string {
+  return VERSIONS[method] ?? '1.0';
+}
+
 /** Hints for one host only: a change costs its own host something, no other. */
 export function hintTopic(host: string): string {
   return `${HELPER_TOPIC}.${host}`;
@@ -29,4 +38,9 @@ export function hintTopic(host: string): string {
 /** Requests to the agent of one host. */
 export function agentTopic(host: string): string {
   return `pinhole-agent.${host}`;
+}
+
+/** What agents tell one server: that which somebody watches there. */
+export function serverTopic(id: string): string {
+  return `pinhole-server.${id}`;
 }

@@ -1,3 +1,4 @@
+import { loadNeutronConf, NEUTRON_VARIABLE } from '../config/bus-config.ts';
 import { type ConfigFlags, loadConfig, paths } from '../config/config.ts';
 import { InvalidInput } from '../model/errors.ts';
 import { ensureAdminToken, kernelProgram, loadModules, type Program, prepareHost, supervise } from '../supervisor/supervisor.ts';
@@ -28,12 +29,14 @@ export async function agent(flags: ConfigFlags): Promise<void> {
   if (process.getuid?.() === 0) {
     const accounts = prepareHost(config);
     loadModules();
-    const supervised = supervise([kernelProgram(config), program('agent', flags)], accounts, process.env);
+    // Who may read neutron.conf is root and neutron: the agent is told what it says.
+    const told = flags.neutronConf === undefined ? {} : { [NEUTRON_VARIABLE]: JSON.stringify(loadNeutronConf(flags.neutronConf)) };
+    const supervised = supervise([kernelProgram(config), program('agent', flags)], accounts, { ...process.env, ...told });
     await untilSignal(() => supervised.stop());
     return;
   }
   const { startHostAgent } = await import('../host-agent.ts');
-  const running = await startHostAgent(config);
+  const running = await startHostAgent(config, { neutron: flags.neutron === true });
   await untilSignal(() => running.close());
 }
 
@@ -71,5 +74,6 @@ function program(name: 'server' | 'agent', flags: ConfigFlags): Program {
   const given = Object.entries({ '--config': flags.config, '--data-dir': flags.dataDir, '--listen': flags.listen });
   const argv = given.flatMap(([flag, value]) => (value === undefined ? [] : [flag, value]));
   if (name === 'server' && flags.insecure) argv.push('--insecure');
+  if (name === 'agent' && flags.neutron) argv.push('--neutron');
   return { name, arguments: [name, ...argv], account: 'pinhole', nodeFlags: NODE_FLAGS[name] };
 }

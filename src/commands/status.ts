@@ -1,10 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { NotFound } from '../model/errors.ts';
 import { showNetns } from '../model/netns.ts';
 import { Client, type ClientFlags } from './client.ts';
 import { type Column, print, printJson, statusStyle, table } from './output/table.ts';
 import { findRouter, type HelperJson, type StatusJson, showScope } from './resources.ts';
 
 const REFRESH_MS = 1_000;
+const AGENT = '127.0.0.1:9798';
 
 interface Row {
   readonly view: StatusJson;
@@ -25,11 +27,10 @@ const COLUMNS: readonly Column<Row>[] = [
   { title: 'REASON', value: ({ reason, helper }) => [showScope(helper?.scope ?? null), reason].filter(Boolean).join('; ') },
 ];
 
-export async function status(router: string | undefined, flags: ClientFlags & { watch?: boolean }): Promise<void> {
-  const client = new Client(flags);
-  const id = router === undefined ? null : (await findRouter(client, router)).id;
-  const fetch = async () =>
-    id ? [await client.get<StatusJson>(`/v1/status/${id}`)] : (await client.get<{ routers: StatusJson[] }>('/v1/status')).routers;
+type Flags = ClientFlags & { watch?: boolean; agent?: boolean };
+
+export async function status(router: string | undefined, flags: Flags): Promise<void> {
+  const fetch = flags.agent ? ofAgent(router, flags) : await ofServer(router, flags);
   if (!flags.watch) return show(await fetch(), flags);
   for (let last = ''; ; await sleep(REFRESH_MS)) {
     const views = await fetch();
@@ -39,6 +40,25 @@ export async function status(router: string | undefined, flags: ClientFlags & { 
     if (process.stdout.isTTY && !flags.json) print('\u001b[2J\u001b[H');
     show(views, flags);
   }
+}
+
+async function ofServer(router: string | undefined, flags: Flags): Promise<() => Promise<readonly StatusJson[]>> {
+  const client = new Client(flags);
+  const id = router === undefined ? null : (await findRouter(client, router)).id;
+  return async () =>
+    id ? [await client.get<StatusJson>(`/v1/status/${id}`)] : (await client.get<{ routers: StatusJson[] }>('/v1/status')).routers;
+}
+
+/** In a cloud nobody else knows. A router is named by its id, its name or its namespace. */
+function ofAgent(router: string | undefined, { url }: Flags): () => Promise<readonly StatusJson[]> {
+  const client = new Client({ url: url ?? `http://${process.env['PINHOLE_AGENT_LISTEN'] ?? AGENT}`, token: '' });
+  return async () => {
+    const { routers } = await client.get<{ routers: StatusJson[] }>('/status');
+    if (router === undefined) return routers;
+    const found = routers.filter(({ router: { id, name, netns } }) => [id, name, netns].includes(router));
+    if (found.length === 0) throw new NotFound('router', router);
+    return found;
+  };
 }
 
 function show(views: readonly StatusJson[], flags: ClientFlags): void {

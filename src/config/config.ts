@@ -5,6 +5,7 @@ import { parse } from 'yaml';
 import { type AllowedHelpers, DEFAULT_ALLOWED, findHelper, type Protocol } from '../model/catalogue.ts';
 import { InvalidInput, PinholeError } from '../model/errors.ts';
 import { Reader } from '../model/reader.ts';
+import { type BusConfig, type BusFlags, readBus } from './bus-config.ts';
 import {
   QUOTA_FIELDS,
   type QuotaConfig,
@@ -26,6 +27,8 @@ export interface Config {
   readonly logLevel: string;
   readonly api: { readonly allowedHelpers: AllowedHelpers; readonly quotas: QuotaConfig };
   readonly server: ServerConfig;
+  /** null: the socket of the server on this host. */
+  readonly bus: BusConfig | null;
   readonly agent: {
     readonly listen: Listen;
     readonly resyncSeconds: number;
@@ -52,8 +55,10 @@ export const DEFAULT_DATA_DIR = '/var/lib/pinhole';
 export const DEFAULT_RUN_DIR = '/run/pinhole';
 const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const;
 const MAX_FILE = 1024 * 1024;
+/** Routers of the L3 agent's: the kernel process serves no others in a cloud. */
+const NEUTRON_NAMESPACES = ['qrouter-*', 'snat-*'];
 
-export interface ConfigFlags {
+export interface ConfigFlags extends BusFlags {
   readonly config?: string | undefined;
   readonly dataDir?: string | undefined;
   readonly listen?: string | undefined;
@@ -85,7 +90,19 @@ function parseYaml(text: string): unknown {
 }
 
 function readConfig(reader: Reader, flags: ConfigFlags, env: NodeJS.ProcessEnv): Config {
-  const top = reader.object('data_dir', 'run_dir', 'listen', 'host', 'log_level', 'api', 'agent', 'kernel', 'users', ...SERVER_SECTIONS);
+  const top = reader.object(
+    'data_dir',
+    'run_dir',
+    'listen',
+    'host',
+    'log_level',
+    'api',
+    'agent',
+    'bus',
+    'kernel',
+    'users',
+    ...SERVER_SECTIONS,
+  );
   const api = section(top.api, 'allowed_helpers', ...QUOTA_FIELDS);
   const agent = section(
     top.agent,
@@ -97,6 +114,7 @@ function readConfig(reader: Reader, flags: ConfigFlags, env: NodeJS.ProcessEnv):
     'keep_live',
   );
   const kernel = section(top.kernel, 'namespaces', 'host_namespace');
+  const { bus, host } = readBus(top.bus, flags, env);
   const users = section(top.users, 'pinhole', 'kernel', 'group');
   const string = (field: Reader, fallback: string) => field.nullable((value) => value.string(4096)) ?? fallback;
   const number = (field: Reader, fallback: number, max: number) => field.nullable((value) => value.integer(1, max)) ?? fallback;
@@ -108,12 +126,13 @@ function readConfig(reader: Reader, flags: ConfigFlags, env: NodeJS.ProcessEnv):
     dataDir,
     runDir: env['PINHOLE_RUN_DIR'] ?? string(top.run_dir, ownRunDir),
     listen,
-    host: env['PINHOLE_HOST'] ?? string(top.host, hostname()),
+    host: env['PINHOLE_HOST'] ?? string(top.host, host ?? hostname()),
     logLevel: env['PINHOLE_LOG_LEVEL'] ?? top.log_level.nullable((value) => value.oneOf(...LEVELS)) ?? 'info',
     api: {
       allowedHelpers: api.allowed_helpers.nullable(readAllowed) ?? DEFAULT_ALLOWED,
       quotas: readQuotas(api),
     },
+    bus,
     server: readServerConfig(top, env, { listen, insecure }),
     agent: {
       listen: parseListen(env['PINHOLE_AGENT_LISTEN'] ?? string(agent.listen, '127.0.0.1:9798'), 'agent.listen'),
@@ -124,8 +143,10 @@ function readConfig(reader: Reader, flags: ConfigFlags, env: NodeJS.ProcessEnv):
       keepLive: agent.keep_live.nullable((value) => value.boolean()) ?? false,
     },
     kernel: {
-      namespaces: kernel.namespaces.nullable((list) => list.array(256, (item) => item.string(255, /^[A-Za-z0-9_.@:+*-]+$/))) ?? ['*'],
-      hostNamespace: kernel.host_namespace.nullable((value) => value.boolean()) ?? true,
+      namespaces:
+        kernel.namespaces.nullable((list) => list.array(256, (item) => item.string(255, /^[A-Za-z0-9_.@:+*-]+$/))) ??
+        (flags.neutron ? NEUTRON_NAMESPACES : ['*']),
+      hostNamespace: kernel.host_namespace.nullable((value) => value.boolean()) ?? !flags.neutron,
     },
     users: {
       pinhole: string(users.pinhole, 'pinhole'),

@@ -27,6 +27,8 @@ export interface Context {
   readonly quotas: Quotas;
   /** Host of routers that an admin gives a namespace but no host: the embedded server's own. */
   readonly defaultHost: string | null;
+  /** The user of the bus who speaks for a host; null where the bus lets in only those who may speak for any. */
+  readonly userOfHost: (host: string) => string | null;
   readonly now: () => Date;
 }
 

@@ -1,4 +1,4 @@
-import { agentTopic, METHODS } from '../bus/topics.ts';
+import { agentTopic, METHODS, serverTopic } from '../bus/topics.ts';
 import { PinholeError } from '../model/errors.ts';
 import type { Reader } from '../model/reader.ts';
 import type { RouterId } from '../model/router.ts';
@@ -82,10 +82,12 @@ export class ExpectationFeed {
   }
 
   async #renew(): Promise<void> {
-    const agents = await this.#context.store.read.agents();
+    const { store } = this.#context;
+    const agents = await store.read.agents();
+    const asked = { topic: serverTopic(store.chain), seconds: LEASE_SECONDS };
     await Promise.all(
       agents.map(({ host }) =>
-        this.#context.bus.call(agentTopic(host), METHODS.watchExpectations, { seconds: LEASE_SECONDS }, 5_000).catch((error) => {
+        this.#context.bus.call(agentTopic(host), METHODS.watchExpectations, asked, 5_000).catch((error) => {
           const known = error instanceof PinholeError && (error.code === 'unreachable' || error.code === 'timeout');
           if (!known) this.#context.logger.warn({ err: error, host }, 'an agent cannot watch expectations');
         }),

@@ -6,12 +6,13 @@ import type { OutboxItem, Store } from '../store/interface.ts';
 const PAGE = 500;
 /** Delivered rows are deleted together a little later: a commit of their own for each would halve the write rate. */
 const CLEAN_AFTER_MS = 200;
-/** A hint that got lost costs an agent's next resync at the latest; rows left by a server that died are found by this. */
+/** How often hints are looked for that were not delivered: own ones while the bus was away, and those of servers that died. */
 const SWEEP_MS = 5_000;
+const FORSAKEN_AFTER_MS = 5_000;
 
 /**
- * Turns the outbox into hints. Rows are written in the transaction of the change, so that a server that dies between commit
- * and hint leaves them for the next one.
+ * Turns the outbox into hints. Rows are written in the transaction of the change, for the server that makes it, so that one
+ * that dies between commit and hint leaves them for another. A hint may be sent twice; none is dropped before the bus took it.
  */
 export class Outbox {
   readonly #store: Store;
@@ -29,8 +30,9 @@ export class Outbox {
     this.#store = store;
     this.#bus = bus;
     this.#logger = logger;
-    this.#sweep = setInterval(() => this.wake(), SWEEP_MS);
+    this.#sweep = setInterval(() => void this.#adopt(), SWEEP_MS);
     this.#sweep.unref();
+    bus.onLink((up) => up && this.wake());
   }
 
   /** Something was committed. */
@@ -41,7 +43,7 @@ export class Outbox {
       return;
     }
     this.#running = this.#deliver()
-      .catch((error) => this.#logger.error({ err: error }, 'delivering hints failed; they are tried again'))
+      .catch((error) => this.#logger.warn({ err: error }, 'hints could not be delivered; they are tried again'))
       .finally(() => {
         this.#running = null;
         if (this.#again) {
@@ -61,12 +63,27 @@ export class Outbox {
 
   async #deliver(): Promise<void> {
     for (;;) {
-      const items = await this.#store.read.outbox(this.#delivered, PAGE);
+      const items = await this.#store.read.outbox(this.#store.chain, this.#delivered, PAGE);
       if (items.length === 0) return;
-      for (const [host, routers] of byHost(items)) this.#bus.cast(hintTopic(host), METHODS.push, hint(routers));
+      await Promise.all([...byHost(items)].map(([host, routers]) => this.#bus.cast(hintTopic(host), METHODS.push, hint(routers))));
       this.#delivered = (items.at(-1) as OutboxItem).id;
       this.#cleaning ??= setTimeout(() => void this.#clean(), CLEAN_AFTER_MS);
     }
+  }
+
+  /** Takes over what other servers left, as rows of this one's own. */
+  async #adopt(): Promise<void> {
+    const { chain, read } = this.#store;
+    const now = Date.now();
+    const before = new Date(now - FORSAKEN_AFTER_MS).toISOString();
+    try {
+      const taken = { before, at: new Date(now).toISOString(), limit: PAGE };
+      if (await read.hasForsakenOutbox(chain, before))
+        while (!this.#closed && (await this.#store.write((tx) => tx.adoptOutbox(taken))) === PAGE);
+    } catch (error) {
+      this.#logger.debug({ err: error }, 'hints of other servers could not be looked for; tried again');
+    }
+    this.wake();
   }
 
   async #clean(): Promise<void> {

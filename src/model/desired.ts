@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { HelperId, Scope } from './conntrack-helper.ts';
 import type { Netns } from './netns.ts';
 import { parseNetns } from './netns.ts';
@@ -23,6 +24,9 @@ export interface DesiredRouter {
   readonly helpers: readonly DesiredHelper[];
 }
 
+/** An id of Pinhole's, or the name of the namespace that a cloud's router is served in. */
+const ROUTER_ID = /^(?:(?:qrouter|snat)-)?[0-9a-f-]{36}$/;
+
 /** Bounds on what an agent takes from a server for one router. */
 export const MAX_HELPERS_A_ROUTER = 1000;
 export const MAX_BLOCKED_PORTS = 256;
@@ -31,7 +35,7 @@ export const MAX_BLOCKED_PORTS = 256;
 export function readDesiredRouter(reader: Reader): DesiredRouter {
   const fields = reader.object('id', 'name', 'netns', 'revision', 'confinement', 'helpers');
   return {
-    id: fields.id.string(64, /^[0-9a-f-]{36}$/) as RouterId,
+    id: fields.id.string(64, ROUTER_ID) as RouterId,
     name: fields.name.string(255),
     netns: fields.netns.use((value) => parseNetns(value, fields.netns.path)),
     revision: fields.revision.integer(0, Number.MAX_SAFE_INTEGER),
@@ -48,7 +52,7 @@ function readConfinement(reader: Reader): Confinement {
   };
 }
 
-function readDesiredHelper(reader: Reader): DesiredHelper {
+export function readDesiredHelper(reader: Reader): DesiredHelper {
   const fields = reader.object('id', 'protocol', 'port', 'helper', 'scope', 'expiresAt');
   return {
     id: fields.id.string(64, /^[0-9a-f-]{36}$/) as HelperId,
@@ -67,4 +71,10 @@ function readScope(reader: Reader): Scope {
     destination: fields.destination.nullable((value) => value.string(64, /^[0-9a-f:./]+$/)),
     inInterface: fields.inInterface.nullable((value) => value.string(15, /^[A-Za-z0-9_.:@-]+$/)),
   };
+}
+
+/** What two sides compare instead of sending everything: which routers there are, and their revisions. */
+export function routersDigest(routers: readonly Pick<DesiredRouter, 'id' | 'revision'>[]): string {
+  const lines = routers.map(({ id, revision }) => `${id} ${revision}\n`).sort();
+  return createHash('sha256').update(lines.join('')).digest('hex');
 }

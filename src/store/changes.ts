@@ -5,6 +5,7 @@ import { PinholeError } from '../model/errors.ts';
 import type { NewEvent } from '../model/event.ts';
 import type { Router, RouterId } from '../model/router.ts';
 import type { Database } from './database.ts';
+import type { DialectName } from './dialect.ts';
 import type { Agent, IdempotentAnswer, ProjectUsage, StoredReport, Token, Writes } from './interface.ts';
 import { JournalEntries } from './journal.ts';
 import { Queries } from './queries.ts';
@@ -17,6 +18,8 @@ import type { Gained, UnitUsage } from './usage-ledger.ts';
 /** What a unit shares with the others of its batch. */
 export interface UnitParts {
   readonly usage: UnitUsage;
+  readonly dialect: DialectName;
+  readonly chain: string;
   /** null: units run one after the other. */
   readonly locks: UnitLocks | null;
   readonly isUniqueViolation: (error: unknown) => boolean;
@@ -193,7 +196,21 @@ export class Changes extends Queries implements Writes {
   }
 
   async deleteOutbox(upTo: number): Promise<void> {
-    await this.#writing().deleteFrom('outbox').where('id', '<=', upTo).execute();
+    await this.#writing().deleteFrom('outbox').where('server', '=', this.#parts.chain).where('id', '<=', upTo).execute();
+  }
+
+  async adoptOutbox({ before, at, limit }: { before: string; at: string; limit: number }): Promise<number> {
+    const forsaken = this.#writing()
+      .selectFrom('outbox')
+      .selectAll()
+      .where('server', '!=', this.#parts.chain)
+      .where('created_at', '<', before);
+    const page = forsaken.orderBy('id').limit(limit);
+    const rows = await (this.#parts.dialect === 'postgres' ? page.forUpdate().skipLocked() : page).execute();
+    const ids = rows.map(({ id }) => id);
+    if (ids.length > 0) await this.#writing().deleteFrom('outbox').where('id', 'in', ids).execute();
+    for (const { host, router_id } of rows) this.appendOutbox(host, router_id as RouterId, at);
+    return rows.length;
   }
 
   /** A report of a router that is gone meanwhile leaves no row. */

@@ -74,7 +74,13 @@ function driver({ writer, chain, onLocalEvents }: StoreParts): CommitDriver<Chan
   let entries = new JournalEntries();
   let locks = new RouterLocks();
   const unit = (unitLocks: UnitLocks | null) =>
-    new Changes(database, statements, { usage: ledger.startUnit(), locks: unitLocks, isUniqueViolation: writer.isUniqueViolation });
+    new Changes(database, statements, {
+      dialect: writer.dialect,
+      chain,
+      usage: ledger.startUnit(),
+      locks: unitLocks,
+      isUniqueViolation: writer.isUniqueViolation,
+    });
   return {
     runsTogether: writer.runsTogether,
     begin: async (alone) => {

@@ -96,6 +96,8 @@ export interface Reads {
   routers(filter: RouterFilter): Promise<Router[]>;
   /** One page of a host's routers that have a namespace, by id, after `marker`. */
   routersOfHost(host: string, marker: string, limit: number): Promise<Router[]>;
+  /** Of all of them. */
+  revisionsOfHost(host: string): Promise<Pick<Router, 'id' | 'revision'>[]>;
   helper(id: HelperId): Promise<ConntrackHelper | null>;
   /** What a router has, by id, and whose it is; null where there is no such router. */
   routerHelpers(routerId: RouterId): Promise<{ readonly projectId: string; readonly helpers: ConntrackHelper[] } | null>;
@@ -107,8 +109,10 @@ export interface Reads {
   agents(): Promise<Agent[]>;
   token(id: string): Promise<Token | null>;
   tokens(): Promise<Token[]>;
-  /** Hints to deliver, oldest first, after `marker`. */
-  outbox(marker: number, limit: number): Promise<OutboxItem[]>;
+  /** Hints that a server is to deliver, oldest first, after `marker`. */
+  outbox(server: string, marker: number, limit: number): Promise<OutboxItem[]>;
+  /** Whether another server has hints older than `before` that it did not deliver. */
+  hasForsakenOutbox(server: string, before: string): Promise<boolean>;
   audit(filter: AuditFilter): Promise<StoredAudit[]>;
   auditChain(chain: string): Promise<AuditChain>;
   auditChains(): Promise<AuditChain[]>;
@@ -141,7 +145,10 @@ export interface Writes extends Reads {
   countUsage(projectId: string, gained: { routers?: number; helpers?: number }): Promise<ProjectUsage>;
   setLimits(projectId: string, limits: Pick<ProjectUsage, 'routerLimit' | 'helperLimit'>): Promise<void>;
   appendOutbox(host: string, routerId: RouterId, at: string): void;
+  /** Of this server's own. */
   deleteOutbox(upTo: number): Promise<void>;
+  /** Makes hints of other servers, older than `before`, this one's, as new ones; skips what another is taking. @returns how many */
+  adoptOutbox(taken: { readonly before: string; readonly at: string; readonly limit: number }): Promise<number>;
   /** At the end of this server's chain. */
   appendAudit(entry: AuditEntry): void;
   appendEvent(event: NewEvent): void;

@@ -8,7 +8,7 @@ import type { AuditRow, EventRow, OutboxRow, Schema } from './schema.ts';
 
 /** What a unit of work says beside what it changes: hints to send, who did it, what happened. */
 export class JournalEntries {
-  readonly outbox: Omit<OutboxRow, 'id'>[] = [];
+  readonly outbox: Omit<OutboxRow, 'id' | 'server'>[] = [];
   readonly audit: AuditEntry[] = [];
   readonly events: NewEvent[] = [];
 
@@ -25,7 +25,7 @@ export class JournalEntries {
  */
 export class Journal {
   readonly #chain: string;
-  readonly #outbox = new BulkInsert<Omit<OutboxRow, 'id'>>('outbox', ['host', 'router_id', 'created_at']);
+  readonly #outbox = new BulkInsert<Omit<OutboxRow, 'id'>>('outbox', ['server', 'host', 'router_id', 'created_at']);
   readonly #audit = new BulkInsert<Omit<Selectable<AuditRow>, 'id'>>('audit', [
     'chain',
     'seq',
@@ -56,7 +56,14 @@ export class Journal {
   }
 
   async write(db: Database, entries: JournalEntries): Promise<void> {
-    await Promise.all([this.#outbox.run(db, entries.outbox), this.#writeAudit(db, entries.audit), this.#writeEvents(db, entries.events)]);
+    await Promise.all([
+      this.#outbox.run(
+        db,
+        entries.outbox.map((row) => ({ server: this.#chain, ...row })),
+      ),
+      this.#writeAudit(db, entries.audit),
+      this.#writeEvents(db, entries.events),
+    ]);
   }
 
   onCommit(): void {

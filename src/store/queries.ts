@@ -69,6 +69,11 @@ export class Queries implements Reads {
     return rows.map(toRouter);
   }
 
+  async revisionsOfHost(host: string): Promise<Pick<Router, 'id' | 'revision'>[]> {
+    const { rows } = await this.statements.revisionsOfHost.run(this.database, { host });
+    return rows.map(({ id, revision }) => ({ id: id as RouterId, revision }));
+  }
+
   async helper(id: HelperId): Promise<ConntrackHelper | null> {
     const { rows } = await this.statements.helper.run(this.database, { id });
     return rows[0] ? toHelper(rows[0]) : null;
@@ -136,9 +141,20 @@ export class Queries implements Reads {
     return (await this.db.selectFrom('tokens').selectAll().orderBy('created_at').execute()).map(toToken);
   }
 
-  async outbox(marker: number, limit: number): Promise<OutboxItem[]> {
-    const rows = await this.db.selectFrom('outbox').selectAll().where('id', '>', marker).orderBy('id').limit(limit).execute();
+  async outbox(server: string, marker: number, limit: number): Promise<OutboxItem[]> {
+    const { rows } = await this.statements.outbox.run(this.database, { server, marker, limit });
     return rows.map(({ id, host, router_id }) => ({ id, host, routerId: router_id as RouterId }));
+  }
+
+  async hasForsakenOutbox(server: string, before: string): Promise<boolean> {
+    const row = await this.db
+      .selectFrom('outbox')
+      .select('id')
+      .where('server', '!=', server)
+      .where('created_at', '<', before)
+      .limit(1)
+      .executeTakeFirst();
+    return row !== undefined;
   }
 
   async audit(filter: AuditFilter): Promise<StoredAudit[]> {

@@ -77,6 +77,8 @@ export interface TokenRow {
 
 export interface OutboxRow {
   id: Generated<number>;
+  /** The server that delivers it, by the name of its chain. */
+  server: string;
   host: string;
   router_id: string;
   created_at: string;

@@ -12,6 +12,18 @@ export function prepareStatements(dialect: DialectName) {
       const query = db.selectFrom('routers').selectAll().where('id', '=', p('id'));
       return dialect === 'postgres' ? query.forUpdate() : query;
     }),
+    revisionsOfHost: new Prepared<{ host: string }, Pick<RouterRow, 'id' | 'revision'>>((db, p) =>
+      db.selectFrom('routers').select(['id', 'revision']).where('host', '=', p('host')).where('netns', 'is not', null),
+    ),
+    outbox: new Prepared<{ server: string; marker: number; limit: number }, { id: number; host: string; router_id: string }>((db, p) =>
+      db
+        .selectFrom('outbox')
+        .select(['id', 'host', 'router_id'])
+        .where('server', '=', p('server'))
+        .where('id', '>', p('marker'))
+        .orderBy('id')
+        .limit(p('limit')),
+    ),
     helper: new Prepared<{ id: string }, HelperRow>((db, p) => db.selectFrom('conntrack_helpers').selectAll().where('id', '=', p('id'))),
     /** One statement: the list of a router is what is asked most. */
     routerHelpers: new Prepared<{ router: string }, { project_id: string } & (HelperRow | { id: null })>(

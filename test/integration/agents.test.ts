@@ -1,8 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { hintedRouters, ServerClient } from '../../src/agent/server-client.ts';
+import { hintedRouters } from '../../src/agent/hints.ts';
+import { ServerClient } from '../../src/agent/server-client.ts';
+import type { FullPull } from '../../src/agent/source.ts';
 import { LocalBusClient } from '../../src/bus/local.ts';
 import { hintTopic, METHODS, SERVER_TOPIC } from '../../src/bus/topics.ts';
 import { paths } from '../../src/config/config.ts';
+import { routersDigest } from '../../src/model/desired.ts';
 import { silentLogger } from '../../src/model/logger.ts';
 import type { RouterReport } from '../../src/model/status.ts';
 import { openStore } from '../../src/server-parts.ts';
@@ -27,7 +30,7 @@ describe.each(STORES)('what a server and its agents say to each other, on %s', (
     mine = await server.newRouter({ host: 'one', netns: 'n' });
     other = await server.newRouter({ host: 'two', netns: 'n' });
     helper = (await server.call('POST', `/v2.0/routers/${mine}/conntrack_helpers`, FTP)).body.conntrack_helper.id;
-    await eventually(async () => (await agent.pullAll().catch(() => null)) !== null);
+    await eventually(async () => (await agent.pullAll(null).catch(() => null)) !== null);
   });
   afterAll(async () => {
     await bus.close();
@@ -44,7 +47,7 @@ describe.each(STORES)('what a server and its agents say to each other, on %s', (
   });
 
   it('a host pulls its own routers, whole, and nobody else’s, even by id', async () => {
-    const { routers } = await agent.pullAll();
+    const { routers } = (await agent.pullAll(null)) as FullPull;
     expect(routers).toEqual([
       {
         id: mine,
@@ -58,10 +61,17 @@ describe.each(STORES)('what a server and its agents say to each other, on %s', (
     expect((await agent.pull([mine, other])).map(({ id }) => id)).toEqual([mine]);
   });
 
+  it('an agent that has what there is is told so, and sent nothing', async () => {
+    const { epoch, routers } = (await agent.pullAll(null)) as FullPull;
+    expect(await agent.pullAll({ epoch, digest: routersDigest(routers) })).toBeNull();
+    expect(await agent.pullAll({ epoch: 'another', digest: routersDigest(routers) })).toEqual({ epoch, routers });
+    expect(await agent.pullAll({ epoch, digest: routersDigest([]) })).toEqual({ epoch, routers });
+  });
+
   it('pulls many routers page by page', async () => {
     const made: string[] = [];
     for (let index = 0; index < 501; index++) made.push(await server.newRouter({ host: 'many', netns: `n${index}` }));
-    const { routers } = await new ServerClient(bus, 'many').pullAll();
+    const { routers } = (await new ServerClient(bus, 'many').pullAll(null)) as FullPull;
     expect(routers.map(({ id }) => id as string).sort()).toEqual(made.sort());
   });
 

@@ -1,88 +1,164 @@
+import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { Bus } from '../../src/bus/interface.ts';
 import { LocalBusClient, LocalBusServer } from '../../src/bus/local.ts';
+import { RabbitBus } from '../../src/bus/rabbitmq.ts';
 import { PinholeError } from '../../src/model/errors.ts';
 import { silentLogger } from '../../src/model/logger.ts';
 import { eventually } from '../support/eventually.ts';
+import { RabbitNode } from '../support/rabbitmq.ts';
 
-describe('embedded bus', () => {
-  let directory: string;
-  let path: string;
-  let server: LocalBusServer;
-  let client: LocalBusClient;
+/** Two ends of a bus, and how to take away what is between them. */
+interface Ends {
+  readonly server: Bus;
+  readonly client: Bus;
+  /** Ends what carries the bus, and brings it back: afterwards `server` may be another. */
+  interrupt(): Promise<void>;
+  close(): Promise<void>;
+}
+
+const node = new RabbitNode();
+beforeAll(() => node.start());
+afterAll(() => node.stop());
+
+const BUSES: Readonly<Record<string, () => Promise<Ends>>> = { 'the socket': socketEnds, RabbitMQ: rabbitEnds };
+
+async function socketEnds(): Promise<Ends> {
+  const directory = mkdtempSync(join(tmpdir(), 'pht-bus-'));
+  const path = join(directory, 'bus.sock');
+  const listening = async () => {
+    const server = new LocalBusServer(silentLogger);
+    await server.listen(path);
+    return server;
+  };
+  const client = new LocalBusClient(path, silentLogger);
+  const ends = {
+    server: await listening(),
+    client,
+    interrupt: async () => {
+      await ends.server.close();
+      ends.server = await listening();
+    },
+    close: async () => {
+      await client.close();
+      await ends.server.close();
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+  return ends;
+}
+
+async function rabbitEnds(): Promise<Ends> {
+  const exchange = `test-${randomUUID()}`;
+  const open = () =>
+    new RabbitBus({ broker: node.broker(), exchange, declares: true, name: 'test', signs: false, trusted: null, logger: silentLogger });
+  const [server, client] = [open(), open()];
+  return {
+    server,
+    client,
+    interrupt: () => node.restart(),
+    close: async () => {
+      await Promise.all([server.close(), client.close()]);
+    },
+  };
+}
+
+describe.each(Object.keys(BUSES))('what every bus does: %s', (name) => {
+  let ends: Ends;
   let isUp: boolean;
+  /** Topics of this test's own: queues outlive tests. */
+  let topic: (name: string) => string;
 
   beforeEach(async () => {
-    directory = mkdtempSync(join(tmpdir(), 'pht-bus-'));
-    path = join(directory, 'bus.sock');
-    server = new LocalBusServer(silentLogger);
-    await server.listen(path);
-    client = new LocalBusClient(path, silentLogger);
+    const own = randomUUID();
+    topic = (one) => `${one}.${own}`;
+    ends = await (BUSES[name] as () => Promise<Ends>)();
     isUp = false;
-    client.onLink((up) => {
+    ends.client.onLink((up) => {
       isUp = up;
     });
     await eventually(() => isUp);
   });
-  afterEach(async () => {
-    await client.close();
-    await server.close();
-    rmSync(directory, { recursive: true, force: true });
-  });
+  afterEach(() => ends.close());
 
   it('answers calls both ways, and carries errors as they are', async () => {
-    server.serve('s', (method, args) => ({ method, args }));
-    client.serve('c', () => {
+    ends.server.serve(topic('s'), (method, args) => ({ method, args }));
+    ends.client.serve(topic('c'), () => {
       throw new PinholeError('router-not-found', 'no such router', { details: { field: 'id' } });
     });
-    expect(await client.call('s', 'hello', { a: 1 })).toEqual({ method: 'hello', args: { a: 1 } });
-    await eventually(async () => (await server.call('c', 'x', {}).catch((error) => error.code)) === 'router-not-found');
-    await expect(server.call('c', 'x', {})).rejects.toMatchObject({
+    const reached = async (from: Bus, to: string, wanted: string) =>
+      eventually(
+        async () =>
+          (await from.call(to, 'x', {}).then(
+            () => 'answered',
+            (error) => error.code,
+          )) === wanted,
+      );
+    await reached(ends.client, topic('s'), 'answered');
+    expect(await ends.client.call(topic('s'), 'hello', { a: 1 })).toEqual({ method: 'hello', args: { a: 1 } });
+    await reached(ends.server, topic('c'), 'router-not-found');
+    await expect(ends.server.call(topic('c'), 'x', {})).rejects.toMatchObject({
       code: 'router-not-found',
       message: 'no such router',
       details: { field: 'id' },
     });
-    await expect(client.call('nobody', 'x', {})).rejects.toMatchObject({ code: 'unreachable' });
-    await expect(server.call('nobody', 'x', {})).rejects.toMatchObject({ code: 'unreachable' });
+    await expect(ends.client.call(topic('nobody'), 'x', {})).rejects.toMatchObject({ code: 'unreachable' });
+    await expect(ends.server.call(topic('nobody'), 'x', {})).rejects.toMatchObject({ code: 'unreachable' });
   });
 
   it('casts to those that serve a topic, and to nobody else', async () => {
     const heard: string[] = [];
-    client.serve('mine', (method) => void heard.push(method));
-    await eventually(() => {
-      server.cast('mine', 'first', {});
+    ends.client.serve(topic('mine'), (method) => void heard.push(method));
+    await eventually(async () => {
+      await ends.server.cast(topic('mine'), 'first', {});
       return heard.length > 0;
     });
-    server.cast('others', 'never', {});
-    server.cast('mine', 'last', {});
+    await ends.server.cast(topic('others'), 'never', {});
+    await ends.server.cast(topic('mine'), 'last', {});
     await eventually(() => heard.at(-1) === 'last');
     expect(heard).not.toContain('never');
   });
 
-  it('comes back when the server does, with its topics, and fails what was under way', async () => {
-    server.serve('s', () => new Promise(() => undefined));
-    client.serve('c', () => 'here');
-    const lost = client.call('s', 'never', {});
+  it('comes back after it was gone, with its topics, says so, and fails what was under way', async () => {
+    const links: boolean[] = [];
+    ends.server.serve(topic('s'), () => new Promise(() => undefined));
+    ends.client.serve(topic('c'), () => 'here');
+    const answers = async () => (await ends.server.call(topic('c'), 'x', {}, 1_000).catch(() => '')) === 'here';
+    await eventually(answers);
+    ends.client.onLink((up) => links.push(up));
+    const lost = ends.client.call(topic('s'), 'never', {});
     lost.catch(() => undefined);
-    await eventually(async () => (await server.call('c', 'x', {}).catch(() => '')) === 'here');
-    await server.close();
+    await ends.interrupt();
     await expect(lost).rejects.toMatchObject({ code: 'unreachable' });
-    rmSync(path, { force: true });
-    server = new LocalBusServer(silentLogger);
-    await server.listen(path);
-    await eventually(async () => (await server.call('c', 'x', {}).catch(() => '')) === 'here');
+    await eventually(answers, { timeoutMs: 20_000 });
+    await eventually(() => links.includes(false) && links.at(-1) === true);
+  });
+
+  it('says that it cannot send while it is away', async () => {
+    await ends.client.close();
+    await expect(ends.client.cast(topic('s'), 'x', {})).rejects.toMatchObject({ code: 'unreachable' });
+    await expect(ends.client.call(topic('s'), 'x', {})).rejects.toMatchObject({ code: 'unreachable' });
   });
 
   it('gives up a call that nobody answers in time', async () => {
-    server.serve('s', () => new Promise(() => undefined));
-    await expect(client.call('s', 'slow', {}, 30)).rejects.toMatchObject({ code: 'timeout' });
+    ends.server.serve(topic('s'), () => new Promise(() => undefined));
+    await eventually(async () => (await ends.client.call(topic('s'), 'slow', {}, 30).catch((error) => error.code)) === 'timeout');
   });
+});
 
+describe('the socket', () => {
   it('closes on garbage, and serves the others on', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'pht-bus-'));
+    const path = join(directory, 'bus.sock');
+    const server = new LocalBusServer(silentLogger);
+    await server.listen(path);
+    const client = new LocalBusClient(path, silentLogger);
     server.serve('s', () => 'fine');
+    await eventually(async () => (await client.call('s', 'x', {}).catch(() => '')) === 'fine');
     for (const bytes of [Buffer.alloc(100, 0xff), Buffer.from([0, 0, 0, 1, 0x7b]), Buffer.from('\0\0\0\x02{}')]) {
       const raw = connect(path);
       raw.on('error', () => undefined);
@@ -91,5 +167,8 @@ describe('embedded bus', () => {
       await closed;
     }
     expect(await client.call('s', 'x', {})).toBe('fine');
+    await client.close();
+    await server.close();
+    rmSync(directory, { recursive: true });
   });
 });

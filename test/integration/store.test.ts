@@ -231,11 +231,36 @@ describe.each(Object.entries(ENGINES))('store: %s', (_name, makeEngine) => {
       await tx.insertRouter(one);
       for (let index = 0; index < 5; index++) tx.appendOutbox('h', one.id, AT);
     });
-    const items = await store.read.outbox(0, 10);
+    const items = await store.read.outbox(store.chain, 0, 10);
     expect(items.map(({ id }) => id)).toEqual([...items.map(({ id }) => id)].sort((a, b) => a - b));
     await store.write((tx) => tx.deleteOutbox(items[2]?.id as number));
-    expect(await store.read.outbox(0, 10)).toHaveLength(2);
-    expect(await store.read.outbox(items[3]?.id as number, 10)).toHaveLength(1);
+    expect(await store.read.outbox(store.chain, 0, 10)).toHaveLength(2);
+    expect(await store.read.outbox(store.chain, items[3]?.id as number, 10)).toHaveLength(1);
+  });
+
+  it('gives hints that another server did not deliver to the one that adopts them, and to no two', async () => {
+    const one = router();
+    const taken = { before: '2026-01-01T00:00:01.000Z', at: '2026-01-01T00:00:02.000Z', limit: 3 };
+    await store.write(async (tx) => {
+      await tx.insertRouter(one);
+      for (let index = 0; index < 8; index++) tx.appendOutbox(`h${index}`, one.id, AT);
+    });
+    const others = await Promise.all(['two', 'three'].map((chain) => engine.open(chain)));
+    expect([await store.read.hasForsakenOutbox('one', taken.before), await store.read.hasForsakenOutbox('two', AT)]).toEqual([
+      false,
+      false,
+    ]);
+    while (await store.read.hasForsakenOutbox('two', taken.before))
+      await Promise.all(others.map((other) => other.write((tx) => tx.adoptOutbox(taken))));
+    const adopted = await Promise.all(['two', 'three'].map((chain) => store.read.outbox(chain, 0, 100)));
+    expect(
+      adopted
+        .flat()
+        .map(({ host }) => host)
+        .sort(),
+    ).toEqual(Array.from({ length: 8 }, (_, index) => `h${index}`));
+    expect(await store.read.outbox('one', 0, 100)).toEqual([]);
+    for (const other of others) await other.close();
   });
 
   const entry = (target: string) => ({

@@ -2,10 +2,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Agent, type AgentOptions } from '../../src/agent/agent.ts';
+import { ServerClient } from '../../src/agent/server-client.ts';
 import type { Arguments, Bus, Handler } from '../../src/bus/interface.ts';
 import { hintTopic, METHODS } from '../../src/bus/topics.ts';
 import { FakeKernel } from '../../src/kernel/fake/fake-kernel.ts';
-import type { DesiredRouter } from '../../src/model/desired.ts';
+import { type DesiredRouter, routersDigest } from '../../src/model/desired.ts';
 import { PinholeError } from '../../src/model/errors.ts';
 import { silentLogger } from '../../src/model/logger.ts';
 import type { RouterReport } from '../../src/model/status.ts';
@@ -15,7 +16,7 @@ import { eventually } from './eventually.ts';
 export class FakeServer implements Bus {
   readonly routers = new Map<string, DesiredRouter>();
   readonly reports = new Map<string, RouterReport>();
-  readonly pulls: (readonly string[] | 'all')[] = [];
+  readonly pulls: (readonly string[] | 'all' | 'compared')[] = [];
   isUp = true;
   /** Called before each answer; may throw. */
   beforeAnswer: (method: string) => void = () => undefined;
@@ -33,7 +34,7 @@ export class FakeServer implements Bus {
 
   /** Sends anything as a hint. */
   push(args: unknown, method: string = METHODS.push): unknown {
-    return this.#handlers.get(hintTopic('h'))?.(method, args as Arguments);
+    return this.#handlers.get(hintTopic('h'))?.(method, args as Arguments, { user: null });
   }
 
   connect(): void {
@@ -41,17 +42,19 @@ export class FakeServer implements Bus {
     for (const listener of this.#links) listener(true);
   }
 
-  cast(): void {}
+  async cast(): Promise<void> {}
 
   async call(_topic: string, method: string, args: Arguments): Promise<unknown> {
     if (!this.isUp) throw new PinholeError('unreachable', 'the server is not there');
     this.beforeAnswer(method);
     if (method === METHODS.reportStatus) for (const report of args['reports'] as RouterReport[]) this.reports.set(report.routerId, report);
     if (method !== METHODS.bulkPull) return null;
-    const { id } = args['filter_kwargs'] as { id?: string[] };
-    this.pulls.push(id ?? 'all');
-    const routers = id ? id.flatMap((one) => this.routers.get(one) ?? []) : [...this.routers.values()];
-    return structuredClone({ epoch: 'e', routers, marker: null });
+    const { id, known } = args['filter_kwargs'] as { id?: string[]; known?: { epoch: string; digest: string } | null };
+    const all = [...this.routers.values()];
+    const unchanged = known?.epoch === 'e' && known.digest === routersDigest(all);
+    this.pulls.push(id ?? (unchanged ? 'compared' : 'all'));
+    const routers = id ? id.flatMap((one) => this.routers.get(one) ?? []) : unchanged ? [] : all;
+    return structuredClone({ epoch: 'e', routers, marker: null, unchanged });
   }
 
   serve(topic: string, handler: Handler): void {
@@ -82,7 +85,7 @@ export class AgentHarness {
     return new Agent({
       host: 'h',
       version: 'test',
-      bus: this.server,
+      source: new ServerClient(this.server, 'h'),
       logger: silentLogger,
       statePath: this.statePath,
       resyncSeconds: 3600,

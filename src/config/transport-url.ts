@@ -1,0 +1,54 @@
+import { InvalidInput } from '../model/errors.ts';
+
+/** Brokers of one cluster, and who we are to them. */
+export interface BrokerAddress {
+  /** `host:port` of each. */
+  readonly hosts: readonly string[];
+  readonly username: string;
+  readonly password: string;
+  readonly vhost: string;
+  readonly isTls: boolean;
+}
+
+const EXAMPLE = 'rabbit://user:password@host:5672,user:password@other:5672/vhost';
+const PORTS = { plain: 5672, tls: 5671 } as const;
+
+/**
+ * A transport URL: oslo.messaging's (`rabbit://`, oslo_messaging/transport.py) or AMQP's own (`amqp://`, `amqps://`), with
+ * several brokers behind commas. They are taken to share the first one's user, as brokers of one cluster do.
+ * @throws InvalidInput
+ */
+export function parseTransportUrl(text: string, field: string): BrokerAddress {
+  const fail = (problem: string) => new InvalidInput(field, `Invalid input for ${field}: ${problem}. It is like ${EXAMPLE}.`);
+  const [, scheme = '', authorities = '', path = '', query = ''] =
+    /^([a-z+]+):\/\/([^/?#]*)(?:\/([^?#]*))?(?:\?([^#]*))?$/.exec(text) ?? [];
+  if (!['rabbit', 'amqp', 'amqps', 'kombu+amqp'].includes(scheme))
+    throw fail(scheme === '' ? 'no URL' : `'${scheme}' is no transport of RabbitMQ`);
+  const ssl = new URLSearchParams(query).get('ssl');
+  const isTls = scheme === 'amqps' || ssl === '1' || ssl?.toLowerCase() === 'true';
+  const brokers = authorities.split(',').map((one) => parseAuthority(one, isTls ? PORTS.tls : PORTS.plain));
+  const [first] = brokers;
+  if (!first || brokers.some((one) => one === null)) throw fail('a host is missing or malformed');
+  return {
+    hosts: brokers.map((one) => one?.host as string),
+    username: first.username,
+    password: first.password,
+    vhost: path === '' ? '/' : decode(path),
+    isTls,
+  };
+}
+
+function parseAuthority(text: string, port: number): { username: string; password: string; host: string } | null {
+  const [, username = 'guest', password = 'guest', name = '', given] =
+    /^(?:([^:@]*)(?::([^@]*))?@)?(\[[0-9a-fA-F:]+\]|[A-Za-z0-9._-]+)(?::(\d{1,5}))?$/.exec(text) ?? [];
+  if (name === '' || Number(given ?? port) > 65_535) return null;
+  return { username: decode(username), password: decode(password), host: `${name}:${given ?? port}` };
+}
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
