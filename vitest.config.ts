@@ -3,8 +3,8 @@ import { defineConfig } from 'vitest/config';
 const SOAK = process.env['PINHOLE_SOAK'] !== undefined;
 
 /**
- * Three tiers. `unit`: pure, no root, no services, seconds. `integration`: our own processes and stores. `system`: real
- * namespaces, packets and peers, as root, one file at a time because they share one kernel.
+ * Four tiers. `unit`: pure, no root, no services, seconds. `integration`: our own processes and stores. `system`: real
+ * namespaces, packets and peers, as root, one file at a time because they share one kernel. `neutron`: OpenStack Neutron itself, likewise.
  */
 export default defineConfig({
   test: {
@@ -25,6 +25,16 @@ export default defineConfig({
           include: ['test/system/**/*.test.ts'],
           testTimeout: SOAK ? 3_600_000 : 120_000,
           hookTimeout: 120_000,
+          fileParallelism: false,
+          globalSetup: ['test/support/require-root.ts'],
+        },
+      },
+      {
+        test: {
+          name: 'neutron',
+          include: ['test/neutron/**/*.test.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 240_000,
           fileParallelism: false,
           globalSetup: ['test/support/require-root.ts'],
         },

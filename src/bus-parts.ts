@@ -7,7 +7,7 @@ import type { Logger } from './model/logger.ts';
 /** The bus over RabbitMQ, as configuration says; loaded only where it is used. */
 export async function rabbitBus(
   config: BusConfig,
-  parts: { name: string; declares: boolean; trusted: readonly string[] | null; logger: Logger },
+  parts: { name: string; owner?: string; declares: boolean; trusted: readonly string[] | null; logger: Logger },
 ): Promise<Bus> {
   const { RabbitBus } = await import('./bus/rabbitmq.ts');
   const { tls, exchange, agentUser } = config;

@@ -210,6 +210,15 @@ function administration(program: Command): void {
     .option('--helpers <limit>', "a number, 'none' or 'default'")
     .action(async (project, flags) => (await import('./commands/quota.ts')).set(project, flags));
   program
+    .command('bus')
+    .description('RabbitMQ, where a fleet has one')
+    .command('grant [hosts...]')
+    .description('print the commands that let hosts use the bus, each for itself')
+    .option('--servers', "also those for the servers' users")
+    .option('--config <file>', 'configuration (default /etc/pinhole/pinhole.yaml)')
+    .option('--json', 'print JSON')
+    .action(async (hosts, flags) => (await import('./commands/bus.ts')).grant(hosts, flags));
+  program
     .command('db')
     .description('the database')
     .command('migrate')

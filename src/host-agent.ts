@@ -49,7 +49,7 @@ export async function startHostAgent(config: Config, { neutron }: { neutron: boo
 
 async function chooseBus(config: Config, { neutron, logger }: { neutron: boolean; logger: Logger }): Promise<Bus> {
   if (config.bus === null) return new LocalBusClient(paths(config).busSocket, logger);
-  const { serverUsers } = config.bus;
+  const parts = { name: `pinhole-agent ${config.host}`, trusted: config.bus.serverUsers, logger };
   // Of a fleet the servers make the exchange; in a cloud it may be this agent that comes first.
-  return rabbitBus(config.bus, { name: `pinhole-agent ${config.host}`, declares: neutron, trusted: serverUsers, logger });
+  return rabbitBus(config.bus, neutron ? { ...parts, declares: true } : { ...parts, owner: config.host, declares: false });
 }

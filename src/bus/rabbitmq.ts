@@ -16,6 +16,7 @@ import {
   type OsloRequest,
   SeenIds,
 } from './oslo.ts';
+import { replyPrefix } from './permissions.ts';
 import { versionOf } from './topics.ts';
 
 export interface RabbitOptions {
@@ -26,6 +27,8 @@ export interface RabbitOptions {
   readonly declares: boolean;
   /** What the broker shows of us. */
   readonly name: string;
+  /** Whose name our reply queue has, where permissions go by it. */
+  readonly owner?: string;
   /** Sends our user's name along, which the broker checks: receivers can believe it. */
   readonly signs: boolean;
   /** Whose messages are taken; null: everybody's. */
@@ -60,7 +63,7 @@ export class RabbitBus implements Bus {
   readonly #options: RabbitOptions;
   readonly #connection: Connection;
   readonly #publisher: Publisher;
-  readonly #replyQueue = `reply_${hex()}`;
+  readonly #replyQueue: string;
   readonly #consumers = new Set<Consumer>();
   readonly #ready = new Set<Consumer>();
   readonly #pending = new Map<string, Pending>();
@@ -71,7 +74,8 @@ export class RabbitBus implements Bus {
 
   constructor(options: RabbitOptions) {
     this.#options = options;
-    const { broker, logger, name } = options;
+    const { broker, logger, name, owner } = options;
+    this.#replyQueue = owner === undefined ? `reply_${hex()}` : `${replyPrefix(owner)}${hex()}`;
     this.#connection = new Connection({
       hosts: [...broker.hosts],
       username: broker.username,

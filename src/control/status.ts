@@ -74,8 +74,11 @@ export class Status {
         // Only a router of that host: an agent that lost a router, or a liar, does not write another's status.
         const router = await tx.router(report.routerId as RouterId);
         if (router?.host !== host) continue;
+        const said = before.get(router.id) ?? null;
+        // An agent that comes back says everything again.
+        if (said?.host === host && said.reportedAt >= router.updatedAt && isSame(said, report)) continue;
         await tx.saveReport({ ...report, host, reportedAt });
-        for (const event of eventsOf(router, { before: before.get(router.id) ?? null, report, at: reportedAt })) tx.appendEvent(event);
+        for (const event of eventsOf(router, { before: said, report, at: reportedAt })) tx.appendEvent(event);
       }
     });
   }
@@ -130,6 +133,11 @@ export class Status {
   #isAlive(agent: Agent): boolean {
     return this.#context.now().getTime() - Date.parse(agent.seenAt) <= agent.interval * 1000 * SILENT_AFTER;
   }
+}
+
+function isSame(a: RouterReport, b: RouterReport): boolean {
+  const text = ({ revision, reason, drifts, helpers }: RouterReport) => JSON.stringify([revision, reason, drifts, helpers]);
+  return text(a) === text(b);
 }
 
 /** A status event where what became of a helper changed, a drift event where somebody else's change was repaired. */
