@@ -1,11 +1,69 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ChainCheck } from '../../src/model/audit-check.ts';
+import { silentLogger } from '../../src/model/logger.ts';
+import type { Router, RouterId } from '../../src/model/router.ts';
+import { openPostgres } from '../../src/store/postgres.ts';
 import { eventually } from '../support/eventually.ts';
 import { newDatabase, PostgresCluster } from '../support/postgres.ts';
 import { TestServer } from '../support/test-server.ts';
 
 const SOAK = process.env['PINHOLE_SOAK'] !== undefined;
 const ROUNDS = SOAK ? 50 : 4;
+
+describe('several servers on one PostgreSQL', () => {
+  const cluster = new PostgresCluster();
+  beforeAll(() => cluster.start().then(() => undefined), 60_000);
+  afterAll(() => cluster.stop());
+
+  it('statements that a failed transaction refused to prepare fail nobody’s write', async () => {
+    const url = await newDatabase(cluster.url());
+    const open = (chain: string) => openPostgres({ url, chain, connections: 2, logger: silentLogger });
+    const [one, two] = [await open('one'), await open('two')];
+    const at = '2026-01-01T00:00:00.000Z';
+    const routers = Array.from(
+      { length: 24 },
+      (_, index): Router => ({
+        id: randomUUID() as RouterId,
+        name: `r${index}`,
+        description: '',
+        projectId: `p${index}`,
+        host: null,
+        netns: null,
+        revision: 1,
+        confinement: null,
+        createdAt: at,
+        updatedAt: at,
+      }),
+    );
+    const [wanted] = routers as [Router];
+    await one.write(async (tx) => {
+      for (const router of routers) await tx.insertRouter(router);
+    });
+    // Units of one batch use a statement for the first time, at once, after the first of them has waited in vain for what `one` holds.
+    let release: () => void = () => undefined;
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const holder = one.write(async (tx) => {
+      await tx.lockRouter(wanted.id);
+      await held;
+    });
+    await eventually(async () => (await two.read.routers({})).length === routers.length);
+    const revisions = routers.map(({ id }, index) =>
+      two.write(async (tx) => {
+        if (index === 0) await tx.lockRouter(id);
+        else await sleep(80);
+        return tx.bumpRevision(id, at);
+      }),
+    );
+    setTimeout(release, 300);
+    expect(await Promise.all(revisions)).toEqual(routers.map(() => 2));
+    await holder;
+    await Promise.all([one.close(), two.close()]);
+  });
+});
 
 describe('PostgreSQL goes away under writes', () => {
   const cluster = new PostgresCluster();

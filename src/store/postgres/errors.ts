@@ -13,12 +13,17 @@ export class DatabaseFailure extends Error {
 
   /** The statement was wrong, not the database (data exceptions, syntax): a mistake of ours. */
   get isMistake(): boolean {
-    return /^(22|42)/.test(this.code);
+    return /^(22|42)/.test(this.code) && this.code !== DUPLICATE_STATEMENT;
   }
 }
 
+/**
+ * Statements are named by their text and sent without waiting. One that a failed transaction refuses to prepare is missed by those that
+ * were sent behind it, with invalid_sql_statement_name, and then may be prepared twice.
+ */
+const DUPLICATE_STATEMENT = '42P05';
 /** After these the connection and the transaction up to the savepoint are whole (SQLSTATE classes of the manual's appendix A). */
-const SURVIVABLE = /^(22|23|25P02|40|42|55)/;
+const SURVIVABLE = /^(22|23|25P02|26|40|42|55)/;
 /** serialization_failure, deadlock_detected, lock_not_available. */
 const CONTENTION = new Set(['40001', '40P01', '55P03']);
 /** No answer, or the server going down: it may have committed before. */
