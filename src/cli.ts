@@ -38,8 +38,10 @@ function daemons(program: Command): void {
     .option('--neutron-conf <file>', 'a neutron.conf that says how to reach RabbitMQ, and what this host is called')
     .action(async (flags) => (await import('./commands/daemons.ts')).agent(flags));
   program
-    .command('kernel-process <options>', { hidden: true })
-    .action(async (options: string) => (await import('./commands/daemons.ts')).kernelProcess(options));
+    .command('kernel-process [options]', { hidden: true })
+    .option('--config <file>')
+    .option('--neutron')
+    .action(async (options, flags) => (await import('./commands/daemons.ts')).kernelProcess(options, flags));
 }
 
 /** Flags of every command that talks to a server. */
@@ -183,6 +185,12 @@ function tokens(program: Command): void {
     .option('--description <text>')
     .option('--expires <time>', 'like 2030-01-31T12:00:00Z')
     .action(async (flags) => (await import('./commands/token.ts')).create(flags));
+  token
+    .command('init')
+    .description("write this host's first admin token, once (root)")
+    .option('--config <file>', 'configuration (default /etc/pinhole/pinhole.yaml)')
+    .option('--data-dir <dir>', 'where data is kept (default /var/lib/pinhole)')
+    .action(async (flags) => (await import('./commands/token.ts')).init(flags));
   client(token.command('list').description('list tokens')).action(async (flags) => (await import('./commands/token.ts')).list(flags));
   client(token.command('revoke <id>').description('revoke a token')).action(async (id, flags) =>
     (await import('./commands/token.ts')).revoke(id, flags),

@@ -13,7 +13,10 @@ import { createMetrics } from './telemetry/metrics.ts';
 import { VERSION } from './version.ts';
 
 /** The agent process of one host: no capability of its own; the kernel is another process's. */
-export async function startHostAgent(config: Config, { neutron }: { neutron: boolean }): Promise<{ close(): Promise<void> }> {
+export async function startHostAgent(
+  config: Config,
+  { neutron }: { neutron: boolean },
+): Promise<{ isWell: () => boolean; close(): Promise<void> }> {
   const logger = createLogger('agent', config.logLevel);
   const files = paths(config);
   const kernel = new RemoteKernel({ path: files.kernelSocket, logger });
@@ -37,6 +40,7 @@ export async function startHostAgent(config: Config, { neutron }: { neutron: boo
   const health = await listenHealth(config.agent.listen, agent, createMetrics());
   logger.info({ host: config.host, version: VERSION }, 'agent is running');
   return {
+    isWell: () => agent.isWell,
     close: async () => {
       health.closeAllConnections();
       await new Promise<void>((resolve) => health.close(() => resolve()));

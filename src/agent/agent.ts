@@ -44,6 +44,8 @@ const PULL_BATCH = 500;
 const MAX_QUEUED_PULLS = 10_000;
 const MAX_REASON = 500;
 const RETRY_MS = 1_000;
+/** A batch of syncs that takes longer than this hangs. */
+const STUCK_MS = 60_000;
 const PULL_BACKOFF: Backoff = { firstMs: 50, maxMs: 5_000 };
 const SERVER_TOPICS = /^pinhole-server\.[0-9a-f-]{36}$/;
 
@@ -81,6 +83,7 @@ export class Agent {
   /** Full ones, in a row. */
   #failedPulls = 0;
   #syncWorkers = 0;
+  #lastProgress = 0;
   #closed = false;
 
   constructor(options: AgentOptions) {
@@ -115,6 +118,11 @@ export class Agent {
 
   get isReady(): boolean {
     return this.#source !== 'none' && this.#capabilities !== null;
+  }
+
+  /** Whether syncs go on: where one is under way, the last of them took or ended one not long ago. */
+  get isWell(): boolean {
+    return this.#syncWorkers === 0 || Date.now() - this.#lastProgress < STUCK_MS;
   }
 
   /** Of every router of this host. `source`: where the desired state comes from, `server` also while it cannot be reached. */
@@ -331,6 +339,7 @@ export class Agent {
   async #runSyncs(): Promise<void> {
     if (this.#syncWorkers === SYNC_WORKERS) return;
     this.#syncWorkers++;
+    this.#lastProgress = Date.now();
     // Marks of the same turn travel in one batch.
     await Promise.resolve();
     try {
@@ -343,6 +352,7 @@ export class Agent {
   }
 
   async #syncBatch(names: readonly Netns[], capabilities: Capabilities): Promise<void> {
+    this.#lastProgress = Date.now();
     const items = names.map((netns) => ({ netns, desired: this.#desired.inNetns(netns) }));
     try {
       const outcomes = await this.#syncer.sync(items, capabilities);

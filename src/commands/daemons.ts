@@ -1,26 +1,49 @@
+import { mkdirSync } from 'node:fs';
 import { loadNeutronConf, NEUTRON_VARIABLE } from '../config/bus-config.ts';
 import { type ConfigFlags, loadConfig, paths } from '../config/config.ts';
 import { InvalidInput } from '../model/errors.ts';
-import { ensureAdminToken, kernelProgram, loadModules, type Program, prepareHost, supervise } from '../supervisor/supervisor.ts';
+import {
+  ensureAdminToken,
+  kernelOptions,
+  kernelProgram,
+  loadModules,
+  type Program,
+  prepareHost,
+  supervise,
+} from '../supervisor/supervisor.ts';
+import { sdNotify } from '../telemetry/sd-notify.ts';
 
 /** SIGHUP has certificates and policy read anew. */
 function onHangup(reload: () => void): void {
   process.on('SIGHUP', reload);
 }
 
-/** Runs until SIGTERM or SIGINT, then closes; a second signal ends at once. */
-async function untilSignal(close: () => Promise<void>): Promise<void> {
+interface Running {
+  /** Whether what it is there for goes on. */
+  readonly isWell?: () => boolean;
+  close(): Promise<void>;
+}
+
+/** Runs until SIGTERM or SIGINT, then closes; a second signal ends at once. Tells systemd, where it waits to be told. */
+async function untilSignal({ isWell = () => true, close }: Running): Promise<void> {
+  const notify = await sdNotify(process.env, (reason) => process.stderr.write(`systemd cannot be told: ${reason}\n`));
+  notify.ready(isWell);
   await new Promise<void>((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve());
   });
+  notify.stopping();
   await close();
+  notify.close();
 }
 
 export async function server(flags: ConfigFlags): Promise<void> {
+  const config = loadConfig(flags, process.env);
+  const { serverDir, serverSocketDir } = paths(config);
+  for (const folder of [serverDir, serverSocketDir]) mkdirSync(folder, { recursive: true, mode: 0o750 });
   const { startServer } = await import('../server.ts');
-  const running = await startServer(loadConfig(flags, process.env));
+  const running = await startServer(config);
   onHangup(() => running.reload());
-  await untilSignal(() => running.close());
+  await untilSignal(running);
 }
 
 /** Started as root it supervises: the kernel process needs rights that the agent must not have. */
@@ -32,12 +55,12 @@ export async function agent(flags: ConfigFlags): Promise<void> {
     // Who may read neutron.conf is root and neutron: the agent is told what it says.
     const told = flags.neutronConf === undefined ? {} : { [NEUTRON_VARIABLE]: JSON.stringify(loadNeutronConf(flags.neutronConf)) };
     const supervised = supervise([kernelProgram(config), program('agent', flags)], accounts, { ...process.env, ...told });
-    await untilSignal(() => supervised.stop());
+    await untilSignal({ close: () => supervised.stop() });
     return;
   }
   const { startHostAgent } = await import('../host-agent.ts');
   const running = await startHostAgent(config, { neutron: flags.neutron === true });
-  await untilSignal(() => running.close());
+  await untilSignal(running);
 }
 
 /** Server, agent and kernel process of one host, each under its own rights. */
@@ -51,13 +74,14 @@ export async function up(flags: ConfigFlags): Promise<void> {
   onHangup(() => supervised.reload());
   const where = 'path' in config.listen ? config.listen.path : `${config.listen.host}:${config.listen.port}`;
   process.stderr.write(`pinhole is starting: API on ${where}, data in ${config.dataDir}, token in ${paths(config).adminToken}\n`);
-  await untilSignal(() => supervised.stop());
+  await untilSignal({ close: () => supervised.stop() });
 }
 
-export async function kernelProcess(json: string): Promise<void> {
+/** With its options from the supervisor, or, where systemd starts it, from root-owned configuration. */
+export async function kernelProcess(json: string | undefined, flags: ConfigFlags): Promise<void> {
   const { startKernelProcess } = await import('../kernel-process.ts');
-  const running = await startKernelProcess(parseOptions(json));
-  await untilSignal(() => running.close());
+  const running = await startKernelProcess(json === undefined ? kernelOptions(loadConfig(flags, process.env)) : parseOptions(json));
+  await untilSignal(running);
 }
 
 function parseOptions(json: string) {

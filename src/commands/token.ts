@@ -1,3 +1,4 @@
+import type { ConfigFlags } from '../config/config.ts';
 import { Client, type ClientFlags } from './client.ts';
 import { type Column, print, printJson, table } from './output/table.ts';
 
@@ -22,6 +23,16 @@ const COLUMNS: readonly Column<TokenJson>[] = [
   },
   { title: 'DESCRIPTION', value: ({ description }) => description },
 ];
+
+/** What `pinhole up` does by itself: the server adopts the token when it starts. */
+export async function init(flags: ConfigFlags): Promise<void> {
+  const [{ loadConfig }, { ensureAdminToken, prepareHost }] = await Promise.all([
+    import('../config/config.ts'),
+    import('../supervisor/supervisor.ts'),
+  ]);
+  const config = loadConfig(flags, process.env);
+  ensureAdminToken(config, prepareHost(config));
+}
 
 export async function create(
   flags: ClientFlags & { role: string; project?: string; description?: string; expires?: string },

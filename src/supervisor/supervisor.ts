@@ -72,9 +72,18 @@ export function loadModules(): void {
   spawnSync('modprobe', ['--all', '--quiet', ...names], { stdio: 'ignore' });
 }
 
+/** What the kernel process has to know. */
+export function kernelOptions(config: Config) {
+  return { socket: paths(config).kernelSocket, ...config.kernel, logLevel: config.logLevel };
+}
+
 export function kernelProgram(config: Config): Program {
-  const options = { socket: paths(config).kernelSocket, ...config.kernel, logLevel: config.logLevel };
-  return { name: 'kernel', arguments: ['kernel-process', JSON.stringify(options)], account: 'kernel', nodeFlags: KERNEL_NODE_FLAGS };
+  return {
+    name: 'kernel',
+    arguments: ['kernel-process', JSON.stringify(kernelOptions(config))],
+    account: 'kernel',
+    nodeFlags: KERNEL_NODE_FLAGS,
+  };
 }
 
 export function supervise(programs: readonly Program[], accounts: Accounts, env: NodeJS.ProcessEnv): Supervised {

@@ -1,0 +1,247 @@
+import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { paths } from '../../src/config/config.ts';
+import { newTokenText } from '../../src/model/token.ts';
+import { eventually } from '../support/eventually.ts';
+import { freePorts } from '../support/rabbitmq.ts';
+
+const run = promisify(execFile);
+const ROOT = resolve(import.meta.dirname, '../..');
+const CLI = join(ROOT, 'dist/src/cli.js');
+const UNITS = readdirSync(join(ROOT, 'packaging/systemd'));
+const NETNS = 'pht-package';
+const MAX_EXPOSURE = 2.5;
+
+describe('the Debian package', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'pht-deb-'));
+  /** This machine's files with a layer above them: what is installed there goes with the layer. */
+  const root = join(directory, 'root');
+  let up: ChildProcess | null = null;
+
+  const inside = (...argv: string[]) => run('chroot', [root, ...argv], { env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', ...listens } });
+  let listens: Record<string, string> = {};
+
+  beforeAll(async () => {
+    for (const name of ['upper', 'work', 'root']) mkdirSync(join(directory, name));
+    execFileSync('mount', [
+      '-t',
+      'overlay',
+      'overlay',
+      '-o',
+      `lowerdir=/,upperdir=${join(directory, 'upper')},workdir=${join(directory, 'work')}`,
+      root,
+    ]);
+    mkdirSync(join(root, 'run/netns'), { recursive: true });
+    execFileSync('mount', ['-t', 'proc', 'proc', join(root, 'proc')]);
+    execFileSync('ip', ['netns', 'add', NETNS]);
+    execFileSync('mount', ['--rbind', '--make-rslave', '/run/netns', join(root, 'run/netns')]);
+    const [api = 0, agent = 0] = await freePorts(2);
+    listens = { PINHOLE_LISTEN: `127.0.0.1:${api}`, PINHOLE_AGENT_LISTEN: `127.0.0.1:${agent}` };
+  });
+  afterAll(async () => {
+    await stop();
+    execFileSync('ip', ['netns', 'del', NETNS]);
+    for (const mount of ['run/netns', 'proc', '']) execFileSync('umount', ['--recursive', '--lazy', join(root, mount)]);
+    rmSync(directory, { recursive: true, force: true });
+  });
+
+  async function stop(): Promise<void> {
+    const child = up;
+    up = null;
+    if (!child || child.exitCode !== null) return;
+    const closed = new Promise((done) => child.once('close', done));
+    child.kill('SIGTERM');
+    await closed;
+  }
+
+  it('is built by one command, installs, brings its own Node, and does the main job under its own users', async () => {
+    const { stdout } = await run('bash', ['scripts/deb.sh'], { cwd: ROOT, maxBuffer: 1e8 });
+    const [, file = ''] = /in '([^']+\.deb)'/.exec(stdout) ?? [];
+    execFileSync('cp', [join(ROOT, file), join(root, 'tmp/pinhole.deb')]);
+    await inside('dpkg', '-i', '/tmp/pinhole.deb');
+    const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
+    expect((await inside('pinhole', '--version')).stdout.trim()).toBe(version);
+    expect((await inside('stat', '-c', '%a %U %G', '/var/lib/pinhole/admin-token')).stdout.trim()).toBe('640 root pinhole');
+
+    up = spawn('chroot', [root, '/usr/bin/pinhole', 'up'], { env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', ...listens }, stdio: 'ignore' });
+    await eventually(
+      () =>
+        inside('pinhole', 'router', 'add', 'edge', '--netns', NETNS).then(
+          () => true,
+          () => false,
+        ),
+      { timeoutMs: 20_000 },
+    );
+    await inside('pinhole', 'helper', 'add', 'edge', 'ftp');
+    const status = async () => (await inside('pinhole', 'status')).stdout;
+    await eventually(async () => (await status()).match(/ACTIVE/g)?.length === 2);
+    const { stdout: processes } = await inside('ps', '-eo', 'user:20,args');
+    const users = processes.split('\n').filter((line) => line.includes('/usr/lib/pinhole/'));
+    expect(users.map((line) => line.split(' ')[0]).sort()).toEqual(['pinhole', 'pinhole', 'pinhole-kernel', 'root']);
+    await stop();
+    await inside('pinhole', 'purge');
+    await inside('dpkg', '--purge', 'pinhole');
+    await expect(inside('test', '-e', '/var/lib/pinhole')).rejects.toMatchObject({ code: 1 });
+  }, 240_000);
+});
+
+describe.each(UNITS)('%s', (unit) => {
+  const file = join(ROOT, 'packaging/systemd', unit);
+  const text = readFileSync(file, 'utf8');
+
+  it(`is exposed no more than ${MAX_EXPOSURE}, as systemd-analyze counts`, async () => {
+    const { stdout } = await run('systemd-analyze', ['security', '--offline=yes', '--no-pager', file]);
+    const [, exposure] = /Overall exposure level for [^:]+: ([\d.]+)/.exec(stdout) ?? [];
+    expect(Number(exposure)).toBeLessThanOrEqual(MAX_EXPOSURE);
+    expect(Number(exposure)).toBeGreaterThan(0);
+  });
+
+  it('is told when the process is ready, and that it lives', () => {
+    expect(text).toMatch(/^Type=notify$/m);
+    expect(text).toMatch(/^WatchdogSec=\d+$/m);
+  });
+
+  it('is one process, which starts again when it dies', () => {
+    expect(text.match(/^ExecStart=/gm)).toHaveLength(1);
+    expect(text).toMatch(/^Restart=always$/m);
+  });
+});
+
+describe('what systemd is told', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'pht-notify-'));
+  afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+  it('ready, alive again and again, and stopping', async () => {
+    const [socket, dataDir] = [join(directory, 'notify'), join(directory, 'data')];
+    const listen = `import socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.bind(${JSON.stringify(socket)})
+print('listening', flush=True)
+while True: print(s.recv(4096).decode(), flush=True)`;
+    const listener = spawn('python3', ['-c', listen], { stdio: ['ignore', 'pipe', 'inherit'] });
+    let heard = '';
+    listener.stdout.on('data', (chunk) => {
+      heard += chunk;
+    });
+    await eventually(() => heard.includes('listening'));
+    const env = { PATH: process.env['PATH'], NOTIFY_SOCKET: socket, WATCHDOG_USEC: '300000' };
+    const server = spawn(process.execPath, [CLI, 'server', '--data-dir', dataDir, '--listen', '127.0.0.1:0'], { env, stdio: 'ignore' });
+    await eventually(() => (heard.match(/WATCHDOG=1/g) ?? []).length > 3, { timeoutMs: 20_000 });
+    const ended = new Promise((done) => server.once('close', done));
+    server.kill('SIGTERM');
+    await ended;
+    await eventually(() => heard.includes('STOPPING=1'));
+    listener.kill('SIGKILL');
+    expect(heard.split('\n').filter(Boolean)).toEqual([
+      'listening',
+      'READY=1',
+      ...Array(heard.match(/WATCHDOG=1/g)?.length).fill('WATCHDOG=1'),
+      'STOPPING=1',
+    ]);
+  }, 60_000);
+});
+
+describe('what units forbid, and processes do', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'pht-calls-'));
+  afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+  /** System calls that a unit lets through: its sets, less what it takes away, plus what it gives back. */
+  function allowed(unit: string): Set<string> {
+    const text = readFileSync(join(ROOT, 'packaging/systemd', unit), 'utf8');
+    const calls = new Set<string>();
+    for (const [, line = ''] of text.matchAll(/^SystemCallFilter=(.+)$/gm)) {
+      const names = expand(line.replace('~', '').split(' '));
+      for (const name of names) line.startsWith('~') ? calls.delete(name) : calls.add(name);
+    }
+    // A filter of systemd's always lets these through.
+    for (const name of expand(['@default'])) calls.add(name);
+    return calls;
+  }
+
+  function expand(names: readonly string[]): string[] {
+    return names.flatMap((name) => (name.startsWith('@') ? expand(membersOf(name)) : [name]));
+  }
+
+  function membersOf(set: string): string[] {
+    const text = execFileSync('systemd-analyze', ['--no-pager', 'syscall-filter', set], { encoding: 'utf8' });
+    return text
+      .split('\n')
+      .slice(1)
+      .map((line) => line.trim())
+      .filter((line) => line !== '' && !line.startsWith('#'));
+  }
+
+  /** Starts a process under strace, does something with it, ends it. @returns what it called and was not refused */
+  async function traced(name: string, argv: readonly string[], use: () => Promise<void>): Promise<string[]> {
+    const file = join(directory, `${name}.trace`);
+    const account = name === 'kernel' ? [] : ['setpriv', '--reuid', '65534', '--clear-groups', '--'];
+    const child = spawn('strace', ['-f', '-qq', '-o', file, ...account, process.execPath, CLI, ...argv], { stdio: 'ignore' });
+    try {
+      await use();
+    } finally {
+      const ended = new Promise((done) => child.once('close', done));
+      const [pid] = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8').trim().split(' ');
+      process.kill(Number(pid), 'SIGTERM');
+      await ended;
+    }
+    const text = readFileSync(file, 'utf8');
+    // What went before is not Node's.
+    const calls = text.slice(text.lastIndexOf('execve(')).matchAll(/^\d+ +([a-z0-9_]+)\(.*$/gm);
+    return [...new Set([...calls].filter(([line]) => !/ = -1 (EPERM|ENOSYS)/.test(line)).map(([, call]) => call as string))].sort();
+  }
+
+  it('server, agent and kernel process use no system call that their units take away', async () => {
+    const dataDir = join(directory, 'data');
+    const files = paths({ dataDir, runDir: join(dataDir, 'run') });
+    chmodSync(directory, 0o755);
+    for (const folder of [files.serverDir, files.agentDir, files.kernelSocketDir, files.serverSocketDir]) {
+      mkdirSync(folder, { recursive: true });
+      chownSync(folder, 65_534, 0);
+    }
+    const token = newTokenText();
+    writeFileSync(files.adminToken, token);
+    const [port = 0] = await freePorts(1);
+    const config = join(directory, 'pinhole.yaml');
+    writeFileSync(
+      config,
+      `data_dir: ${dataDir}\nlisten: 127.0.0.1:${port}\nagent: { listen: '127.0.0.1:0' }\nkernel: { namespaces: ['${NETNS}-*'], host_namespace: false }\n`,
+    );
+    execFileSync('ip', ['netns', 'add', `${NETNS}-a`]);
+    const call = async (method: string, path: string, body?: object) => {
+      const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
+      const response = await fetch(`http://127.0.0.1:${port}${path}`, { method, headers, ...(body ? { body: JSON.stringify(body) } : {}) });
+      return (response.status === 204 ? null : await response.json()) as { id: string; helpers: { families: { status: string }[] }[] };
+    };
+    const waitFor = (condition: () => Promise<boolean>) => eventually(() => condition().catch(() => false), { timeoutMs: 60_000 });
+    try {
+      const used: Record<string, string[]> = {};
+      used['pinhole-kernel.service'] = await traced('kernel', ['kernel-process', '--config', config], async () => {
+        used['pinhole-server.service'] = await traced('server', ['server', '--config', config], async () => {
+          await waitFor(async () => (await fetch(`http://127.0.0.1:${port}/readyz`)).ok);
+          used['pinhole-agent.service'] = await traced('agent', ['agent', '--config', config], async () => {
+            const { id } = await call('POST', '/v1/routers', { name: 'a', netns: `${NETNS}-a` });
+            await call('POST', `/v1/routers/${id}/helpers`, { helper: 'ftp', protocol: 'tcp', port: 21 });
+            await waitFor(
+              async () => (await call('GET', `/v1/status/${id}`)).helpers[0]?.families.every(({ status }) => status === 'ACTIVE') === true,
+            );
+            await call('DELETE', `/v1/routers/${id}`);
+          });
+        });
+      });
+      for (const [unit, calls] of Object.entries(used)) {
+        const may = allowed(unit);
+        expect(calls.length).toBeGreaterThan(30);
+        expect(
+          calls.filter((name) => !may.has(name)),
+          unit,
+        ).toEqual([]);
+      }
+    } finally {
+      execFileSync('ip', ['netns', 'del', `${NETNS}-a`]);
+    }
+  }, 180_000);
+});
