@@ -1,3 +1,4 @@
+import type { Sender } from '../bus/interface.ts';
 import { agentTopic, METHODS, serverTopic } from '../bus/topics.ts';
 import { PinholeError } from '../model/errors.ts';
 import type { Reader } from '../model/reader.ts';
@@ -8,6 +9,7 @@ import type { Context } from './context.ts';
 import { routerTarget } from './policy/policy.ts';
 import type { Principal } from './principal.ts';
 import type { Routers } from './routers.ts';
+import { enforceSender } from './senders.ts';
 
 export interface ExpectationEvent {
   readonly at: string;
@@ -68,7 +70,7 @@ export class ExpectationFeed {
   }
 
   /** Over the bus, from an agent. */
-  onEvent(reader: Reader): null {
+  async onEvent(reader: Reader, sender: Sender): Promise<null> {
     const fields = reader.object('router_id', 'change', 'expectation');
     const routerId = fields.router_id.string(64);
     const event: ExpectationEvent = {
@@ -77,7 +79,12 @@ export class ExpectationFeed {
       change: fields.change.oneOf('new', 'gone'),
       expectation: readExpectation(fields.expectation),
     };
-    for (const { visible, listener } of this.#listeners) if (visible(routerId)) listener(event);
+    const listeners = [...this.#listeners].filter(({ visible }) => visible(routerId));
+    if (listeners.length === 0) return null;
+    const router = await this.#context.store.read.router(routerId as RouterId);
+    if (router?.host == null) return null;
+    enforceSender(this.#context, router.host, sender);
+    for (const { listener } of listeners) listener(event);
     return null;
   }
 

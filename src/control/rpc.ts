@@ -1,13 +1,13 @@
 import type { Arguments, Sender } from '../bus/interface.ts';
 import { METHODS, SERVER_TOPIC, serverTopic } from '../bus/topics.ts';
 import { type DesiredRouter, routersDigest } from '../model/desired.ts';
-import { PinholeError } from '../model/errors.ts';
 import { Reader } from '../model/reader.ts';
 import type { Router } from '../model/router.ts';
 import type { Context } from './context.ts';
 import { desiredRouters } from './desired.ts';
 import type { ExpectationFeed } from './expectations.ts';
 import { Gate } from './gate.ts';
+import { enforceSender } from './senders.ts';
 import { readReports, type Status, unknownMethod } from './status.ts';
 
 /** Routers in one answer: with 100 helpers each it stays far below the bus's message limit. */
@@ -39,7 +39,7 @@ export class AgentRpc {
   start(): void {
     const { bus, store } = this.#context;
     bus.serve(SERVER_TOPIC, (method, args, sender) => this.#answer(method, args, sender));
-    bus.serve(serverTopic(store.chain), (method, args) => this.#onTold(method, args));
+    bus.serve(serverTopic(store.chain), (method, args, sender) => this.#onTold(method, args, sender));
   }
 
   async #answer(method: string, args: Arguments, sender: Sender): Promise<unknown> {
@@ -60,20 +60,16 @@ export class AgentRpc {
   }
 
   /** What agents tell this server, of all servers, because somebody asked for it here. */
-  #onTold(method: string, args: Arguments): unknown {
+  #onTold(method: string, args: Arguments, sender: Sender): Promise<null> {
     if (method !== METHODS.expectation) throw unknownMethod(method);
-    return this.#expectations.onEvent(new Reader(args, method));
+    return this.#expectations.onEvent(new Reader(args, method), sender);
   }
 
   /** @throws PinholeError `denied` for a host that its sender may not speak for */
   #hostOf(reader: Reader, sender: Sender): string {
     const host = reader.string(255);
-    const user = this.#context.userOfHost(host);
-    if (user === null || sender.user === user) return host;
-    throw new PinholeError(
-      'denied',
-      `Only user '${user}' of the bus speaks for host ${host}, not ${sender.user === null ? 'who does not say' : `'${sender.user}'`}.`,
-    );
+    enforceSender(this.#context, host, sender);
+    return host;
   }
 
   async #bulkPull(reader: Reader, sender: Sender): Promise<Pulled> {

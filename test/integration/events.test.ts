@@ -1,8 +1,9 @@
+import { readFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ServerClient } from '../../src/agent/server-client.ts';
 import { LocalBusClient } from '../../src/bus/local.ts';
-import { METHODS, SERVER_TOPIC } from '../../src/bus/topics.ts';
+import { METHODS, serverTopic } from '../../src/bus/topics.ts';
 import { paths } from '../../src/config/config.ts';
 import { silentLogger } from '../../src/model/logger.ts';
 import { eventually } from '../support/eventually.ts';
@@ -123,7 +124,8 @@ describe.each(STORES)('events, on %s', (store) => {
     const bus = new LocalBusClient(paths(server.config).busSocket, silentLogger);
     const tuple = { source: '10.0.0.1', destination: '10.0.0.2', port: 5000 };
     const expectation = { helper: 'ftp', protocol: 'tcp', ...tuple, master: tuple };
-    const tell = () => bus.call(SERVER_TOPIC, METHODS.expectation, { router_id: mine, change: 'new', expectation });
+    const topic = serverTopic(readFileSync(paths(server.config).serverId, 'utf8').trim());
+    const tell = () => bus.call(topic, METHODS.expectation, { router_id: mine, change: 'new', expectation });
     await eventually(() =>
       tell().then(
         () => text.includes('5000'),
