@@ -10,6 +10,7 @@ const PARTS: Readonly<Record<string, () => Promise<Result[]>>> = {
   live: async () => (await import('./live.ts')).benchLive(),
   creates: async () => (await import('./creates.ts')).benchCreates(),
   stores: async () => (await import('./stores.ts')).benchStores(),
+  neutron: async () => (await import('./neutron.ts')).benchNeutron(),
   datapath: async () => (await import('./datapath.ts')).benchDatapath(),
   memory: async () => (await import('./memory.ts')).benchMemory(),
 };

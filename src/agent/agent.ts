@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import type { Arguments } from '../bus/interface.ts';
 import { METHODS } from '../bus/topics.ts';
 import type { Kernel, KernelEvent } from '../kernel/interface.ts';
@@ -80,6 +81,8 @@ export class Agent {
   #savedAt = '';
   #wantsFullPull: 'no' | 'what changed' | 'everything' = 'no';
   #pulling = false;
+  #pullCount = 0;
+  #pullMs = 0;
   /** Full ones, in a row. */
   #failedPulls = 0;
   #syncWorkers = 0;
@@ -108,7 +111,7 @@ export class Agent {
   /** Counters since the start, for metrics and tests. */
   get counts() {
     const { routers, queued } = { routers: this.#desired.size, queued: this.#syncs.size + this.#pulls.size };
-    return { ...this.#syncer.counts, routers, queued };
+    return { ...this.#syncer.counts, routers, queued, pulls: this.#pullCount, pullSeconds: this.#pullMs / 1000 };
   }
 
   /** Has a desired state, and nothing waits. */
@@ -264,7 +267,7 @@ export class Agent {
     this.#wantsFullPull = 'no';
     try {
       const known = comparing ? { epoch: this.#epoch, digest: routersDigest([...this.#desired.routers()]) } : null;
-      const pulled = await this.#options.source.pullAll(known);
+      const pulled = await this.#timed(() => this.#options.source.pullAll(known));
       const isFirst = this.#source !== 'server';
       this.#failedPulls = 0;
       this.#source = 'server';
@@ -277,6 +280,16 @@ export class Agent {
     } catch (error) {
       this.#options.logger.warn({ err: error }, 'pulling everything failed; tried again');
       this.#after(backoffDelay(++this.#failedPulls, PULL_BACKOFF), () => this.#requestFullPull({ comparing }));
+    }
+  }
+
+  async #timed<T>(pull: () => Promise<T>): Promise<T> {
+    const start = performance.now();
+    try {
+      return await pull();
+    } finally {
+      this.#pullCount++;
+      this.#pullMs += performance.now() - start;
     }
   }
 
@@ -294,7 +307,7 @@ export class Agent {
 
   async #pullSome(ids: readonly string[]): Promise<void> {
     try {
-      const found = new Map((await this.#options.source.pull(ids)).map((router) => [router.id as string, router]));
+      const found = new Map((await this.#timed(() => this.#options.source.pull(ids))).map((router) => [router.id as string, router]));
       for (const id of ids) {
         const router = found.get(id);
         const touched = router ? this.#desired.set(router) : this.#desired.delete(id);

@@ -11,6 +11,8 @@ const HELP: Readonly<Record<keyof Agent['counts'], string>> = {
   stripped: 'Live connections that lost a removed helper',
   routers: 'Routers of this host',
   queued: 'Routers and namespaces that wait for work',
+  pulls: 'Questions asked of the server for what is declared',
+  pullSeconds: 'Seconds that their answers took, together',
 };
 
 /** What this host's own tools ask: is it alive, is it ready, how much did it do, what became of each helper. */
@@ -51,7 +53,7 @@ function answer(response: ServerResponse, code: number, body: object): void {
 
 function registerCounts(metrics: Metrics, agent: Agent): void {
   for (const [name, help] of Object.entries(HELP) as [keyof Agent['counts'], string][]) {
-    const gauge = metrics.gauge(`pinhole_agent_${name}`, help);
+    const gauge = metrics.gauge(`pinhole_agent_${name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)}`, help);
     Object.assign(gauge, { collect: () => gauge.set(agent.counts[name]) });
   }
 }

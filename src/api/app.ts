@@ -101,6 +101,8 @@ function handleErrors(app: FastifyInstance, logger: Logger): void {
   app.decorate('logFailure', (error: Error, request: FastifyRequest, reply: FastifyReply) => {
     const known = asPinholeError(error);
     if (known.code === 'internal') logger.error({ err: error, requestId: request.id }, 'a request failed');
+    if (known.code === 'store-unavailable')
+      logger.warn({ err: error, requestId: request.id }, 'the database did not take or answer a request');
     const retryAfter = known.details.retryAfter ?? (statusOf(known, error) === 503 ? 1 : undefined);
     if (retryAfter !== undefined) void reply.header('retry-after', String(retryAfter));
     // Whose body was not read is not asked for another on this connection.

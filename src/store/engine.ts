@@ -19,6 +19,8 @@ export interface Writer {
   /** Replaces the savepoint of the unit before. */
   savepoint(): Promise<void>;
   rollbackToSavepoint(): Promise<void>;
+  /** From here on the transaction waits for others' locks as long as a commit may take: it does nothing else any more. */
+  waitLonger(): Promise<void>;
   /** Called last before the commit, with true where events were written. */
   beforeCommit(hasEvents: boolean): Promise<void>;
   commit(): Promise<void>;
@@ -108,7 +110,7 @@ function driver({ writer, chain, onLocalEvents }: StoreParts): CommitDriver<Chan
     },
     commit: async () => {
       // The counter of events last: other servers wait for it from then to the commit.
-      await ledger.write(database);
+      await Promise.all([writer.waitLonger(), ledger.write(database)]);
       await journal.write(database, entries);
       await Promise.all([writer.beforeCommit(entries.events.length > 0), commit(writer)]);
       journal.onCommit();

@@ -124,6 +124,7 @@ export class GroupCommit<Unit> {
       asides = outcomes.flatMap((outcome) => ('aside' in outcome ? [outcome.aside] : []));
     } catch (error) {
       if (begun) await this.#driver.rollback().catch(() => undefined);
+      if (this.#driver.isContention(error)) return null;
       for (const { reject } of batch) reject(error);
       return [];
     }
@@ -158,11 +159,23 @@ export class GroupCommit<Unit> {
       await this.#driver.commit();
     } catch (error) {
       if (begun) await this.#driver.rollback().catch(() => undefined);
-      for (const { reject } of batch) reject(error);
-      return [];
+      return this.#again(batch, error);
     }
     for (const answer of answers) answer();
     return yielded;
+  }
+
+  /** @returns those of a batch that failed as a whole that are worth another try: other servers were in its way */
+  #again(batch: readonly Waiting<Unit>[], error: unknown): Waiting<Unit>[] {
+    if (this.#driver.isContention(error)) return batch.filter((waiting) => this.#mayYield(waiting, error));
+    for (const { reject } of batch) reject(error);
+    return [];
+  }
+
+  #mayYield(waiting: Waiting<Unit>, error: unknown): boolean {
+    if (waiting.yielded++ < MAX_YIELDS) return true;
+    waiting.reject(error);
+    return false;
   }
 
   /** @returns null for a unit to be tried again. @throws a fatal error, for the whole batch */

@@ -74,6 +74,7 @@ function sqliteWriter(connection: Connection): Writer {
       marked = true;
     },
     rollbackToSavepoint: async () => connection.exec('rollback to unit'),
+    waitLonger: async () => undefined,
     beforeCommit: async () => undefined,
     commit: async () => connection.exec('commit'),
     rollback: async () => {

@@ -28,7 +28,7 @@ export class Cloud {
   readonly directory = mkdtempSync(join(tmpdir(), 'phcloud-'));
   readonly rabbit = new RabbitNode();
   readonly #processes = new Map<string, ChildProcess>();
-  readonly #extensions: readonly string[];
+  #extensions: readonly string[];
   readonly #routers: CloudRouter[] = [];
   #port = 0;
   #stub: { bus: RabbitBus; timer: NodeJS.Timeout } | null = null;
@@ -90,6 +90,14 @@ export class Cloud {
   async startL3Agent(): Promise<void> {
     this.#spawn('l3-agent', 'neutron-l3-agent', ['--config-file', this.conf, '--config-file', join(this.directory, 'l3_agent.ini')]);
     await eventually(() => this.#isAlive('L3 agent'), { what: 'the L3 agent is alive', timeoutMs: 90_000 });
+  }
+
+  /** With other extensions than before. */
+  async restartL3Agent(extensions: readonly string[]): Promise<void> {
+    await this.halt('l3-agent');
+    this.#extensions = extensions;
+    this.#configure();
+    await this.startL3Agent();
   }
 
   /** Ends a part with everything that it started. */

@@ -63,6 +63,10 @@ export class NeutronAgent {
     );
   }
 
+  async counts(): Promise<{ pulls: number; pullSeconds: number; writes: number }> {
+    return this.#ask('/readyz');
+  }
+
   async routers(): Promise<readonly RouterView[]> {
     return (await this.#ask<{ routers: RouterView[] }>('/status')).routers;
   }

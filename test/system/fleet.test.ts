@@ -7,6 +7,7 @@ const SOAK = process.env['PINHOLE_SOAK'] !== undefined;
 const SERVERS = 3;
 const AGENTS = 20;
 const ROUTERS = 2_000;
+const PROJECTS = 100;
 const CHAOS_MS = SOAK ? 600_000 : 45_000;
 const WRITERS = 8;
 const KILL_EVERY_MS = 700;
@@ -45,7 +46,7 @@ describe('a fleet', () => {
   /** Declares router and helpers through any server. */
   async function declare(index: number): Promise<void> {
     const host = index % AGENTS;
-    const router = { name: netnsOf(index), netns: netnsOf(index), host: fleet.hostOf(host) };
+    const router = { name: netnsOf(index), netns: netnsOf(index), host: fleet.hostOf(host), project_id: `p${index % PROJECTS}` };
     const made = await fleet.call(index % SERVERS, 'POST', '/v1/routers', router);
     expect(made.status, said(made)).toBe(201);
     const { id } = made.body as { id: string };

@@ -6,8 +6,8 @@ import { DatabaseFailure, isContention, isDatabaseError, isFatal, isOutcomeUnkno
 import { CHANNEL } from './event-listener.ts';
 import { PipelinedConnection } from './pipelined-connection.ts';
 
-/** What a unit that runs alone waits for another server's locks. */
-const ALONE_LOCK_TIMEOUT_MS = 5_000;
+/** What a unit that runs alone, and the end of a batch, wait for another server's locks. */
+const LONG_LOCK_TIMEOUT_MS = 5_000;
 
 /**
  * The one connection that writes. Queries are sent without waiting for the answers of those before: units of a batch that
@@ -32,7 +32,7 @@ export class PostgresWriter implements Writer {
   async begin(alone: boolean): Promise<Database> {
     const { client, database } = await this.#connection.get();
     this.#marked = false;
-    await client.query(alone ? `begin; set local lock_timeout = ${ALONE_LOCK_TIMEOUT_MS}` : 'begin');
+    await client.query(alone ? `begin; set local lock_timeout = ${LONG_LOCK_TIMEOUT_MS}` : 'begin');
     return database;
   }
 
@@ -43,6 +43,10 @@ export class PostgresWriter implements Writer {
 
   async rollbackToSavepoint(): Promise<void> {
     await this.#run('rollback to savepoint unit');
+  }
+
+  async waitLonger(): Promise<void> {
+    await this.#run(`set local lock_timeout = ${LONG_LOCK_TIMEOUT_MS}`);
   }
 
   async beforeCommit(hasEvents: boolean): Promise<void> {

@@ -1,0 +1,341 @@
+import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { performance } from 'node:perf_hooks';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { RabbitBus } from '../src/bus/rabbitmq.ts';
+import { HELPER_TOPIC } from '../src/bus/topics.ts';
+import { silentLogger } from '../src/model/logger.ts';
+import { Cloud, type CloudRouter } from '../test/support/cloud.ts';
+import { eventually } from '../test/support/eventually.ts';
+import { NeutronAgent } from '../test/support/neutron-agent.ts';
+import { median, type Result, round, summarise } from './measure.ts';
+
+const run = promisify(execFile);
+const SAMPLES = 25;
+const SIZES = [20, 50] as const;
+const HELPERS = [
+  ['ftp', 'tcp', 21],
+  ['tftp', 'udp', 69],
+  ['sip', 'udp', 5060],
+  ['sip', 'tcp', 5060],
+] as const;
+const PROGRAMS = ['/usr/bin/neutron-server', '/usr/bin/neutron-l3-agent', '/usr/sbin/mariadbd', '/usr/lib/rabbitmq/bin/rabbitmq-server'];
+const POLL_MS = 20;
+
+/** Which of the two serves helpers. */
+interface Side {
+  readonly name: 'neutron' | 'pinhole';
+  /** Lines of `nft monitor` that say that a helper of this port is live, in every family that it is for. */
+  readonly live: (port: number) => readonly ((line: string) => boolean)[];
+}
+
+const ORIGINAL: Side = {
+  name: 'neutron',
+  live: (port) =>
+    ['ip', 'ip6'].map((family) => (line: string) => line.includes(`add rule ${family} raw `) && line.includes(`dport ${port} `)),
+};
+const OURS: Side = { name: 'pinhole', live: () => [(line: string) => line.startsWith('add rule inet pinhole assign ')] };
+
+/** The L3 agent's extension and Pinhole's agent in the same cloud, one after the other. */
+export async function benchNeutron(): Promise<Result[]> {
+  const missing = PROGRAMS.filter((path) => !existsSync(path));
+  if (missing.length > 0)
+    return [
+      { what: 'beside the original in one cloud', target: '-', ok: null, figures: { 'not run': `${missing.join(', ')} are not there` } },
+    ];
+  const cloud = await new Cloud({ extensions: ['conntrack_helper'] }).start();
+  const agent = new NeutronAgent(cloud.conf);
+  try {
+    const latency = await cloud.router('latency', await cloud.network('latency', '10.20.0.0/24'));
+    const original = await latencies(cloud, latency, ORIGINAL);
+    const routers: CloudRouter[] = [];
+    const resyncs: Record<string, { neutron: number; pinhole: number }> = {};
+    let gap = { neutron: 0, pinhole: 0 };
+    for (const size of SIZES) {
+      while (routers.length < size) routers.push(await newRouter(cloud, routers.length));
+      await allLive(routers, hasOriginal);
+      resyncs[size] = { neutron: await resyncOriginal(cloud, routers), pinhole: await resyncOurs(agent, routers) };
+      if (size === SIZES[0])
+        gap = { neutron: await gapOriginal(cloud, routers[0] as CloudRouter), pinhole: await gapOurs(agent, routers[0] as CloudRouter) };
+    }
+    await agent.start();
+    await agent.settled();
+    const memory = { neutron: pssOfL3Agent(cloud), pinhole: agent.pss() };
+    await cloud.restartL3Agent([]);
+    await sleep(5_000);
+    const before = await agent.counts();
+    const ours = await latencies(cloud, latency, OURS);
+    const after = await agent.counts();
+    const pullMs = ((after.pullSeconds - before.pullSeconds) / (after.pulls - before.pulls)) * 1000;
+    return results({ original, ours, pullMs, resyncs, gap, memory });
+  } finally {
+    await agent.remove();
+    await cloud.stop();
+  }
+}
+
+interface Latencies {
+  readonly restToLive: readonly number[];
+  readonly pushToLive: readonly number[];
+}
+
+/** From the request, and from the arrival of the push on a queue of our own, to the last rule in the kernel. */
+async function latencies(cloud: Cloud, router: CloudRouter, side: Side): Promise<Latencies> {
+  const monitor = new Monitor(router.netns);
+  const broker = cloud.rabbit.broker();
+  const tap = new RabbitBus({
+    broker,
+    exchange: 'neutron',
+    declares: true,
+    name: 'tap',
+    signs: false,
+    trusted: null,
+    logger: silentLogger,
+  });
+  let pushedAt = 0;
+  const onPush = () => {
+    pushedAt = performance.now();
+  };
+  tap.serve(HELPER_TOPIC, onPush, { fanout: true });
+  let isUp = false;
+  tap.onLink((up) => {
+    isUp = up;
+  });
+  await eventually(() => isUp);
+  await monitor.started();
+  const restToLive: number[] = [];
+  const pushToLive: number[] = [];
+  // The first helper of a router makes chains and tables too.
+  await cloud.helper(router.id, 'ftp', 'tcp', side === OURS ? 40_001 : 40_000);
+  await sleep(2_000);
+  for (let index = 0; index < SAMPLES; index++) {
+    const [helper, protocol] = HELPERS[index % HELPERS.length] as (typeof HELPERS)[number];
+    const port = (side === OURS ? 30_000 : 20_000) + index;
+    const live = monitor.all(side.live(port));
+    const start = performance.now();
+    await cloud.helper(router.id, helper, protocol, port);
+    const at = await live;
+    restToLive.push(at - start);
+    pushToLive.push(at - pushedAt);
+    await sleep(100);
+  }
+  monitor.stop();
+  await tap.close();
+  return { restToLive, pushToLive };
+}
+
+async function newRouter(cloud: Cloud, index: number): Promise<CloudRouter> {
+  const router = await cloud.router(`r${index}`, await cloud.network(`n${index}`, `10.30.${index}.0/24`));
+  for (const [helper, protocol, port] of HELPERS) await cloud.helper(router.id, helper, protocol, port);
+  return router;
+}
+
+async function hasOriginal(netns: string): Promise<boolean> {
+  for (const program of ['iptables-save', 'ip6tables-save']) {
+    const { stdout } = await run('ip', ['netns', 'exec', netns, program, '-t', 'raw']);
+    if ((stdout.match(/--helper/g) ?? []).length < HELPERS.length) return false;
+  }
+  return true;
+}
+
+async function hasOurs(netns: string): Promise<boolean> {
+  const { stdout } = await run('ip', ['netns', 'exec', netns, 'nft', 'list', 'table', 'inet', 'pinhole']).catch(() => ({ stdout: '' }));
+  return (stdout.match(/\d+ : "/g) ?? []).length >= HELPERS.length;
+}
+
+/** Those that are there already are not asked again. */
+async function allLive(routers: readonly CloudRouter[], has: (netns: string) => Promise<boolean>): Promise<void> {
+  const left = new Set(routers.map(({ netns }) => netns));
+  await eventually(
+    async () => {
+      for (const netns of left) {
+        if (!(await has(netns))) return false;
+        left.delete(netns);
+      }
+      return true;
+    },
+    { what: 'all rules are live', timeoutMs: 300_000 },
+  );
+}
+
+/** @returns seconds from the start of the process until all rules are live in kept namespaces */
+async function resyncOriginal(cloud: Cloud, routers: readonly CloudRouter[]): Promise<number> {
+  await cloud.halt('l3-agent');
+  for (const { netns } of routers)
+    for (const family of ['ip', 'ip6']) execFileSync('ip', ['netns', 'exec', netns, 'nft', 'flush', 'table', family, 'raw']);
+  const start = performance.now();
+  const started = cloud.startL3Agent();
+  await allLive(routers, hasOriginal);
+  const seconds = (performance.now() - start) / 1000;
+  await started;
+  return round(seconds);
+}
+
+async function resyncOurs(agent: NeutronAgent, routers: readonly CloudRouter[]): Promise<number> {
+  await agent.stop();
+  for (const { netns } of routers)
+    await run('ip', ['netns', 'exec', netns, 'nft', 'delete', 'table', 'inet', 'pinhole']).catch(() => undefined);
+  const start = performance.now();
+  await agent.start();
+  await allLive(routers, hasOurs);
+  const seconds = (performance.now() - start) / 1000;
+  await agent.settled();
+  await agent.stop();
+  return round(seconds);
+}
+
+/** @returns seconds without any rule of the router's while its agent restarts */
+async function gapOriginal(cloud: Cloud, router: CloudRouter): Promise<number> {
+  return gapDuring(router, `iptables-save -t raw | grep -c -- --helper`, async () => {
+    await cloud.halt('l3-agent');
+    await cloud.startL3Agent();
+    await sleep(25_000);
+  });
+}
+
+async function gapOurs(agent: NeutronAgent, router: CloudRouter): Promise<number> {
+  await agent.start();
+  await agent.settled();
+  const gap = await gapDuring(router, `nft list table inet pinhole | grep -c 'dport map'`, async () => {
+    await agent.stop();
+    await agent.start();
+    await agent.settled();
+  });
+  await agent.stop();
+  return gap;
+}
+
+/** Looks again and again, from within the namespace, whether there are rules. @returns seconds without */
+async function gapDuring(router: CloudRouter, look: string, work: () => Promise<void>): Promise<number> {
+  const looker = spawn('ip', ['netns', 'exec', router.netns, 'sh', '-c', `while :; do ${look}; done 2>/dev/null`], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+    detached: true,
+  });
+  let [gapMs, lastAt, wasThere] = [0, performance.now(), true];
+  looker.stdout.on('data', (chunk) => {
+    const now = performance.now();
+    for (const line of String(chunk).trim().split('\n')) {
+      if (!wasThere) gapMs += now - lastAt;
+      wasThere = line !== '0';
+      lastAt = now;
+    }
+  });
+  try {
+    await work();
+  } finally {
+    process.kill(-(looker.pid as number), 'SIGKILL');
+  }
+  return round(gapMs / 1000);
+}
+
+/** Its privsep daemons are of no group of its own: they are known by the file that they were started with. */
+function pssOfL3Agent(cloud: Cloud): number {
+  let kib = 0;
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    try {
+      if (!readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(`${cloud.directory}/l3_agent.ini`)) continue;
+      kib += Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1] ?? 0);
+    } catch {
+      // It ended meanwhile.
+    }
+  }
+  return kib / 1024;
+}
+
+interface Measured {
+  readonly original: Latencies;
+  readonly ours: Latencies;
+  readonly pullMs: number;
+  readonly resyncs: Readonly<Record<string, { neutron: number; pinhole: number }>>;
+  readonly gap: { readonly neutron: number; readonly pinhole: number };
+  readonly memory: { readonly neutron: number; readonly pinhole: number };
+}
+
+function results({ original, ours, pullMs, resyncs, gap, memory }: Measured): Result[] {
+  const [theirPush, ourPush] = [summarise(original.pushToLive), summarise(ours.pushToLive)];
+  const first = resyncs[SIZES[0]] as { neutron: number; pinhole: number };
+  return [
+    {
+      what: 'push → live in a real cloud, beside the original',
+      target: 'p50 ≤ the original’s',
+      ok: ourPush.p50 <= theirPush.p50,
+      figures: {
+        'Pinhole: push → live p50, ms': ourPush.p50,
+        'Pinhole: push → live max, ms': ourPush.max,
+        'of which the pull, mean ms': round(pullMs),
+        'Neutron: push → live p50, ms (both families)': theirPush.p50,
+        'Neutron: push → live max, ms': theirPush.max,
+        'Pinhole: REST → live p50, ms': median(ours.restToLive),
+        'Neutron: REST → live p50, ms': median(original.restToLive),
+        samples: SAMPLES,
+      },
+    },
+    {
+      what: 'cold resync in kept namespaces × 4 helpers, beside the original',
+      target: `process start → all live ≤ 1/10 of the original’s (thread_pool_size = 16) with ${SIZES[0]}; no gap on restart`,
+      ok: first.pinhole <= first.neutron / 10 && gap.pinhole === 0,
+      figures: {
+        ...Object.fromEntries(SIZES.map((size) => [`Pinhole: ${size} namespaces, s`, (resyncs[size] as { pinhole: number }).pinhole])),
+        ...Object.fromEntries(SIZES.map((size) => [`Neutron: ${size} namespaces, s`, (resyncs[size] as { neutron: number }).neutron])),
+        'Pinhole: without rules on restart, s': gap.pinhole,
+        'Neutron: without rules on restart, s (IPv4)': gap.neutron,
+      },
+    },
+    {
+      what: `memory of all agent processes, ${SIZES[1]} routers`,
+      target: '≤ 1/3 of the original’s PSS',
+      ok: memory.pinhole <= memory.neutron / 3,
+      figures: {
+        'Pinhole: supervisor, agent and kernel process, PSS MiB': round(memory.pinhole),
+        'Neutron: L3 agent and its privsep daemons, PSS MiB': round(memory.neutron),
+      },
+    },
+  ];
+}
+
+/** Lines of `nft monitor` in a namespace, as they come. */
+class Monitor {
+  readonly #netns: string;
+  readonly #child: ChildProcess;
+  readonly #listeners = new Set<(line: string) => void>();
+
+  constructor(netns: string) {
+    this.#netns = netns;
+    this.#child = spawn('ip', ['netns', 'exec', netns, 'stdbuf', '-oL', 'nft', 'monitor'], { stdio: ['ignore', 'pipe', 'ignore'] });
+    let rest = '';
+    this.#child.stdout?.on('data', (chunk) => {
+      const lines = (rest + chunk).split('\n');
+      rest = lines.pop() as string;
+      for (const line of lines) for (const listener of [...this.#listeners]) listener(line);
+    });
+  }
+
+  async started(): Promise<void> {
+    const seen = this.all([(line) => line.includes('phb-probe')]);
+    const timer = setInterval(
+      () => void run('ip', ['netns', 'exec', this.#netns, 'nft', 'add table inet phb-probe; delete table inet phb-probe']),
+      POLL_MS * 5,
+    );
+    await seen;
+    clearInterval(timer);
+  }
+
+  /** @returns when the last of the conditions was met for the first time */
+  all(conditions: readonly ((line: string) => boolean)[]): Promise<number> {
+    const left = new Set(conditions);
+    return new Promise((resolve) => {
+      const listener = (line: string) => {
+        for (const condition of left) if (condition(line)) left.delete(condition);
+        if (left.size > 0) return;
+        this.#listeners.delete(listener);
+        resolve(performance.now());
+      };
+      this.#listeners.add(listener);
+    });
+  }
+
+  stop(): void {
+    this.#child.kill('SIGKILL');
+  }
+}
