@@ -11,6 +11,7 @@ const PARTS: Readonly<Record<string, () => Promise<Result[]>>> = {
   creates: async () => (await import('./creates.ts')).benchCreates(),
   stores: async () => (await import('./stores.ts')).benchStores(),
   neutron: async () => (await import('./neutron.ts')).benchNeutron(),
+  scale: async () => (await import('./scale.ts')).benchScale(),
   datapath: async () => (await import('./datapath.ts')).benchDatapath(),
   memory: async () => (await import('./memory.ts')).benchMemory(),
 };

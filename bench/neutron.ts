@@ -22,6 +22,7 @@ const HELPERS = [
 ] as const;
 const PROGRAMS = ['/usr/bin/neutron-server', '/usr/bin/neutron-l3-agent', '/usr/sbin/mariadbd', '/usr/lib/rabbitmq/bin/rabbitmq-server'];
 const POLL_MS = 20;
+const PATIENCE_MS = 30_000;
 
 /** Which of the two serves helpers. */
 interface Side {
@@ -33,7 +34,10 @@ interface Side {
 const ORIGINAL: Side = {
   name: 'neutron',
   live: (port) =>
-    ['ip', 'ip6'].map((family) => (line: string) => line.includes(`add rule ${family} raw `) && line.includes(`dport ${port} `)),
+    ['ip', 'ip6'].map(
+      (family) => (line: string) =>
+        /^(add|insert) rule /.test(line) && line.includes(` rule ${family} raw `) && line.includes(`dport ${port} `),
+    ),
 };
 const OURS: Side = { name: 'pinhole', live: () => [(line: string) => line.startsWith('add rule inet pinhole assign ')] };
 
@@ -324,11 +328,13 @@ class Monitor {
   /** @returns when the last of the conditions was met for the first time */
   all(conditions: readonly ((line: string) => boolean)[]): Promise<number> {
     const left = new Set(conditions);
-    return new Promise((resolve) => {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => reject(new Error(`nft monitor in ${this.#netns} did not tell of it`)), PATIENCE_MS);
       const listener = (line: string) => {
         for (const condition of left) if (condition(line)) left.delete(condition);
         if (left.size > 0) return;
         this.#listeners.delete(listener);
+        clearTimeout(timer);
         resolve(performance.now());
       };
       this.#listeners.add(listener);

@@ -36,6 +36,10 @@ export class ServerProcess {
     return server;
   }
 
+  get pid(): number {
+    return this.#child.pid as number;
+  }
+
   get url(): URL {
     return new URL(readFileSync(this.#endpoint, 'utf8').trim());
   }
