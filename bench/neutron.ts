@@ -159,7 +159,7 @@ async function allLive(routers: readonly CloudRouter[], has: (netns: string) => 
       }
       return true;
     },
-    { what: 'all rules are live', timeoutMs: 300_000 },
+    { what: 'all rules are live', timeoutMs: 180_000 },
   );
 }
 

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { type Kysely, Migrator } from 'kysely';
+import { type Kysely, type Migration, Migrator } from 'kysely';
 import { PinholeError } from '../model/errors.ts';
 import type { DialectName } from './dialect.ts';
 import { initial } from './migrations/0001-initial.ts';
@@ -7,17 +7,26 @@ import { auditEventsQuotas } from './migrations/0002-audit-events-quotas.ts';
 import { outboxServer } from './migrations/0003-outbox-server.ts';
 import type { Schema } from './schema.ts';
 
+type Migrations = Readonly<Record<string, Migration>>;
+
+/** What a server has to know at least to work with a database that this one brought forward: what came later only adds. */
+const NEEDS = '0002-audit-events-quotas';
+const MIGRATIONS_TABLE = 'kysely_migration';
+
 /**
- * Brings a database to this version; several servers may do so at once (Kysely takes a lock).
+ * Brings a database to this version; several servers may do so at once (Kysely takes a lock). One that a newer server brought
+ * further is left as it is, and used, where that one says that this version can.
  * @returns names of the migrations that ran
+ * @throws PinholeError `store-unavailable`
  */
 export async function migrate(db: Kysely<Schema>, dialect: DialectName): Promise<string[]> {
-  const migrations = {
+  const own: Migrations = {
     '0001-initial': initial(dialect),
     '0002-audit-events-quotas': auditEventsQuotas(dialect),
     '0003-outbox-server': outboxServer(dialect),
   };
-  const migrator = new Migrator({ db, provider: { getMigrations: async () => migrations } });
+  const newer = await newerMigrations(db, own);
+  const migrator = new Migrator({ db, provider: { getMigrations: async () => ({ ...own, ...newer }) } });
   const { error, results = [] } = await migrator.migrateToLatest();
   if (error) throw new PinholeError('store-unavailable', 'The database could not be brought to this version.', { cause: error });
   await db
@@ -25,5 +34,29 @@ export async function migrate(db: Kysely<Schema>, dialect: DialectName): Promise
     .values({ key: 'epoch', value: randomUUID() })
     .onConflict((conflict) => conflict.doNothing())
     .execute();
+  if (Object.keys(newer).length === 0) await setNeeds(db);
   return results.filter(({ status }) => status === 'Success').map(({ migrationName }) => migrationName);
+}
+
+async function setNeeds(db: Kysely<Schema>): Promise<void> {
+  await db
+    .insertInto('meta')
+    .values({ key: 'needs', value: NEEDS })
+    .onConflict((conflict) => conflict.column('key').doUpdateSet({ value: NEEDS }))
+    .execute();
+}
+
+/** Those that ran and that this version does not know, as migrations that do nothing. */
+async function newerMigrations(db: Kysely<Schema>, own: Migrations): Promise<Migrations> {
+  const tables = await db.introspection.getTables({ withInternalKyselyTables: true });
+  if (!tables.some(({ name }) => name === MIGRATIONS_TABLE)) return {};
+  const ran = await (db as unknown as Kysely<{ [MIGRATIONS_TABLE]: { name: string } }>).selectFrom(MIGRATIONS_TABLE).select('name').execute();
+  const unknown = ran.map(({ name }) => name).filter((name) => !Object.hasOwn(own, name));
+  if (unknown.length === 0) return {};
+  const needs = await db.selectFrom('meta').select('value').where('key', '=', 'needs').executeTakeFirst();
+  if (needs === undefined || !Object.hasOwn(own, needs.value)) {
+    const known = Object.keys(own).at(-1);
+    throw new PinholeError('store-unavailable', `The database is of a newer version (${unknown.join(', ')}) than this server, which knows ${known}.`);
+  }
+  return Object.fromEntries(unknown.map((name) => [name, { up: async () => undefined }]));
 }

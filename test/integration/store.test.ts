@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
+import pg from 'pg';
 import { Kysely, Migrator, SqliteDialect } from 'kysely';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
 import { entryHash, genesis } from '../../src/model/audit.ts';
@@ -52,6 +53,8 @@ function helper(routerId: RouterId, port: number, fields: Partial<ConntrackHelpe
 /** Where a store's data is, and how to open it: again, or a second time as another server. */
 interface Engine {
   open(chain?: string): Promise<Store>;
+  /** Behind the store's back. */
+  sql(text: string): Promise<void>;
   remove(): void;
 }
 
@@ -60,6 +63,11 @@ const ENGINES: Readonly<Record<string, () => Promise<Engine>>> = {
     const directory = mkdtempSync(join(tmpdir(), 'pht-store-'));
     return {
       open: (chain = 'one') => openSqlite(join(directory, 'pinhole.db'), { chain }),
+      sql: async (text) => {
+        const database = new Database(join(directory, 'pinhole.db'));
+        database.exec(text);
+        database.close();
+      },
       remove: () => rmSync(directory, { recursive: true }),
     };
   },
@@ -67,6 +75,12 @@ const ENGINES: Readonly<Record<string, () => Promise<Engine>>> = {
     const url = await newDatabase(inject('postgresUrl'));
     return {
       open: (chain = 'one') => openPostgres({ url, chain, connections: 2, logger: silentLogger }),
+      sql: async (text) => {
+        const client = new pg.Client({ connectionString: url });
+        await client.connect();
+        await client.query(text);
+        await client.end();
+      },
       remove: () => undefined,
     };
   },
@@ -236,6 +250,20 @@ describe.each(Object.entries(ENGINES))('store: %s', (_name, makeEngine) => {
     await store.write((tx) => tx.deleteOutbox(items[2]?.id as number));
     expect(await store.read.outbox(store.chain, 0, 10)).toHaveLength(2);
     expect(await store.read.outbox(store.chain, items[3]?.id as number, 10)).toHaveLength(1);
+  });
+
+  it('works with a database that a newer version brought further, where that says so, and refuses it where it does not', async () => {
+    await engine.sql("insert into kysely_migration (name, timestamp) values ('9999-of-the-future', '2030-01-01T00:00:00.000Z')");
+    const again = await engine.open('two');
+    expect(await again.read.epoch()).toBe(await store.read.epoch());
+    await again.close();
+    await engine.sql("update meta set value = '9999-of-the-future' where key = 'needs'");
+    await expect(engine.open('three')).rejects.toMatchObject({
+      code: 'store-unavailable',
+      message: 'The database is of a newer version (9999-of-the-future) than this server, which knows 0003-outbox-server.',
+    });
+    await engine.sql("delete from kysely_migration where name = '9999-of-the-future'");
+    await (await engine.open('three')).close();
   });
 
   it('gives hints that another server did not deliver to the one that adopts them, and to no two', async () => {

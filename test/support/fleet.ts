@@ -2,18 +2,18 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { agentPermissions, type Permissions, SERVER_PERMISSIONS } from '../../src/bus/permissions.ts';
 import { paths } from '../../src/config/config.ts';
 import { FakeKernel } from '../../src/kernel/fake/fake-kernel.ts';
 import { KernelService } from '../../src/kernel/service.ts';
 import { silentLogger } from '../../src/model/logger.ts';
 import { newTokenText } from '../../src/model/token.ts';
+import { CLI } from './cli-path.ts';
 import { eventually } from './eventually.ts';
 import { PostgresCluster } from './postgres.ts';
 import { freePorts, RabbitNode } from './rabbitmq.ts';
 
-const CLI = resolve(import.meta.dirname, '../../dist/src/cli.js');
 const NOBODY = 65_534;
 const PASSWORD = 'of-the-test';
 

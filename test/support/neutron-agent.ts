@@ -1,11 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
+import { CLI } from './cli-path.ts';
 import { eventually } from './eventually.ts';
 import { freePorts } from './rabbitmq.ts';
-
-const CLI = resolve(import.meta.dirname, '../../dist/src/cli.js');
 
 export interface HelperView {
   readonly id: string;

@@ -1,11 +1,10 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { Instance } from '../../src/commands/instance.ts';
 import type { HelperJson, RouterJson, StatusJson } from '../../src/commands/resources.ts';
+import { CLI } from './cli-path.ts';
 import { eventually } from './eventually.ts';
-
-const CLI = resolve(import.meta.dirname, '../../dist/src/cli.js');
 
 /** A whole Pinhole for a test file, as built, with short-cuts over its API. */
 export class TestPinhole {
