@@ -4,22 +4,22 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Client } from '../src/commands/client.ts';
 import { Instance } from '../src/commands/instance.ts';
 import type { HelperJson, RouterJson } from '../src/commands/resources.ts';
 import { loadLibc } from '../src/kernel/linux/libc.ts';
-import { LinuxKernel } from '../src/kernel/linux/linux-kernel.ts';
 import { NetlinkSocket, NetnsOpener } from '../src/kernel/linux/netns-socket.ts';
 import { encodeReplacement } from '../src/kernel/linux/nft-encode.ts';
 import { ScratchNetwork } from '../src/kernel/scratch.ts';
-import { silentLogger } from '../src/model/logger.ts';
 import { type Result, summarise, UNLIMITED } from './measure.ts';
+import { type Touch, TouchWatch } from './touch-watch.ts';
 
 const PREFIX = 'phb-live';
 const SAMPLES = 300;
 const DRIFTS = 60;
 
 /** As a router has it anyway. With no rules in the whole system each first hook would make the kernel patch its own code. */
-const FIREWALL = `
+export const FIREWALL = `
 table inet filter {
   chain input { type filter hook input priority filter; policy accept; }
   chain forward { type filter hook forward priority filter; policy drop; ct state established,related accept; }
@@ -31,11 +31,6 @@ table ip nat {
 }
 `;
 
-interface Touch {
-  readonly at: number;
-  readonly by: string;
-}
-
 /** What one change costs from the API to the kernel, and what a change by others costs until it is undone. */
 export async function benchLive(): Promise<Result[]> {
   const network = new ScratchNetwork(PREFIX);
@@ -43,45 +38,16 @@ export async function benchLive(): Promise<Result[]> {
   const instance = new Instance({ directory, namespaces: [`${PREFIX}-*`], config: UNLIMITED });
   const netns = await network.addHost('r');
   await network.nft('r', FIREWALL);
-  // Watches from outside: every commit to our table that is not this process's own.
-  const watcher = new LinuxKernel({ allowed: (name) => name === netns, logger: silentLogger });
-  const touches: Touch[] = [];
-  let onTouch: () => void = () => undefined;
-  watcher.onEvent((event) => {
-    if (event.event !== 'touched') return;
-    touches.push({ at: performance.now(), by: event.by });
-    onTouch();
-  });
-  const nextTouch = (count: number) =>
-    new Promise<void>((resolve) => {
-      const check = () => touches.length >= count && resolve();
-      onTouch = check;
-      check();
-    });
+  const watch = new TouchWatch(netns);
   try {
-    await watcher.observe([{ netns, known: null }]);
+    await watch.start(netns);
     await instance.start();
     const client = instance.client();
     const router = await client.call<RouterJson>('POST', '/v1/routers', { name: 'r', netns });
-    const path = `/v1/routers/${router.id}/helpers`;
-    const create = async (index: number) => client.call<HelperJson>('POST', path, { helper: 'ftp', protocol: 'tcp', port: 1000 + index });
-    const afterAnswer: number[] = [];
-    const fromRequest: number[] = [];
-    for (let index = 0; index < SAMPLES; index++) {
-      touches.length = 0;
-      const start = performance.now();
-      const { id } = await create(index);
-      const answered = performance.now();
-      await nextTouch(1);
-      afterAnswer.push(Math.max(0, (touches[0] as Touch).at - answered));
-      fromRequest.push((touches[0] as Touch).at - start);
-      touches.length = 0;
-      await client.call('DELETE', `${path}/${id}`);
-      await nextTouch(1);
-    }
-    await create(0);
-    const repair = summarise(await driftsByDaemon(netns, { touches, nextTouch }));
-    const command = summarise(await driftsByCommand(netns, { touches, nextTouch }));
+    const { afterAnswer, fromRequest } = await timeChanges(client, router.id, { watch, samples: SAMPLES });
+    await client.call('POST', `/v1/routers/${router.id}/helpers`, { helper: 'ftp', protocol: 'tcp', port: 1000 });
+    const repair = summarise(await driftsByDaemon(netns, watch));
+    const command = summarise(await driftsByCommand(netns, watch));
     const live = summarise(afterAnswer);
     const whole = summarise(fromRequest);
     return [
@@ -114,22 +80,44 @@ export async function benchLive(): Promise<Result[]> {
     ];
   } finally {
     await instance.stop();
-    await watcher.close();
+    await watch.close();
     await network.destroy();
     rmSync(directory, { recursive: true, force: true });
   }
 }
 
-interface Watch {
-  readonly touches: Touch[];
-  readonly nextTouch: (count: number) => Promise<void>;
+/** Creates and deletes one helper after the other, from the request and from its answer to the table that follows, in ms. */
+export async function timeChanges(
+  client: Client,
+  router: string,
+  { watch, samples }: { watch: TouchWatch; samples: number },
+): Promise<{ afterAnswer: number[]; fromRequest: number[]; liveAt: number[] }> {
+  const path = `/v1/routers/${router}/helpers`;
+  const afterAnswer: number[] = [];
+  const fromRequest: number[] = [];
+  const liveAt: number[] = [];
+  for (let index = 0; index < samples; index++) {
+    watch.touches.length = 0;
+    const start = performance.now();
+    const { id } = await client.call<HelperJson>('POST', path, { helper: 'ftp', protocol: 'tcp', port: 1000 + index });
+    const answered = performance.now();
+    await watch.next(1);
+    const { at } = watch.touches[0] as Touch;
+    afterAnswer.push(Math.max(0, at - answered));
+    fromRequest.push(at - start);
+    liveAt.push(at);
+    watch.touches.length = 0;
+    await client.call('DELETE', `${path}/${id}`);
+    await watch.next(1);
+  }
+  return { afterAnswer, fromRequest, liveAt };
 }
 
 /** Below the rate at which the agent takes it for a fight and pauses. */
 const BETWEEN_DRIFTS_MS = 300;
 
 /** A daemon that keeps its socket deletes the table; from its commit to the commit that repairs it. */
-async function driftsByDaemon(netns: string, watch: Watch): Promise<number[]> {
+async function driftsByDaemon(netns: string, watch: TouchWatch): Promise<number[]> {
   const opener = new NetnsOpener(loadLibc());
   const socket = opener.open(netns, () => new NetlinkSocket(opener.libc));
   const buffer = Buffer.alloc(65536);
@@ -140,7 +128,7 @@ async function driftsByDaemon(netns: string, watch: Watch): Promise<number[]> {
     socket.transact(encodeReplacement(null).bytes, buffer);
     const broken = performance.now();
     // The commit just made is this process's own: the watcher tells of the repair only.
-    await watch.nextTouch(1);
+    await watch.next(1);
     samples.push((watch.touches[0] as Touch).at - broken);
   }
   opener.libc.closeLater(socket.fd);
@@ -148,13 +136,13 @@ async function driftsByDaemon(netns: string, watch: Watch): Promise<number[]> {
 }
 
 /** The nft command: when the command ends, the kernel holds the commit lock of the namespace while its socket closes. */
-async function driftsByCommand(netns: string, watch: Watch): Promise<number[]> {
+async function driftsByCommand(netns: string, watch: TouchWatch): Promise<number[]> {
   const samples: number[] = [];
   for (let index = 0; index < DRIFTS; index++) {
     await sleep(BETWEEN_DRIFTS_MS);
     watch.touches.length = 0;
     const child = spawn('ip', ['netns', 'exec', netns, 'nft', 'flush', 'table', 'inet', 'pinhole']);
-    await watch.nextTouch(2);
+    await watch.next(2);
     const [broken, repaired] = watch.touches as [Touch, Touch];
     samples.push(repaired.at - broken.at);
     if (child.exitCode === null) await new Promise((resolve) => child.once('close', resolve));

@@ -8,6 +8,7 @@ import { markdown, type Report } from './report.ts';
 const PARTS: Readonly<Record<string, () => Promise<Result[]>>> = {
   sync: async () => (await import('./sync.ts')).benchSync(),
   live: async () => (await import('./live.ts')).benchLive(),
+  fleet: async () => (await import('./fleet.ts')).benchFleet(),
   creates: async () => (await import('./creates.ts')).benchCreates(),
   stores: async () => (await import('./stores.ts')).benchStores(),
   neutron: async () => (await import('./neutron.ts')).benchNeutron(),

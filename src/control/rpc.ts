@@ -4,7 +4,7 @@ import { type DesiredRouter, routersDigest } from '../model/desired.ts';
 import { Reader } from '../model/reader.ts';
 import type { Router } from '../model/router.ts';
 import type { Context } from './context.ts';
-import { desiredRouters } from './desired.ts';
+import { desiredByIds, desiredRouters } from './desired.ts';
 import type { ExpectationFeed } from './expectations.ts';
 import { Gate } from './gate.ts';
 import { enforceSender } from './senders.ts';
@@ -81,11 +81,11 @@ export class AgentRpc {
     const ids = filter.id.nullable((list) => list.array(MAX_IDS, (id) => id.string(64)));
     const known = filter.known.nullable((value) => value.object('epoch', 'digest'));
     const { read } = this.#context.store;
-    const epoch = await read.epoch();
     if (ids) {
-      const routers = (await read.routers({ ids, hosts: [host] })).filter(({ netns }) => netns !== null);
-      return { epoch, routers: await desiredRouters(read, routers), marker: null, unchanged: false };
+      const [epoch, routers] = await Promise.all([read.epoch(), desiredByIds(read, ids, host)]);
+      return { epoch, routers, marker: null, unchanged: false };
     }
+    const epoch = await read.epoch();
     if (known && known.epoch.string(64) === epoch && known.digest.string(64) === routersDigest(await read.revisionsOfHost(host)))
       return { epoch, routers: [], marker: null, unchanged: true };
     const marker = filter.marker.nullable((value) => value.string(64)) ?? '';

@@ -50,13 +50,19 @@ async function setNeeds(db: Kysely<Schema>): Promise<void> {
 async function newerMigrations(db: Kysely<Schema>, own: Migrations): Promise<Migrations> {
   const tables = await db.introspection.getTables({ withInternalKyselyTables: true });
   if (!tables.some(({ name }) => name === MIGRATIONS_TABLE)) return {};
-  const ran = await (db as unknown as Kysely<{ [MIGRATIONS_TABLE]: { name: string } }>).selectFrom(MIGRATIONS_TABLE).select('name').execute();
+  const ran = await (db as unknown as Kysely<{ [MIGRATIONS_TABLE]: { name: string } }>)
+    .selectFrom(MIGRATIONS_TABLE)
+    .select('name')
+    .execute();
   const unknown = ran.map(({ name }) => name).filter((name) => !Object.hasOwn(own, name));
   if (unknown.length === 0) return {};
   const needs = await db.selectFrom('meta').select('value').where('key', '=', 'needs').executeTakeFirst();
   if (needs === undefined || !Object.hasOwn(own, needs.value)) {
     const known = Object.keys(own).at(-1);
-    throw new PinholeError('store-unavailable', `The database is of a newer version (${unknown.join(', ')}) than this server, which knows ${known}.`);
+    throw new PinholeError(
+      'store-unavailable',
+      `The database is of a newer version (${unknown.join(', ')}) than this server, which knows ${known}.`,
+    );
   }
   return Object.fromEntries(unknown.map((name) => [name, { up: async () => undefined }]));
 }

@@ -220,8 +220,8 @@ export class Queries implements Reads {
   }
 
   async epoch(): Promise<string> {
-    const row = await this.db.selectFrom('meta').select('value').where('key', '=', 'epoch').executeTakeFirstOrThrow();
-    return row.value;
+    const { rows } = await this.statements.epoch.run(this.database, {});
+    return (rows[0] as { value: string }).value;
   }
 }
 

@@ -24,6 +24,7 @@ export function prepareStatements(dialect: DialectName) {
         .orderBy('id')
         .limit(p('limit')),
     ),
+    epoch: new Prepared<Record<string, never>, { value: string }>((db) => db.selectFrom('meta').select('value').where('key', '=', 'epoch')),
     helper: new Prepared<{ id: string }, HelperRow>((db, p) => db.selectFrom('conntrack_helpers').selectAll().where('id', '=', p('id'))),
     /** One statement: the list of a router is what is asked most. */
     routerHelpers: new Prepared<{ router: string }, { project_id: string } & (HelperRow | { id: null })>(
