@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, release } from 'node:os';
 import { parseArgs } from 'node:util';
 import type { Result } from './measure.ts';
@@ -17,7 +17,7 @@ const PARTS: Readonly<Record<string, () => Promise<Result[]>>> = {
   memory: async () => (await import('./memory.ts')).benchMemory(),
 };
 
-const { values } = parseArgs({ options: { only: { type: 'string' }, json: { type: 'boolean' } } });
+const { values } = parseArgs({ options: { only: { type: 'string' }, json: { type: 'boolean' }, save: { type: 'boolean' } } });
 const names = values.only ? values.only.split(',') : Object.keys(PARTS);
 const results: Result[] = [];
 for (const name of names) {
@@ -30,13 +30,27 @@ for (const name of names) {
 }
 const report: Report = { kernel: release(), cpu: cpus()[0]?.model ?? 'unknown CPU', cores: cpus().length, node: process.version, results };
 if (values.json) process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
-if (!values.only) {
-  const file = (path: string) => new URL(`../../${path}`, import.meta.url);
+if (!values.only || values.save) save(values.only ? merged(report) : report);
+process.exitCode = results.some(({ ok }) => ok === false) ? 1 : 0;
+
+function file(path: string): URL {
+  return new URL(`../../${path}`, import.meta.url);
+}
+
+/** The parts that were measured now, in place of what they were, or after the others. */
+function merged(report: Report): Report {
+  const before = JSON.parse(readFileSync(file('bench/results/latest.json'), 'utf8')) as Report;
+  const measured = new Map(report.results.map((result) => [result.what, result]));
+  const kept = before.results.map((result) => measured.get(result.what) ?? result);
+  const added = report.results.filter(({ what }) => !before.results.some((result) => result.what === what));
+  return { ...report, results: [...kept, ...added] };
+}
+
+function save(report: Report): void {
   mkdirSync(file('bench/results/'), { recursive: true });
   writeFileSync(file('bench/results/latest.json'), `${JSON.stringify(report, null, 2)}\n`);
   writeFileSync(file('docs/performance.md'), markdown(report));
 }
-process.exitCode = results.some(({ ok }) => ok === false) ? 1 : 0;
 
 function show({ what, target, ok, figures }: Result): string {
   const mark = ok === null ? ' ' : ok ? '✔' : '✘';

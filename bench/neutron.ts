@@ -3,9 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { RabbitBus } from '../src/bus/rabbitmq.ts';
 import { HELPER_TOPIC } from '../src/bus/topics.ts';
-import { silentLogger } from '../src/model/logger.ts';
 import { Cloud, type CloudRouter } from '../test/support/cloud.ts';
 import { eventually } from '../test/support/eventually.ts';
 import { NeutronAgent } from '../test/support/neutron-agent.ts';
@@ -87,16 +85,7 @@ interface Latencies {
 /** From the request, and from the arrival of the push on a queue of our own, to the last rule in the kernel. */
 async function latencies(cloud: Cloud, router: CloudRouter, side: Side): Promise<Latencies> {
   const monitor = new Monitor(router.netns);
-  const broker = cloud.rabbit.broker();
-  const tap = new RabbitBus({
-    broker,
-    exchange: 'neutron',
-    declares: true,
-    name: 'tap',
-    signs: false,
-    trusted: null,
-    logger: silentLogger,
-  });
+  const tap = cloud.bus('tap');
   let pushedAt = 0;
   const onPush = () => {
     pushedAt = performance.now();

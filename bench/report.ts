@@ -8,7 +8,7 @@ export interface Report {
   readonly results: readonly Result[];
 }
 
-/** docs/performance.md, made anew by each whole run. */
+/** docs/performance.md, made anew by each run that is saved. */
 export function markdown({ kernel, cpu, cores, node, results }: Report): string {
   const sections = results.map(({ what, target, ok, figures }) => {
     const rows = Object.entries(figures).map(([name, value]) => `| ${name} | ${value} |`);
@@ -17,8 +17,8 @@ export function markdown({ kernel, cpu, cores, node, results }: Report): string 
   });
   return `# Performance
 
-Written by \`npm run bench\` (as root; the parts are in \`bench/\`). Absolute times are those of one shared machine: compare
-figures of one run with each other. Alternatives are interleaved with ours and medians are given.
+Written by \`npm run bench\` (as root; the parts are in \`bench/\`; \`npm run bench -- --only PART --save\` measures one anew). Absolute times are
+those of one shared machine: compare figures of one part with each other. Alternatives are interleaved with ours and medians are given.
 
 Linux ${kernel}, ${cpu}, ${cores} cores, Node ${node}.
 

@@ -197,6 +197,7 @@ async function versions(remote: RemoteKernel, routers: readonly DesiredRouter[])
 
 function serverBus(routers: readonly DesiredRouter[]): Bus {
   return {
+    refused: 0,
     cast: async () => undefined,
     call: async (_topic, method) =>
       method === METHODS.bulkPull ? structuredClone({ epoch: 'bench', routers, marker: null, unchanged: false }) : null,

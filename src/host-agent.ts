@@ -9,7 +9,7 @@ import { type Config, paths } from './config/config.ts';
 import { RemoteKernel } from './kernel/remote.ts';
 import type { Logger } from './model/logger.ts';
 import { createLogger } from './telemetry/log.ts';
-import { createMetrics } from './telemetry/metrics.ts';
+import { createMetrics, observe, REFUSED_MESSAGES } from './telemetry/metrics.ts';
 import { VERSION } from './version.ts';
 
 /** The agent process of one host: no capability of its own; the kernel is another process's. */
@@ -37,7 +37,9 @@ export async function startHostAgent(
     keepLive: config.agent.keepLive,
   });
   agent.start();
-  const health = await listenHealth(config.agent.listen, agent, createMetrics());
+  const metrics = createMetrics();
+  observe(metrics, REFUSED_MESSAGES, () => bus.refused);
+  const health = await listenHealth(config.agent.listen, agent, metrics);
   logger.info({ host: config.host, version: VERSION }, 'agent is running');
   return {
     isWell: () => agent.isWell,

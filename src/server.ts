@@ -24,7 +24,7 @@ import { Tokens } from './control/tokens.ts';
 import type { Logger } from './model/logger.ts';
 import { auditKey, chooseIdentity, loadPolicy, loadTls, openStore } from './server-parts.ts';
 import { createLogger } from './telemetry/log.ts';
-import { createMetrics } from './telemetry/metrics.ts';
+import { createMetrics, observe, REFUSED_MESSAGES } from './telemetry/metrics.ts';
 import { VERSION } from './version.ts';
 
 export interface RunningServer {
@@ -81,13 +81,15 @@ export async function startServer(config: Config): Promise<RunningServer> {
     events: new EventFeed(context),
     quotas: new ProjectQuotas(context),
   };
+  const metrics = createMetrics();
+  observe(metrics, REFUSED_MESSAGES, () => bus.refused);
   const app = await createApp({
     services,
     identity: chooseIdentity(config, tokens, logger),
     limits: config.server.limits,
     tls,
     logger,
-    metrics: createMetrics(),
+    metrics,
     version: VERSION,
     ready: async () => void (await store.read.epoch()),
   });

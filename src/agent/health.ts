@@ -1,5 +1,5 @@
 import { createServer, type Server, type ServerResponse } from 'node:http';
-import type { Metrics } from '../telemetry/metrics.ts';
+import { type Metrics, observe } from '../telemetry/metrics.ts';
 import type { Agent } from './agent.ts';
 
 const HELP: Readonly<Record<keyof Agent['counts'], string>> = {
@@ -53,7 +53,7 @@ function answer(response: ServerResponse, code: number, body: object): void {
 
 function registerCounts(metrics: Metrics, agent: Agent): void {
   for (const [name, help] of Object.entries(HELP) as [keyof Agent['counts'], string][]) {
-    const gauge = metrics.gauge(`pinhole_agent_${name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)}`, help);
-    Object.assign(gauge, { collect: () => gauge.set(agent.counts[name]) });
+    const snake = name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+    observe(metrics, { name: `pinhole_agent_${snake}`, help }, () => agent.counts[name]);
   }
 }

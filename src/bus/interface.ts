@@ -14,6 +14,8 @@ export type Handler = (method: string, args: Arguments, sender: Sender) => Promi
  * Nothing that comes over a bus is trusted: receivers validate.
  */
 export interface Bus {
+  /** Messages that were not taken since the start: malformed, of a stranger, of another version. */
+  readonly refused: number;
   /** Resolves when the bus has taken the message. @throws PinholeError `unreachable` where it cannot */
   cast(topic: string, method: string, args: Arguments): Promise<void>;
   call(topic: string, method: string, args: Arguments, timeoutMs?: number): Promise<unknown>;

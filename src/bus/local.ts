@@ -125,6 +125,8 @@ function readFrame(message: unknown): Frame {
 
 /** The server's end. A topic that several agents serve goes to all of them as a cast, to the latest as a call. */
 export class LocalBusServer implements Bus {
+  /** Whoever sends what cannot be read loses the connection. */
+  readonly refused = 0;
   readonly #handlers = new Map<string, Handler>();
   readonly #peers = new Set<Peer>();
   readonly #server: Server;
@@ -182,6 +184,7 @@ export class LocalBusServer implements Bus {
 
 /** An agent's end: connects, and again whenever the server comes back, with jitter. */
 export class LocalBusClient implements Bus {
+  readonly refused = 0;
   readonly #path: string;
   readonly #logger: Logger;
   readonly #handlers = new Map<string, Handler>();

@@ -50,6 +50,8 @@ const ACQUIRE_TIMEOUT_MS = 5_000;
 const CLOSE_TIMEOUT_MS = 2_000;
 /** Queues of our own that nobody reads go by themselves: oslo.messaging's rabbit_transient_queues_ttl. */
 const TRANSIENT = { 'x-expires': 1_800_000 } as const;
+/** What a host that is away is not told: it pulls when it is back. The oldest messages give way. */
+const BOUNDED = { ...TRANSIENT, 'x-max-length': 10_000 } as const;
 const MAX_COMPLAINTS = 100;
 
 /**
@@ -101,7 +103,6 @@ export class RabbitBus implements Bus {
     this.#consume(reply, (message) => this.#onReply(message));
   }
 
-  /** Messages that could not be taken: malformed, of a stranger, of another version. */
   get refused(): number {
     return this.#refused;
   }
@@ -134,7 +135,7 @@ export class RabbitBus implements Bus {
     const exchange = fanout ? `${topic}_fanout` : this.#options.exchange;
     const props: ConsumerProps = {
       queue,
-      queueOptions: { queue, ...(fanout ? { arguments: TRANSIENT } : {}) },
+      queueOptions: { queue, arguments: fanout ? TRANSIENT : BOUNDED },
       exchanges: fanout ? [{ exchange, type: 'fanout', autoDelete: true }] : this.#exchanges(),
       queueBindings: [{ exchange, queue, routingKey: fanout ? '' : topic }],
     };

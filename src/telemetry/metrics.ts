@@ -23,5 +23,13 @@ export function createMetrics(): Metrics {
   };
 }
 
+/** A number that is kept elsewhere, read when somebody asks. */
+export function observe(metrics: Metrics, { name, help }: { name: string; help: string }, read: () => number): void {
+  const gauge = metrics.gauge(name, help);
+  Object.assign(gauge, { collect: () => gauge.set(read()) });
+}
+
+export const REFUSED_MESSAGES = { name: 'pinhole_bus_refused_messages', help: 'Messages of the bus that were not taken since the start' };
+
 /** Seconds, from what a local call takes to what a person notices. */
 export const LATENCY_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];

@@ -7,13 +7,14 @@ import { Connection, type Envelope } from 'rabbitmq-client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Bus } from '../../src/bus/interface.ts';
 import { encodeOslo, OSLO_PROPERTIES, type OsloRequest } from '../../src/bus/oslo.ts';
+import { replyPrefix } from '../../src/bus/permissions.ts';
 import { RabbitBus, type RabbitOptions } from '../../src/bus/rabbitmq.ts';
 import { agentTopic, hintTopic, METHODS, SERVER_TOPIC } from '../../src/bus/topics.ts';
 import type { Logger } from '../../src/model/logger.ts';
 import { silentLogger } from '../../src/model/logger.ts';
 import { Authority } from '../support/certificates.ts';
 import { eventually } from '../support/eventually.ts';
-import { RabbitNode } from '../support/rabbitmq.ts';
+import { freePorts, RabbitNode } from '../support/rabbitmq.ts';
 
 const CLI = resolve(import.meta.dirname, '../../dist/src/cli.js');
 const EXCHANGE = 'pinhole';
@@ -159,7 +160,7 @@ describe('trust on the bus', () => {
   it.each([hintTopic('one'), agentTopic('one'), SERVER_TOPIC, '#'])(
     'a host cannot have a copy sent of what goes to %s',
     async (routingKey) => {
-      const queue = hintTopic('two');
+      const queue = `${replyPrefix('two')}${'0'.repeat(32)}`;
       const bind = raw('pinhole-agent-two', async (connection) => {
         await connection.queueDeclare(queue);
         await connection.queueBind({ exchange: EXCHANGE, queue, routingKey });
@@ -188,6 +189,34 @@ describe('trust on the bus', () => {
     }
     await eventually(() => one.refused === refused + 4);
     expect(heardByOne).toHaveLength(heard);
+  });
+
+  it('the next broker is tried where one is gone', async () => {
+    const [nobody] = await freePorts(1);
+    const { password } = grants.get('pinhole-server') as Grant;
+    const hosts = [`127.0.0.1:${nobody}`, `127.0.0.1:${node.port}`];
+    const broker = node.broker({ hosts, username: 'pinhole-server', password, vhost: 'fleet' });
+    const second = new RabbitBus({
+      broker,
+      exchange: EXCHANGE,
+      declares: true,
+      name: 'second',
+      signs: true,
+      trusted: null,
+      logger: silentLogger,
+    });
+    open.push(second);
+    await isUp(second);
+    expect(await second.call(agentTopic('one'), METHODS.plan, {})).toBe('done');
+  });
+
+  it('hints for a host that is away are bounded, and go with its queue', () => {
+    const [line = ''] = node
+      .control('list_queues', '-p', 'fleet', 'name', 'arguments')
+      .split('\n')
+      .filter((text) => text.startsWith(hintTopic('one')));
+    expect(line).toMatch(/"x-max-length",10000/);
+    expect(line).toMatch(/"x-expires",1800000/);
   });
 
   it('a message that was seen is not taken again', async () => {

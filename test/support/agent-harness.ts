@@ -14,6 +14,7 @@ import { eventually } from './eventually.ts';
 
 /** A server as an agent sees it: routers to pull, and what the agent has said. */
 export class FakeServer implements Bus {
+  readonly refused = 0;
   readonly routers = new Map<string, DesiredRouter>();
   readonly reports = new Map<string, RouterReport>();
   readonly pulls: (readonly string[] | 'all' | 'compared')[] = [];

@@ -168,6 +168,12 @@ export class Cloud {
     return made.conntrack_helper.id;
   }
 
+  /** A connection of the test's own to the cloud's RabbitMQ. */
+  bus(name: string): RabbitBus {
+    const broker = this.rabbit.broker();
+    return new RabbitBus({ broker, exchange: 'neutron', declares: true, name, signs: false, trusted: null, logger: silentLogger });
+  }
+
   log(name: Part): string {
     return readFileSync(join(this.directory, `${name}.log`), 'utf8');
   }
@@ -179,16 +185,7 @@ export class Cloud {
 
   /** Says that a live Open vSwitch agent is here, so that ML2 binds the routers' ports. */
   async #startStub(): Promise<void> {
-    const broker = this.rabbit.broker();
-    const bus = new RabbitBus({
-      broker,
-      exchange: 'neutron',
-      declares: true,
-      name: 'stub',
-      signs: false,
-      trusted: null,
-      logger: silentLogger,
-    });
+    const bus = this.bus('stub');
     const configurations = {
       bridge_mappings: {},
       datapath_type: 'system',

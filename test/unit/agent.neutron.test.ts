@@ -1,15 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { Agent } from '../../src/agent/agent.ts';
 import { NeutronClient } from '../../src/agent/neutron-client.ts';
 import type { Arguments, Bus, Handler } from '../../src/bus/interface.ts';
 import { HELPER_TOPIC, METHODS, REPORTS_TOPIC, SERVER_TOPIC } from '../../src/bus/topics.ts';
 import { FakeKernel } from '../../src/kernel/fake/fake-kernel.ts';
 import { PinholeError } from '../../src/model/errors.ts';
 import { silentLogger } from '../../src/model/logger.ts';
+import { AgentHarness } from '../support/agent-harness.ts';
 import { eventually } from '../support/eventually.ts';
 
 interface NeutronHelper {
@@ -22,6 +19,7 @@ interface NeutronHelper {
 
 /** neutron-server as an agent sees it over the bus. */
 class FakeNeutron implements Bus {
+  readonly refused = 0;
   readonly helpers: NeutronHelper[] = [];
   /** Routers that each bulk_pull asked for. */
   readonly pulls: string[][] = [];
@@ -84,12 +82,8 @@ class FakeNeutron implements Bus {
 }
 
 describe('an agent beside Neutron’s L3 agent', () => {
-  const directory = mkdtempSync(join(tmpdir(), 'phn-'));
-  let agent: Agent | null = null;
-  afterEach(async () => {
-    await agent?.close();
-    rmSync(directory, { recursive: true, force: true });
-  });
+  let harness: AgentHarness | null = null;
+  afterEach(() => harness?.close());
 
   const [a, b, c] = Array.from({ length: 3 }, () => randomUUID()) as [string, string, string];
   const types = (kernel: FakeKernel, netns: string) => (kernel.table(netns)?.objects ?? []).map(({ type }) => type).sort();
@@ -98,27 +92,15 @@ describe('an agent beside Neutron’s L3 agent', () => {
     const [neutron, kernel] = [new FakeNeutron(), new FakeKernel()];
     prepare(neutron, kernel);
     const namespaces = async () => (await kernel.namespaces()).map(({ netns }) => netns);
-    agent = new Agent({
-      host: 'h',
-      version: 'test',
-      kernel,
-      source: new NeutronClient({ bus: neutron, host: 'h', namespaces, logger: silentLogger }),
-      logger: silentLogger,
-      statePath: join(directory, 'state'),
-      resyncSeconds: 3600,
-      reportSeconds: 3600,
-      firstPullSeconds: 3600,
-      maxStateAgeSeconds: 3600,
-      keepLive: false,
-      backoff: { firstMs: 5, maxMs: 40 },
-    });
-    agent.start();
+    const source = new NeutronClient({ bus: neutron, host: 'h', namespaces, logger: silentLogger });
+    harness = new AgentHarness({ kernel, source });
+    harness.agent.start();
     neutron.connect();
     await settled();
     return { neutron, kernel };
   }
 
-  const settled = () => eventually(() => agent?.isSettled === true, { what: 'the agent settles' });
+  const settled = () => (harness as AgentHarness).settled();
 
   it('asks once for all routers whose namespaces are here, and serves each where it has its NAT', async () => {
     const { neutron, kernel } = await started((neutron, kernel) => {
@@ -164,7 +146,7 @@ describe('an agent beside Neutron’s L3 agent', () => {
       kernel.addNamespace(netns);
       await eventually(() => types(kernel, netns)[0] === 'ftp');
       kernel.removeNamespace(netns);
-      await eventually(() => agent?.counts.routers === 0);
+      await eventually(() => harness?.agent.counts.routers === 0);
       neutron.push(a);
     }
     await settled();
@@ -226,7 +208,7 @@ describe('an agent beside Neutron’s L3 agent', () => {
       neutron.add(a, 'ftp', 'tcp', 21);
       neutron.add(a, 'amanda', 'tcp', 10080);
     });
-    expect(agent?.status()).toMatchObject({
+    expect(harness?.agent.status()).toMatchObject({
       host: 'h',
       source: 'server',
       routers: [
