@@ -39,7 +39,8 @@ function hostGrant(bus: BusConfig, host: string): Grant {
 }
 
 function grantOf({ vhost, exchange }: BusConfig, user: string, permissions: Permissions): Grant {
-  const password = randomBytes(24).toString('base64url');
+  // No word of rabbitmqctl's may begin with a dash: it would be an option.
+  const password = randomBytes(24).toString('hex');
   const { configure, write, read, topicWrite, topicRead } = permissions;
   const commands = [
     ['rabbitmqctl', 'add_user', user, password],

@@ -133,6 +133,12 @@ describe('trust on the bus', () => {
       await Promise.race([channel.basicPublish({ ...OSLO_PROPERTIES, ...envelope }, body), failed]);
     });
 
+  it('passwords are made up, and are words that no command takes for an option', () => {
+    const passwords = [...grants.values()].map(({ password }) => password);
+    expect(new Set(passwords).size).toBe(3);
+    for (const password of passwords) expect(password).toMatch(/^[0-9a-f]{48}$/);
+  });
+
   it('the server is told by the broker who speaks, and the agent does what the server asks', async () => {
     expect(await one.call(SERVER_TOPIC, METHODS.reportState, {})).toEqual({ user: 'pinhole-agent-one' });
     expect(await server.call(agentTopic('one'), METHODS.plan, {})).toBe('done');
