@@ -1,3 +1,4 @@
+import { METHODS } from '../bus/topics.ts';
 import { PinholeError } from '../model/errors.ts';
 
 const MAX_HINTS = 10_000;
@@ -12,4 +13,10 @@ export function hintedRouters(args: unknown): string[] | null {
     const id = resource?.['versioned_object.data']?.router_id;
     return typeof id === 'string' && UUID.test(id) ? [id] : [];
   });
+}
+
+/** As {@link hintedRouters}, of a message as it came. @throws PinholeError `invalid-message` for one that is no push */
+export function pushedRouters(method: string, args: unknown): string[] | null {
+  if (method !== METHODS.push) throw new PinholeError('invalid-message', `unknown hint '${method.slice(0, 64)}'`);
+  return hintedRouters(args);
 }

@@ -3,12 +3,12 @@ import type { Bus } from '../bus/interface.ts';
 import { HELPER_TOPIC, METHODS, REPORTS_TOPIC, SERVER_TOPIC } from '../bus/topics.ts';
 import type { HelperId } from '../model/conntrack-helper.ts';
 import { type DesiredHelper, type DesiredRouter, MAX_HELPERS_A_ROUTER, readDesiredHelper } from '../model/desired.ts';
-import { errorToData, PinholeError } from '../model/errors.ts';
+import { errorToData } from '../model/errors.ts';
 import type { Logger } from '../model/logger.ts';
 import type { Netns } from '../model/netns.ts';
 import { Reader } from '../model/reader.ts';
 import type { RouterId } from '../model/router.ts';
-import { hintedRouters, UUID } from './hints.ts';
+import { pushedRouters, UUID } from './hints.ts';
 import { type FullPull, type Heartbeat, MAX_ROUTERS_A_HOST, PULL_TIMEOUT_MS, type Source, type SourceListener } from './source.ts';
 
 export interface NeutronOptions {
@@ -43,8 +43,7 @@ export class NeutronClient implements Source {
   start({ hinted, connected }: SourceListener): void {
     const { bus } = this.#options;
     const onPush = (method: string, args: unknown) => {
-      if (method !== METHODS.push) throw new PinholeError('invalid-message', `unknown hint '${method.slice(0, 64)}'`);
-      const routers = hintedRouters(args);
+      const routers = pushedRouters(method, args);
       hinted(routers?.flatMap((id) => this.#namespacesOf(id)) ?? null);
     };
     bus.serve(HELPER_TOPIC, onPush, { fanout: true });

@@ -4,7 +4,7 @@ import { type DesiredRouter, readDesiredRouter } from '../model/desired.ts';
 import { PinholeError } from '../model/errors.ts';
 import { Reader } from '../model/reader.ts';
 import type { RouterReport } from '../model/status.ts';
-import { hintedRouters } from './hints.ts';
+import { pushedRouters } from './hints.ts';
 import {
   type FullPull,
   type Heartbeat,
@@ -35,10 +35,7 @@ export class ServerClient implements Source {
   }
 
   start({ hinted, connected, asked }: SourceListener): void {
-    this.#bus.serve(hintTopic(this.#host), (method, args) => {
-      if (method !== METHODS.push) throw new PinholeError('invalid-message', `unknown hint '${method.slice(0, 64)}'`);
-      hinted(hintedRouters(args));
-    });
+    this.#bus.serve(hintTopic(this.#host), (method, args) => hinted(pushedRouters(method, args)));
     this.#bus.serve(agentTopic(this.#host), asked);
     this.#bus.onLink((up) => up && connected());
   }

@@ -25,16 +25,8 @@ export interface BusFlags {
 const FIELDS = ['url', 'ca_file', 'cert_file', 'key_file', 'heartbeat_seconds', 'exchange', 'agent_user', 'server_users'] as const;
 /** What a supervisor that may read neutron.conf tells its agent, which may not. */
 export const NEUTRON_VARIABLE = 'PINHOLE_NEUTRON_CONF';
-const NO_NEUTRON: NeutronConf = {
-  transportUrl: null,
-  host: null,
-  controlExchange: null,
-  ssl: false,
-  sslCaFile: null,
-  sslCertFile: null,
-  sslKeyFile: null,
-  heartbeatSeconds: null,
-};
+/** What a neutron.conf says that says nothing. */
+const NO_NEUTRON = readNeutronConf('', 'neutron.conf');
 
 export interface BusSettings {
   /** null: the socket of the server on this host. */
