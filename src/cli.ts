@@ -154,6 +154,24 @@ function inspection(program: Command): void {
     .option('--netns <name>', 'look at a network namespace without a server')
     .action(async (router, flags) => (await import('./commands/doctor.ts')).doctor(router, flags));
   program
+    .command('review [paths...]')
+    .description('security review of rulesets, configuration and agent source, with evidence')
+    .option('--netns <name>', 'the rules of a network namespace, live (as root)')
+    .option('--host-netns', "those of the host's own (as root)")
+    .option('--types <types>', 'defect types, like CWE-703,CWE-691 (default: the ten pillars of CWE-1000)')
+    .option('--format <format>', 'by-type (default), list, json, sarif, markdown or html')
+    .option('--json', 'like --format json')
+    .option('--output <file>', 'write it there')
+    .option('--fail-on <severity>', 'exit 1 where a finding is info, low, medium, high or critical, or worse than that')
+    .option('--baseline <file>', 'findings that are known, each with its reason')
+    .option('--write-baseline <file>', 'write what was found as a baseline')
+    .option('--kind <kind>', 'what the files are, where their names and contents do not say')
+    .option('--kernel <version>', 'kernel that the rulesets are for, like 6.1.82: for known advisories')
+    .option('--prove', 'try findings of rulesets in throw-away namespaces (as root)')
+    .option('--second-reader', "ask the model of 'review.llm' too, and keep what the code bears out")
+    .option('--config <file>', 'configuration (default /etc/pinhole/pinhole.yaml)')
+    .action(async (paths, flags) => (await import('./commands/review.ts')).review(paths, flags));
+  program
     .command('purge')
     .description("remove everything of Pinhole's from this host's kernel (as root)")
     .option('--netns <pattern>', "only in network namespaces like 'qrouter-*' (default: all, and the host's own)")

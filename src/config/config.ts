@@ -40,6 +40,17 @@ export interface Config {
   /** What the kernel process may serve: it takes this from root-owned configuration only. */
   readonly kernel: { readonly namespaces: readonly string[]; readonly hostNamespace: boolean };
   readonly users: { readonly pinhole: string; readonly kernel: string; readonly group: string };
+  readonly review: { readonly llm: SecondReaderConfig | null };
+}
+
+/** An OpenAI-compatible endpoint that `pinhole review --second-reader` asks. */
+export interface SecondReaderConfig {
+  /** Up to where `/chat/completions` follows. */
+  readonly url: string;
+  readonly model: string;
+  /** File with its key; null: it asks for none. */
+  readonly keyFile: string | null;
+  readonly timeoutSeconds: number;
 }
 
 export interface Listen {
@@ -101,6 +112,7 @@ function readConfig(reader: Reader, flags: ConfigFlags, env: NodeJS.ProcessEnv):
     'bus',
     'kernel',
     'users',
+    'review',
     ...SERVER_SECTIONS,
   );
   const api = section(top.api, 'allowed_helpers', ...QUOTA_FIELDS);
@@ -153,6 +165,17 @@ function readConfig(reader: Reader, flags: ConfigFlags, env: NodeJS.ProcessEnv):
       kernel: string(users.kernel, 'pinhole-kernel'),
       group: string(users.group, 'pinhole'),
     },
+    review: { llm: section(top.review, 'llm').llm.nullable(readSecondReader) },
+  };
+}
+
+function readSecondReader(reader: Reader): SecondReaderConfig {
+  const fields = reader.object('url', 'model', 'key_file', 'timeout_seconds');
+  return {
+    url: fields.url.string(2048, /^https?:\/\/\S+$/),
+    model: fields.model.string(200, /\S/),
+    keyFile: fields.key_file.nullable((value) => value.string(4096)),
+    timeoutSeconds: fields.timeout_seconds.nullable((value) => value.integer(1, 3600)) ?? 120,
   };
 }
 

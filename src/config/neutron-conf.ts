@@ -1,4 +1,5 @@
 import { InvalidInput } from '../model/errors.ts';
+import { type IniFile, parseIni } from '../model/ini.ts';
 
 /** What Pinhole takes from a `neutron.conf`; null where it says nothing. */
 export interface NeutronConf {
@@ -11,8 +12,6 @@ export interface NeutronConf {
   readonly sslKeyFile: string | null;
   readonly heartbeatSeconds: number | null;
 }
-
-type Sections = Map<string, Map<string, string>>;
 
 const RABBIT = 'oslo_messaging_rabbit';
 const MAX_REFERENCES = 16;
@@ -27,7 +26,7 @@ export function readNeutronConf(text: string, file: string): NeutronConf {
   const option = (section: string, ...names: string[]) => {
     const options = sections.get(section);
     const name = names.find((one) => options?.has(one));
-    return name === undefined ? null : substitute(sections, section, options?.get(name) as string);
+    return name === undefined ? null : substitute(sections, section, options?.get(name)?.value ?? '');
   };
   const heartbeat = option(RABBIT, 'heartbeat_timeout_threshold');
   if (heartbeat !== null && !/^\d{1,5}$/.test(heartbeat))
@@ -47,47 +46,14 @@ export function readNeutronConf(text: string, file: string): NeutronConf {
   };
 }
 
-/** oslo.config's dialect (oslo_config/iniparser.py): `key = value` or `key: value`, indented lines go on, `#` and `;` begin comments. */
-function parseIni(text: string, file: string): Sections {
-  const sections: Sections = new Map();
-  let current: Map<string, string> | null = null;
-  let key: string | null = null;
-  for (const [index, line] of text.split(/\r?\n/).entries()) {
-    const fail = (problem: string) => new InvalidInput('neutron-conf', `${file}: line ${index + 1}: ${problem}.`);
-    if (/^\s*$/.test(line)) key = null;
-    else if (/^[#;]/.test(line)) continue;
-    else if (/^\s/.test(line)) {
-      if (!current || key === null) throw fail('an indented line with nothing before it that it could go on with');
-      current.set(key, `${current.get(key)}\n${line.trim()}`);
-    } else if (line.startsWith('[')) {
-      const name = /^\[([^\]]+)\]/.exec(line)?.[1];
-      if (name === undefined) throw fail('a section without an end');
-      current = sections.get(name) ?? new Map();
-      sections.set(name, current);
-      key = null;
-    } else {
-      const [, name, value = ''] = /^([^:=]+?)\s*[:=]\s*(.*)$/.exec(line) ?? [];
-      if (name === undefined) throw fail('neither an option, a section nor a comment');
-      if (!current) throw fail(`option '${name}' stands before any section`);
-      key = name;
-      current.set(key, unquote(value.trim()));
-    }
-  }
-  return sections;
-}
-
-function unquote(value: string): string {
-  return /^(["']).*\1$/.test(value) && value.length > 1 ? value.slice(1, -1) : value;
-}
-
 /** `$name` and `${section.name}` stand for other options, `$$` for a dollar. */
-function substitute(sections: Sections, section: string, value: string, depth = 0): string {
+function substitute(sections: IniFile, section: string, value: string, depth = 0): string {
   if (depth > MAX_REFERENCES) throw new InvalidInput('neutron-conf', `neutron.conf: '${section}' refers to itself.`);
   return value.replace(/\$(?:\$|\{([\w.]+)\}|(\w+))/g, (whole, braced?: string, plain?: string) => {
     const reference = braced ?? plain;
     if (reference === undefined) return '$';
     const [group, name] = reference.includes('.') ? reference.split('.', 2) : [section, reference];
-    const found = sections.get(group as string)?.get(name as string) ?? sections.get('DEFAULT')?.get(name as string);
+    const found = (sections.get(group as string)?.get(name as string) ?? sections.get('DEFAULT')?.get(name as string))?.value;
     return found === undefined ? whole : substitute(sections, group as string, found, depth + 1);
   });
 }

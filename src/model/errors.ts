@@ -30,6 +30,8 @@ export const ERROR_CODES = {
   timeout: { http: 504, exit: 5 },
   'netns-not-found': { http: 409, exit: 3 },
   'not-served': { http: 409, exit: 1 },
+  /** Findings as bad as was asked for, or something that was not reviewed. */
+  'review-failed': { http: 500, exit: 1 },
   'remote-failure': { http: 502, exit: 1 },
   'netns-denied': { http: 403, exit: 4 },
   'netns-locked': { http: 409, exit: 1 },

@@ -1,0 +1,192 @@
+import { Denied } from '../model/errors.ts';
+import type { SubjectReport } from '../review/engine.ts';
+import { readRuleset } from '../review/engine.ts';
+import type { Evidence, Finding } from '../review/finding.ts';
+import { type Assignment, kernelHelper, NO_HOST, RulesetView } from '../review/ruleset/view.ts';
+import type { Subject } from '../review/subject.ts';
+import { type AttackOutcome, ProofLab } from './proof-lab.ts';
+
+/** What trying showed: that it is so, that it is not, or nothing. */
+type Proof =
+  | { readonly result: 'proved'; readonly evidence: readonly Evidence[] }
+  | { readonly result: 'withdrawn'; readonly why: string }
+  | { readonly result: 'untried'; readonly why: string };
+
+const ATTACKS = new Set(['ftp', 'irc', 'tftp', 'sip']);
+const LOW_TARGET = 22;
+const HIGH_TARGET = 40_022;
+/** Where a helper of the proof's own is put, to see what else passes. */
+const OWN_PORT = 6969;
+
+interface Experiment {
+  readonly lab: ProofLab;
+  readonly view: RulesetView;
+  readonly finding: Finding;
+  readonly assignment: Assignment | null;
+}
+
+/** How each rule's findings are tried. Rules that are not here speak of what no packet shows. */
+const EXPERIMENTS: Readonly<Record<string, (experiment: Experiment) => Promise<Proof>>> = {
+  'related-to-low-ports': (experiment) => opens(experiment, LOW_TARGET),
+  'slipstreaming-exposure': (experiment) => opens(experiment, HIGH_TARGET),
+  'related-accept-bare': passesAnother,
+  'helper-without-related-accept': isDead,
+  'wrong-priority': getsNone,
+  'shadowed-assignment': getsAnother,
+};
+
+/** Tries findings of rulesets in a scratch network: each is marked as proved with its trace, or withdrawn. Needs root. */
+export async function prove(subjects: readonly Subject[], parts: readonly SubjectReport[]): Promise<SubjectReport[]> {
+  if (process.getuid?.() !== 0) throw new Denied('--prove needs root: it makes network namespaces. Try again with sudo.');
+  const proved: SubjectReport[] = [];
+  for (const [index, part] of parts.entries()) {
+    const subject = subjects[index];
+    proved.push(subject && part.reviewed?.family === 'ruleset' ? await proveSubject(subject, part) : part);
+  }
+  return proved;
+}
+
+async function proveSubject(subject: Subject, part: SubjectReport): Promise<SubjectReport> {
+  const notes = [...part.notes];
+  const findings: Finding[] = [];
+  const view = new RulesetView(subject.name, readRuleset(subject), { host: NO_HOST });
+  for (const [index, finding] of part.findings.entries()) {
+    const experiment = EXPERIMENTS[finding.rule];
+    const proof =
+      finding.suppressed !== null || !experiment
+        ? null
+        : await tryOne(subject, view, { finding, prefix: `phpv${process.pid}x${index}`, experiment });
+    if (proof?.result === 'proved') findings.push({ ...finding, confidence: 'proved', evidence: [...finding.evidence, ...proof.evidence] });
+    else if (proof?.result === 'withdrawn')
+      notes.push({ subject: subject.name, line: finding.line, note: `${finding.rule} withdrawn: ${proof.why}` });
+    else {
+      findings.push(finding);
+      if (proof) notes.push({ subject: subject.name, line: finding.line, note: `${finding.rule} not tried: ${proof.why}` });
+    }
+  }
+  return { ...part, findings, notes };
+}
+
+async function tryOne(
+  subject: Subject,
+  view: RulesetView,
+  { finding, prefix, experiment }: { finding: Finding; prefix: string; experiment: (experiment: Experiment) => Promise<Proof> },
+): Promise<Proof> {
+  if (/^\s*include\s/m.test(subject.text)) return { result: 'untried', why: 'the ruleset includes other files' };
+  const assignment = assignmentOf(view, finding);
+  const lab = await ProofLab.open(view, assignment, prefix);
+  try {
+    const problem = await lab.load(subject);
+    if (problem !== null) return { result: 'untried', why: `this kernel does not take the ruleset: ${problem}` };
+    return await experiment({ lab, view, finding, assignment });
+  } finally {
+    await lab.close();
+  }
+}
+
+/** The assignment that a finding is about: at its line, or the first of those that its claim names and that an attack is known for. */
+function assignmentOf(view: RulesetView, finding: Finding): Assignment | null {
+  const own = view.assignments.filter(
+    ({ line, place }) => line === finding.line && place && finding.symbol === view.symbol(place.chain, place.rule),
+  );
+  if (own.length > 0)
+    return own.find(({ type }) => finding.claim.startsWith(type) || finding.claim.includes(`through ${type} `)) ?? own[0] ?? null;
+  return view.assignments.find(({ type }) => ATTACKS.has(type) && finding.claim.includes(type)) ?? view.assignments[0] ?? null;
+}
+
+function portOf(assignment: Assignment): number | null {
+  return assignment.ports?.[0]?.[0] ?? null;
+}
+
+function traced({ trace }: AttackOutcome): Evidence[] {
+  return trace.map((line) => ({ line: null, fact: `trace: ${line}` }));
+}
+
+/** The attack on the helper itself: a port of the client is announced, and the attacker comes in. */
+async function opens({ lab, assignment }: Experiment, target: number): Promise<Proof> {
+  const port = assignment && portOf(assignment);
+  if (!assignment || port === null || port === undefined || !ATTACKS.has(assignment.type))
+    return { result: 'untried', why: `no attack on ${assignment?.type ?? 'this'} is written down` };
+  const { client, server } = lab.network;
+  const outcome = await lab.attack(assignment.type, port, target);
+  if (!outcome.control)
+    return { result: 'untried', why: `the ruleset does not let the laboratory's client (${client}) reach ${server} port ${port}` };
+  if (!outcome.reached)
+    return {
+      result: 'withdrawn',
+      why: `${client} announced its port ${target} to ${server} through ${assignment.type}, and ${server} could not reach it`,
+    };
+  return {
+    result: 'proved',
+    evidence: [
+      {
+        line: null,
+        fact: `watched: ${client} announced its port ${target} to ${server} through ${assignment.type}, and ${server} reached it`,
+      },
+      ...traced(outcome),
+    ],
+  };
+}
+
+/** A helper that the ruleset knows nothing of, assigned beside it: what it announces passes too. */
+async function passesAnother({ lab }: Experiment): Promise<Proof> {
+  await lab.add(
+    `table inet pinhole_proof_other {\n\tct helper other {\n\t\ttype "tftp" protocol udp\n\t\tl3proto inet\n\t}\n\tchain assign {\n\t\ttype filter hook prerouting priority mangle; policy accept;\n\t\tudp dport ${OWN_PORT} ct helper set "other"\n\t}\n}\n`,
+  );
+  const outcome = await lab.attack('tftp', OWN_PORT, HIGH_TARGET);
+  if (!outcome.control)
+    return { result: 'untried', why: `the ruleset does not let the laboratory's client reach ${lab.network.server} udp port ${OWN_PORT}` };
+  if (!outcome.reached) return { result: 'withdrawn', why: 'what a helper of somebody else announced was not let in' };
+  return {
+    result: 'proved',
+    evidence: [
+      {
+        line: null,
+        fact: `watched: a helper that another table assigned (tftp on udp port ${OWN_PORT}) opened ${lab.network.client} port ${HIGH_TARGET}`,
+      },
+      ...traced(outcome),
+    ],
+  };
+}
+
+async function isDead(experiment: Experiment): Promise<Proof> {
+  const { lab, assignment } = experiment;
+  const found = await opens(experiment, HIGH_TARGET);
+  if (found.result === 'proved') return { result: 'withdrawn', why: `what ${assignment?.type} announced did pass` };
+  if (found.result === 'untried') return found;
+  return {
+    result: 'proved',
+    evidence: [
+      {
+        line: null,
+        fact: `watched: ${lab.network.client} announced its port ${HIGH_TARGET} through ${assignment?.type}, and nothing reached it`,
+      },
+    ],
+  };
+}
+
+async function attached({ lab, view, assignment }: Experiment): Promise<{ port: number; type: string | null } | null> {
+  const port = assignment && portOf(assignment);
+  const protocol = assignment?.protocol;
+  if (port === null || port === undefined || (protocol !== 'tcp' && protocol !== 'udp')) return null;
+  const types = [...new Set(view.assignments.filter((one) => kernelHelper(one)).map(({ type }) => type))];
+  return { port, type: await lab.helperOf(protocol, port, types) };
+}
+
+async function getsNone(experiment: Experiment): Promise<Proof> {
+  const seen = await attached(experiment);
+  if (!seen) return { result: 'untried', why: 'it names no single port' };
+  if (seen.type === experiment.assignment?.type) return { result: 'withdrawn', why: `a connection to port ${seen.port} got ${seen.type}` };
+  return {
+    result: 'proved',
+    evidence: [{ line: null, fact: `watched: a connection to port ${seen.port} got ${seen.type === null ? 'no helper' : seen.type}` }],
+  };
+}
+
+async function getsAnother(experiment: Experiment): Promise<Proof> {
+  const seen = await attached(experiment);
+  if (!seen) return { result: 'untried', why: 'it names no single port' };
+  if (seen.type === experiment.assignment?.type) return { result: 'withdrawn', why: `a connection to port ${seen.port} got ${seen.type}` };
+  if (seen.type === null) return { result: 'untried', why: `a connection to port ${seen.port} got no helper at all` };
+  return { result: 'proved', evidence: [{ line: null, fact: `watched: a connection to port ${seen.port} got ${seen.type}` }] };
+}

@@ -1,0 +1,163 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { Denied, InvalidInput, PinholeError } from '../model/errors.ts';
+import { silentLogger } from '../model/logger.ts';
+import { HOST_NETNS, showNetns } from '../model/netns.ts';
+import { applyBaseline, readBaseline, writeBaseline } from '../review/baseline.ts';
+import { parseType } from '../review/cwe.ts';
+import { ReviewEngine, type SubjectReport } from '../review/engine.ts';
+import { type FileCandidate, type Found, filesUnder, readSubject, type Unread } from '../review/files.ts';
+import { SEVERITIES, type Severity } from '../review/finding.ts';
+import { failing, makeReport, type Report } from '../review/report.ts';
+import { type Format, REPORTERS } from '../review/reporters/index.ts';
+import { ALL_TYPES, type Types } from '../review/rules.ts';
+import { type HostFacts, NO_HOST } from '../review/ruleset/view.ts';
+import { SUBJECT_KINDS, type Subject, type SubjectKind } from '../review/subject.ts';
+import { VERSION } from '../version.ts';
+import { Progress } from './output/progress.ts';
+import { print } from './output/table.ts';
+
+export interface ReviewFlags {
+  readonly netns?: string;
+  readonly hostNetns?: boolean;
+  readonly types?: string;
+  readonly format?: string;
+  readonly json?: boolean;
+  readonly kind?: string;
+  readonly kernel?: string;
+  readonly failOn?: string;
+  readonly baseline?: string;
+  readonly writeBaseline?: string;
+  readonly output?: string;
+  readonly prove?: boolean;
+  readonly config?: string;
+  readonly secondReader?: boolean;
+}
+
+/** Reviews files, folders, and live rulesets. Exit 1 where something is as bad as `--fail-on` says, or was not reviewed. */
+export async function review(paths: readonly string[], flags: ReviewFlags): Promise<void> {
+  const wanted = readFlags(paths, flags);
+  const live = await liveSubject(flags);
+  const host = live?.host ?? { ...NO_HOST, kernel: flags.kernel ?? null };
+  const engine = new ReviewEngine({ types: wanted.types, host });
+  const parts: SubjectReport[] = [];
+  const unread: Unread[] = [];
+  const subjects: Subject[] = [];
+  const candidates: Candidate[] = [...(live?.subjects ?? []).map((subject) => ({ subject })), ...filesUnder(paths)];
+  const progress = new Progress('reviewed');
+  try {
+    for (const [index, candidate] of candidates.entries()) {
+      const found = 'path' in candidate ? readSubject(candidate, wanted.kind) : candidate;
+      if (found && 'unread' in found) unread.push(found.unread);
+      else if (found) {
+        parts.push(await engine.review(found.subject));
+        if (flags.prove || flags.secondReader) subjects.push(found.subject);
+      }
+      progress.update(index + 1, candidates.length);
+    }
+  } finally {
+    progress.end();
+    engine.close();
+  }
+  const proved = flags.prove ? await (await import('./prove.ts')).prove(subjects, parts) : parts;
+  const read = flags.secondReader ? await (await import('./second-reader.ts')).secondReading(subjects, flags.config) : null;
+  const notes = [
+    ...unread.map(({ name, reason }) => ({ subject: name, line: null, note: `not reviewed: ${reason}` })),
+    ...(read?.notes ?? []),
+  ];
+  const report = makeReport(wanted.types, [...withBaseline(proved, flags.baseline), ...(read?.parts ?? [])], {
+    notes,
+    secondReader: read?.counts ?? null,
+  });
+  if (flags.writeBaseline !== undefined)
+    writeFileSync(flags.writeBaseline, writeBaseline(report.findings, 'known when the baseline was written'));
+  const text = REPORTERS[wanted.format](report, { version: VERSION });
+  if (flags.output === undefined) print(text);
+  else writeFileSync(flags.output, text);
+  conclude(report, {
+    failOn: wanted.failOn,
+    named: unread.filter(({ name }) => paths.includes(name)),
+    broken: parts.filter(({ reviewed }) => reviewed === null).length,
+  });
+}
+
+type Candidate = FileCandidate | Found;
+
+interface Wanted {
+  readonly types: Types;
+  readonly format: Format;
+  readonly kind: SubjectKind | null;
+  readonly failOn: Severity | null;
+}
+
+function readFlags(paths: readonly string[], flags: ReviewFlags): Wanted {
+  if (paths.length === 0 && flags.netns === undefined && !flags.hostNetns)
+    throw new InvalidInput('path', 'Nothing to review: name files or folders, or --netns NAME, or --host-netns.');
+  const format = flags.format ?? (flags.json ? 'json' : 'by-type');
+  if (!Object.hasOwn(REPORTERS, format))
+    throw new InvalidInput('format', `Invalid input for --format. It is one of ${Object.keys(REPORTERS).join(', ')}.`);
+  const { kind = null, failOn = null } = flags;
+  if (kind !== null && !(SUBJECT_KINDS as readonly string[]).includes(kind))
+    throw new InvalidInput('kind', `Invalid input for --kind. It is one of ${SUBJECT_KINDS.join(', ')}.`);
+  if (failOn !== null && !(SEVERITIES as readonly string[]).includes(failOn))
+    throw new InvalidInput('fail-on', `Invalid input for --fail-on. It is one of ${SEVERITIES.join(', ')}.`);
+  if (flags.kernel !== undefined && !/^\d+\.\d+/.test(flags.kernel))
+    throw new InvalidInput('kernel', 'Invalid input for --kernel. It is a version, like 6.1.82.');
+  return { types: readTypes(flags.types), format: format as Format, kind: kind as SubjectKind | null, failOn: failOn as Severity | null };
+}
+
+function readTypes(text: string | undefined): Types {
+  if (text === undefined) return ALL_TYPES;
+  return text.split(',').map((one) => {
+    const type = parseType(one);
+    if (type === null)
+      throw new InvalidInput(
+        'types',
+        `Invalid input for --types: '${one.trim()}' is no defect type that this knows. It is like CWE-703; the ten pillars are ${ALL_TYPES.map((id) => `CWE-${id}`).join(', ')}.`,
+      );
+    return type;
+  });
+}
+
+/** Everybody's rules in a namespace, read through the kernel's own interface, with what is known of the host. */
+async function liveSubject(flags: ReviewFlags): Promise<{ subjects: Subject[]; host: HostFacts } | null> {
+  if (flags.netns === undefined && !flags.hostNetns) return null;
+  if (process.getuid?.() !== 0) throw new Denied('This needs root: it asks the kernel. Try again with sudo.');
+  const [{ LinuxKernel }, { liveRules }] = await Promise.all([import('../kernel/linux/linux-kernel.ts'), import('./live-rules.ts')]);
+  const netns = flags.netns ?? HOST_NETNS;
+  const kernel = new LinuxKernel({ allowed: (one) => one === netns, logger: silentLogger });
+  try {
+    return await liveRules(kernel, netns, showNetns(netns));
+  } finally {
+    await kernel.close();
+  }
+}
+
+function withBaseline(parts: readonly SubjectReport[], file: string | undefined): SubjectReport[] {
+  if (file === undefined) return [...parts];
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new InvalidInput('baseline', `${file}: cannot be read: ${(error as NodeJS.ErrnoException).code}.`);
+  }
+  const entries = readBaseline(text, file);
+  return parts.map((part) => ({ ...part, findings: applyBaseline(part.findings, entries) }));
+}
+
+function conclude(report: Report, outcome: { failOn: Severity | null; named: readonly Unread[]; broken: number }): void {
+  const [missing] = outcome.named;
+  if (missing)
+    throw new PinholeError(/no such file/.test(missing.reason) ? 'not-found' : 'review-failed', `${missing.name}: ${missing.reason}.`);
+  if (outcome.broken > 0)
+    throw new PinholeError(
+      'review-failed',
+      `${outcome.broken} ${outcome.broken === 1 ? 'subject was' : 'subjects were'} not reviewed: see the notes.`,
+    );
+  if (outcome.failOn === null) return;
+  const bad = failing(report, outcome.failOn);
+  if (bad.length > 0)
+    throw new PinholeError(
+      'review-failed',
+      `${bad.length} ${bad.length === 1 ? 'finding is' : 'findings are'} ${outcome.failOn} or worse.`,
+    );
+}

@@ -1,0 +1,48 @@
+import { InvalidInput } from './errors.ts';
+
+export interface IniOption {
+  readonly value: string;
+  /** Line that it begins on, from 1. */
+  readonly line: number;
+}
+
+/** Section → option → value. */
+export type IniFile = Map<string, Map<string, IniOption>>;
+
+/**
+ * oslo.config's dialect (oslo_config/iniparser.py): `key = value` or `key: value`, indented lines go on, `#` and `;` begin
+ * comments. Of an option that is said twice the last counts.
+ * @throws InvalidInput naming file and line
+ */
+export function parseIni(text: string, file: string): IniFile {
+  const sections: IniFile = new Map();
+  let current: Map<string, IniOption> | null = null;
+  let key: string | null = null;
+  for (const [index, line] of text.split(/\r?\n/).entries()) {
+    const fail = (problem: string) => new InvalidInput('ini', `${file}: line ${index + 1}: ${problem}.`);
+    if (/^\s*$/.test(line)) key = null;
+    else if (/^[#;]/.test(line)) continue;
+    else if (/^\s/.test(line)) {
+      const before = key === null ? undefined : current?.get(key);
+      if (!current || key === null || !before) throw fail('an indented line with nothing before it that it could go on with');
+      current.set(key, { ...before, value: `${before.value}\n${line.trim()}` });
+    } else if (line.startsWith('[')) {
+      const name = /^\[([^\]]+)\]/.exec(line)?.[1];
+      if (name === undefined) throw fail('a section without an end');
+      current = sections.get(name) ?? new Map();
+      sections.set(name, current);
+      key = null;
+    } else {
+      const [, name, value = ''] = /^([^:=]+?)\s*[:=]\s*(.*)$/.exec(line) ?? [];
+      if (name === undefined) throw fail('neither an option, a section nor a comment');
+      if (!current) throw fail(`option '${name}' stands before any section`);
+      key = name;
+      current.set(key, { value: unquote(value.trim()), line: index + 1 });
+    }
+  }
+  return sections;
+}
+
+function unquote(value: string): string {
+  return /^(["']).*\1$/.test(value) && value.length > 1 ? value.slice(1, -1) : value;
+}

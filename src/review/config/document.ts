@@ -1,0 +1,45 @@
+import type { Assignment } from '../ruleset/view.ts';
+
+export type ConfigKind =
+  | 'neutron'
+  | 'neutron-policy'
+  | 'pinhole'
+  | 'firewalld'
+  | 'firewalld-conf'
+  | 'shorewall-conntrack'
+  | 'shorewall-conf'
+  | 'openwrt'
+  | 'sysctl'
+  | 'modprobe';
+
+/** One option of a configuration file. */
+export interface Setting {
+  /** `section.option`, as the program's own documentation names it. */
+  readonly key: string;
+  readonly value: string;
+  readonly line: number;
+}
+
+/** A configuration file, read: its options, and the helpers that it assigns. */
+export interface ConfigDocument {
+  readonly kind: ConfigKind;
+  readonly name: string;
+  readonly settings: readonly Setting[];
+  readonly assignments: readonly Assignment[];
+  /** Permission bits of the file; null where it is none. */
+  readonly mode: number | null;
+}
+
+/** The last setting of a key: later ones win in all of these formats. */
+export function setting(document: ConfigDocument, key: string): Setting | null {
+  return document.settings.findLast((one) => one.key === key) ?? null;
+}
+
+export function isOn(value: string): boolean {
+  return /^(1|yes|true|on)$/i.test(value.trim());
+}
+
+/** An assignment that a firewall program makes of an option. */
+export function assigned(type: string, at: { readonly line: number; readonly text: string }, rest: Partial<Assignment> = {}): Assignment {
+  return { type, protocol: null, ports: null, families: ['ipv4', 'ipv6'], source: false, destination: false, ...at, ...rest, place: null };
+}

@@ -1,0 +1,77 @@
+import { isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
+import { InvalidInput } from '../../model/errors.ts';
+import { parseIni } from '../../model/ini.ts';
+import type { ConfigDocument, ConfigKind, Setting } from './document.ts';
+import { readFirewalldXml, readOpenwrt, readShorewallConntrack } from './firewalls.ts';
+
+type Content = Pick<ConfigDocument, 'settings' | 'assignments'>;
+
+/** How each kind of file is read. @throws InvalidInput naming the line */
+const READERS: Readonly<Record<ConfigKind, (text: string, name: string) => Content>> = {
+  neutron: (text, name) => settingsOnly(iniSettings(text, name)),
+  'neutron-policy': (text, name) => settingsOnly(yamlSettings(text, name)),
+  pinhole: (text, name) => settingsOnly(yamlSettings(text, name)),
+  firewalld: readFirewalldXml,
+  'firewalld-conf': (text) => settingsOnly(assignments(text)),
+  'shorewall-conntrack': readShorewallConntrack,
+  'shorewall-conf': (text) => settingsOnly(assignments(text)),
+  openwrt: readOpenwrt,
+  sysctl: (text) => settingsOnly(assignments(text)),
+  modprobe: (text) => settingsOnly(moduleOptions(text)),
+};
+
+export function readConfigDocument(
+  kind: ConfigKind,
+  file: { readonly name: string; readonly text: string; readonly mode: number | null },
+): ConfigDocument {
+  return { kind, name: file.name, mode: file.mode, ...READERS[kind](file.text, file.name) };
+}
+
+function settingsOnly(settings: readonly Setting[]): Content {
+  return { settings, assignments: [] };
+}
+
+function iniSettings(text: string, name: string): Setting[] {
+  return [...parseIni(text, name)].flatMap(([section, options]) =>
+    [...options].map(([option, { value, line }]) => ({ key: `${section}.${option}`, value, line })),
+  );
+}
+
+/** `KEY=value` lines of shell-like files and sysctl.conf; `/` of sysctl's other spelling is a dot. */
+function assignments(text: string): Setting[] {
+  return text.split(/\r?\n/).flatMap((line, index) => {
+    const [, key, value = ''] = /^\s*-?([\w./*-]+)\s*=\s*(.*?)\s*(?:#.*)?$/.exec(line) ?? [];
+    return key === undefined ? [] : [{ key: key.replaceAll('/', '.'), value: value.replace(/^(["'])(.*)\1$/, '$2'), line: index + 1 }];
+  });
+}
+
+/** `options nf_conntrack_ftp ports=21,2121` is `nf_conntrack_ftp.ports`. */
+function moduleOptions(text: string): Setting[] {
+  return text.split(/\r?\n/).flatMap((line, index) => {
+    const [, module, options = ''] = /^\s*options\s+(\S+)\s+(.*)$/.exec(line) ?? [];
+    if (module === undefined) return [];
+    return options.split(/\s+/).map((option) => {
+      const [key = '', ...value] = option.split('=');
+      return { key: `${module}.${key}`, value: value.join('='), line: index + 1 };
+    });
+  });
+}
+
+/** Scalars of a YAML (or JSON) document by their paths; items of a list are under their number. */
+function yamlSettings(text: string, name: string): Setting[] {
+  const counter = new LineCounter();
+  const document = parseDocument(text, { lineCounter: counter, logLevel: 'silent' });
+  const [error] = document.errors;
+  if (error) throw new InvalidInput('config', `${name}: line ${error.linePos?.[0].line ?? 1}: ${error.message.split('\n')[0]}`);
+  const found: Setting[] = [];
+  const line = (node: Node) => counter.linePos(node.range?.[0] ?? 0).line;
+  const visit = (node: unknown, path: string, depth: number): void => {
+    if (depth > 20) return;
+    if (isMap(node)) {
+      for (const { key, value } of node.items) visit(value, path === '' ? String(key) : `${path}.${String(key)}`, depth + 1);
+    } else if (isSeq(node)) node.items.forEach((item, index) => void visit(item, `${path}.${index}`, depth + 1));
+    else if (isScalar(node)) found.push({ key: path, value: String(node.value ?? ''), line: line(node) });
+  };
+  visit(document.contents, '', 0);
+  return found;
+}

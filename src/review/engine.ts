@@ -1,0 +1,179 @@
+import { createHash } from 'node:crypto';
+import { PinholeError } from '../model/errors.ts';
+import type { ConfigKind } from './config/document.ts';
+import { readConfigDocument } from './config/readers.ts';
+import { CONFIG_RULES } from './config/rules.ts';
+import { pillarOf } from './cwe.ts';
+import { type Claim, compareFindings, type Finding, type RuleInfo } from './finding.ts';
+import { ALL_TYPES, isChosen, type SubjectFamily, type Types } from './rules.ts';
+import { readIptablesSave } from './ruleset/iptables.ts';
+import { readLive } from './ruleset/live.ts';
+import type { Ruleset } from './ruleset/model.ts';
+import { readNftJson } from './ruleset/nft-json.ts';
+import { readNftText } from './ruleset/nft-text.ts';
+import { RULESET_RULES } from './ruleset/rules/index.ts';
+import { type HostFacts, NO_HOST, RulesetView } from './ruleset/view.ts';
+import { reviewSource } from './source/review.ts';
+import { SOURCE_RULES } from './source/rules/index.ts';
+import { type LanguageName, SyntaxParser } from './source/syntax.ts';
+import type { Subject } from './subject.ts';
+import { applySuppressions, suppressionsIn } from './suppression.ts';
+
+/** What was reviewed of one subject. */
+export interface Reviewed {
+  readonly name: string;
+  readonly family: SubjectFamily;
+  readonly lines: number;
+}
+
+export interface Note {
+  readonly subject: string;
+  readonly line: number | null;
+  readonly note: string;
+}
+
+export interface SubjectReport {
+  /** null: it could not be read as what it is; a note says why. */
+  readonly reviewed: Reviewed | null;
+  readonly findings: readonly Finding[];
+  readonly notes: readonly Note[];
+}
+
+export interface EngineOptions {
+  readonly types?: Types;
+  readonly host?: HostFacts;
+}
+
+const READ_RULESET = { nft: readNftText, 'nft-json': readNftJson, iptables: readIptablesSave, live: readLive } as const;
+const NO_RULESET: Ruleset = { format: 'nft', chains: [], helpers: [], unread: [] };
+
+/** @throws InvalidInput naming the line; Error for what is no ruleset */
+export function readRuleset({ kind, text, name }: Subject): Ruleset {
+  const read = READ_RULESET[kind as keyof typeof READ_RULESET];
+  if (!read) throw new Error(`${name} is no ruleset`);
+  return read(text, name);
+}
+
+/** Reviews subjects one by one. The source parser is started when the first needs it. */
+export class ReviewEngine {
+  readonly #types: Types;
+  readonly #host: HostFacts;
+  #parser: SyntaxParser | null = null;
+
+  constructor({ types = ALL_TYPES, host = NO_HOST }: EngineOptions = {}) {
+    this.#types = types;
+    this.#host = host;
+  }
+
+  async review(subject: Subject): Promise<SubjectReport> {
+    const { kind } = subject;
+    if (kind === 'python' || kind === 'typescript' || kind === 'tsx') return this.#source(subject, kind);
+    try {
+      return kind in READ_RULESET ? this.#ruleset(subject) : this.#config(subject, kind as ConfigKind);
+    } catch (error) {
+      if (!(error instanceof PinholeError)) throw error;
+      return {
+        reviewed: null,
+        findings: [],
+        notes: [{ subject: subject.name, line: null, note: error.message.replace(`${subject.name}: `, '') }],
+      };
+    }
+  }
+
+  close(): void {
+    this.#parser?.close();
+    this.#parser = null;
+  }
+
+  async #source(subject: Subject, language: LanguageName): Promise<SubjectReport> {
+    this.#parser ??= await SyntaxParser.create();
+    await this.#parser.load(language);
+    const rules = SOURCE_RULES.filter((rule) => this.#mayApply(rule));
+    const result = reviewSource(this.#parser, { path: subject.name, language, text: subject.text }, rules);
+    if ('reason' in result) return { reviewed: null, findings: [], notes: [{ subject: subject.name, line: null, note: result.reason }] };
+    const unread = result.unread.map(({ line, endLine, at }) => ({
+      subject: subject.name,
+      line,
+      note: `lines ${line} to ${endLine} were not reviewed: line ${at} is not of the language as this reads it`,
+    }));
+    return this.#finish(subject, { family: 'source', claims: result.claims, notes: unread });
+  }
+
+  #ruleset(subject: Subject): SubjectReport {
+    const ruleset = readRuleset(subject);
+    const view = new RulesetView(subject.name, ruleset, { host: this.#host });
+    const notes = [
+      ...ruleset.unread.map(({ line, text }) => ({ subject: subject.name, line, note: `not read: ${text}` })),
+      ...opaqueNote(subject.name, ruleset),
+    ];
+    return this.#finish(subject, { family: 'ruleset', claims: this.#rulesetClaims(view), notes });
+  }
+
+  #config(subject: Subject, kind: ConfigKind): SubjectReport {
+    const document = readConfigDocument(kind, subject);
+    const claims: Made[] = [];
+    for (const rule of CONFIG_RULES.filter((one) => this.#mayApply(one)))
+      rule.check(document, (claim) => claims.push({ rule, claim }), this.#host);
+    const view = new RulesetView(subject.name, NO_RULESET, { host: this.#host, others: document.assignments });
+    return this.#finish(subject, { family: 'configuration', claims: [...claims, ...this.#rulesetClaims(view)], notes: [] });
+  }
+
+  #rulesetClaims(view: RulesetView): Made[] {
+    const claims: Made[] = [];
+    for (const rule of RULESET_RULES.filter((one) => this.#mayApply(one))) rule.check(view, (claim) => claims.push({ rule, claim }));
+    return claims;
+  }
+
+  #mayApply(rule: RuleInfo): boolean {
+    return [rule.cwe, ...(rule.alsoCwes ?? [])].some((cwe) => isChosen(this.#types, cwe));
+  }
+
+  #finish(subject: Subject, made: { family: SubjectFamily; claims: readonly Made[]; notes: readonly Note[] }): SubjectReport {
+    const lines = subject.text.split('\n');
+    const findings = made.claims
+      .map(({ rule, claim }) => findingOf(subject, rule, claim))
+      .filter(({ cwe }) => isChosen(this.#types, cwe))
+      .sort(compareFindings);
+    const { findings: marked, problems } = applySuppressions(withFingerprints(findings, lines), suppressionsIn(subject.text));
+    return {
+      reviewed: { name: subject.name, family: made.family, lines: lines.length },
+      findings: marked,
+      notes: [...made.notes, ...problems.map(({ line, problem }) => ({ subject: subject.name, line, note: problem }))],
+    };
+  }
+}
+
+interface Made {
+  readonly rule: RuleInfo;
+  readonly claim: Claim;
+}
+
+function opaqueNote(name: string, ruleset: Ruleset): Note[] {
+  const count = ruleset.chains.reduce((sum, { rules }) => sum + rules.filter(({ opaque }) => opaque).length, 0);
+  if (count === 0) return [];
+  return [
+    {
+      subject: name,
+      line: null,
+      note: `${count} rules carry matches of iptables that nft cannot show: review the output of iptables-save and ip6tables-save too`,
+    },
+  ];
+}
+
+function findingOf(subject: Subject, rule: RuleInfo, claim: Claim): Finding {
+  if (claim.evidence.length === 0) throw new Error(`${rule.id} reports without evidence`);
+  const cwe = claim.cwe ?? rule.cwe;
+  return { ...claim, rule: rule.id, cwe, pillar: pillarOf(cwe), subject: subject.name, fingerprint: '', suppressed: null };
+}
+
+/** Of rule, subject, symbol and text of the line; where those are alike, also of how many there were before. */
+function withFingerprints(findings: readonly Finding[], lines: readonly string[]): Finding[] {
+  const counts = new Map<string, number>();
+  return findings.map((finding) => {
+    const text = (lines[finding.line - 1] ?? '').replace(/\s+/g, ' ').trim().slice(0, 500);
+    const key = [finding.rule, finding.subject.replace(/^.*\//, ''), finding.symbol ?? '', text].join('\0');
+    const count = counts.get(key) ?? 0;
+    counts.set(key, count + 1);
+    return { ...finding, fingerprint: createHash('sha256').update(`${key}\0${count}`).digest('hex').slice(0, 20) };
+  });
+}

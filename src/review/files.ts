@@ -1,0 +1,121 @@
+import { closeSync, fstatSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { kindOf, type Subject, type SubjectKind } from './subject.ts';
+
+/** Source that people write is smaller; rulesets and their JSON are not. */
+const MAX_SOURCE = 1024 * 1024;
+const MAX_FILE = 8 * 1024 * 1024;
+const MAX_FILES = 100_000;
+const MAX_DEPTH = 40;
+const SKIPPED = new Set(['node_modules', 'dist', '__pycache__', 'venv']);
+
+export interface Unread {
+  readonly name: string;
+  readonly reason: string;
+}
+
+export type Found = { readonly subject: Subject } | { readonly unread: Unread };
+
+/** A file of a walk, and whether somebody asked for it by its name. */
+export interface FileCandidate {
+  readonly path: string;
+  readonly isNamed: boolean;
+}
+
+/** Files under the paths, in a fixed order. Hidden folders and those of installed packages are passed over. */
+export function* filesUnder(paths: readonly string[]): Generator<FileCandidate | { readonly unread: Unread }> {
+  let count = 0;
+  for (const path of paths) {
+    const stats = statSync(path, { throwIfNoEntry: false });
+    if (!stats) yield { unread: { name: path, reason: 'there is no such file or folder' } };
+    else if (!stats.isDirectory()) yield { path, isNamed: true };
+    else {
+      for (const found of walk(path, 0)) {
+        if (++count > MAX_FILES) {
+          yield { unread: { name: path, reason: `it holds more than ${MAX_FILES} files: the rest was not looked at` } };
+          return;
+        }
+        yield found;
+      }
+    }
+  }
+}
+
+function* walk(folder: string, depth: number): Generator<FileCandidate | { readonly unread: Unread }> {
+  if (depth > MAX_DEPTH) return;
+  let entries: import('node:fs').Dirent[];
+  try {
+    entries = readdirSync(folder, { withFileTypes: true });
+  } catch (error) {
+    yield { unread: { name: folder, reason: problemOf(error) } };
+    return;
+  }
+  for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) {
+      if (!SKIPPED.has(entry.name) && !entry.name.startsWith('.')) yield* walk(path, depth + 1);
+    } else if (entry.isFile()) yield { path, isNamed: false };
+  }
+}
+
+/**
+ * Reads a file, and says what it is.
+ * @returns null for a file of a folder that is nothing to review
+ */
+export function readSubject({ path, isNamed }: FileCandidate, kind: SubjectKind | null): Found | null {
+  const unread = (reason: string): Found => ({ unread: { name: path, reason } });
+  let content: { bytes: Buffer; mode: number };
+  try {
+    content = readBounded(path);
+  } catch (error) {
+    return unread(error instanceof TooLarge ? error.message : problemOf(error));
+  }
+  const { bytes, mode } = content;
+  const isBinary = bytes.subarray(0, 8192).includes(0);
+  const text = isBinary ? '' : bytes.toString('utf8').replace(/^\uFEFF/, '');
+  const found = kind ?? kindOf(path, text);
+  if (found === null)
+    return isNamed
+      ? unread(isBinary ? 'it is a binary file' : 'it is neither a ruleset, a configuration nor source that this knows (--kind says which)')
+      : null;
+  if (isBinary) return unread('it is a binary file');
+  if (text.includes('\uFFFD') && !bytes.equals(Buffer.from(text, 'utf8'))) return unread('it is not UTF-8 text');
+  const isSource = found === 'python' || found === 'typescript' || found === 'tsx';
+  if (isSource && bytes.length > MAX_SOURCE)
+    return unread(`it is larger than ${MAX_SOURCE / 1024} KiB, too large for source that people write`);
+  return { subject: { name: path, kind: found, text, mode } };
+}
+
+class TooLarge extends Error {}
+
+/** At most so much, whatever the file says of its size: one that is no plain file has none. */
+function readBounded(path: string): { bytes: Buffer; mode: number } {
+  const stats = statSync(path);
+  if (!stats.isFile()) throw new TooLarge('it is not a plain file');
+  const fd = openSync(path, 'r');
+  try {
+    const { size, mode } = fstatSync(fd);
+    if (size > MAX_FILE) throw new TooLarge(`it is larger than ${MAX_FILE / 1024 / 1024} MiB`);
+    const buffer = Buffer.alloc(Math.min(size, MAX_FILE) + 1);
+    let length = 0;
+    for (let read = -1; read !== 0 && length <= MAX_FILE; length += read) read = readSync(fd, buffer, length, buffer.length - length, null);
+    if (length > MAX_FILE) throw new TooLarge(`it is larger than ${MAX_FILE / 1024 / 1024} MiB`);
+    return { bytes: buffer.subarray(0, length), mode: mode & 0o777 };
+  } finally {
+    closeSync(fd);
+  }
+}
+
+const PROBLEMS: Readonly<Record<string, string>> = {
+  EACCES: 'permission denied',
+  EPERM: 'permission denied',
+  ENOENT: 'it is gone',
+  EISDIR: 'it is a folder',
+  ELOOP: 'its links lead in a circle',
+  EIO: 'the disk cannot read it',
+};
+
+function problemOf(error: unknown): string {
+  const code = (error as NodeJS.ErrnoException).code ?? '';
+  return PROBLEMS[code] ?? `it cannot be read (${code || String(error)})`;
+}

@@ -1,0 +1,48 @@
+import { PILLARS, type Pillar, WEAKNESSES } from '../cwe.ts';
+import type { Finding } from '../finding.ts';
+import type { Report } from '../report.ts';
+import { ALL_RULES, isChosen } from '../rules.ts';
+import { noteLines, summary } from './summary.ts';
+import { hanging, lineText, printable, wrap } from './text.ts';
+
+/** A review in the order of defect types: what was found of each, or what was looked at. */
+export function byType(report: Report): string {
+  const lines = [...wrap(`Reviewed by defect type: ${summary(report)}.`, 80), ''];
+  report.types.forEach((type, index) => {
+    const found = report.findings.filter(({ cwe, pillar }) => cwe === type || pillar === type);
+    const name = type in PILLARS ? PILLARS[type as Pillar] : WEAKNESSES[type as keyof typeof WEAKNESSES].name;
+    lines.push(`${String(index + 1).padStart(2)}.  CWE-${type} (${name}):`, '');
+    if (found.length === 0) lines.push(...hanging('     * ', clean(report, type)));
+    for (const finding of found) lines.push(...findingLines(finding, report.subjects.length > 1));
+    lines.push('');
+  });
+  const notes = noteLines(report);
+  if (notes.length > 0) lines.push('Notes:', '', ...notes.flatMap((note) => hanging('     * ', note)), '');
+  return printable(`${lines.join('\n').trimEnd()}\n`);
+}
+
+function findingLines(finding: Finding, many: boolean): string[] {
+  const where = `${many ? `${finding.subject}, ` : ''}${many ? lineText(finding).toLowerCase() : lineText(finding)}`;
+  const cwe = finding.cwe === finding.pillar ? '' : ` CWE-${finding.cwe}`;
+  return [
+    ...hanging(
+      '     * ',
+      `${where}${finding.symbol ? ` (${finding.symbol})` : ''}: ${finding.claim}. [${finding.rule}${cwe}, ${finding.severity}, ${finding.confidence}]`,
+    ),
+    ...finding.evidence.flatMap(({ line, fact }) => hanging(line === null ? '       - ' : `       ${String(line).padStart(5)}  `, fact)),
+    ...hanging('       → ', finding.solution.text),
+    ...(finding.solution.diff?.split('\n').map((line) => `         ${line}`) ?? []),
+    '',
+  ];
+}
+
+/** That nothing was found of a type, with what was looked at. */
+export function clean(report: Report, type: number): string {
+  const families = new Set(report.subjects.map(({ family }) => family));
+  const checks = ALL_RULES.filter(
+    ({ family, rule }) =>
+      (families.has(family) || (family === 'ruleset' && families.has('configuration'))) && isChosen([type as Pillar], rule.cwe),
+  ).map(({ rule }) => rule.checks);
+  if (checks.length === 0) return 'Not checked: no rule of this type is for what was reviewed.';
+  return `Clean. Checked: ${checks.join('; ')}.`;
+}

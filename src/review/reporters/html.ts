@@ -1,0 +1,69 @@
+import { cweUrl, PILLARS, type Pillar, WEAKNESSES } from '../cwe.ts';
+import type { Finding } from '../finding.ts';
+import type { Report } from '../report.ts';
+import { clean } from './by-type.ts';
+import { noteLines, summary } from './summary.ts';
+import { lineText, printable } from './text.ts';
+
+const STYLE = `
+:root { color-scheme: light dark; --edge: #8884; --soft: #8881; }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
+h2 { border-bottom: 1px solid var(--edge); padding-bottom: .2rem; margin-top: 2.2rem; font-size: 1.15rem; }
+code, pre { font: 13px/1.45 ui-monospace, monospace; }
+pre { background: var(--soft); padding: .6rem .8rem; overflow-x: auto; border-radius: .3rem; }
+article { border: 1px solid var(--edge); border-left-width: 5px; border-radius: .3rem; padding: .7rem 1rem; margin: 1rem 0; }
+.critical, .high { border-left-color: #c62828; } .medium { border-left-color: #e08a00; } .low { border-left-color: #2f7dd1; } .info { border-left-color: #888; }
+article h3 { margin: 0 0 .3rem; font-size: 1rem; } .meta { opacity: .75; font-size: .85rem; }
+table { border-collapse: collapse; margin: .6rem 0; } td { padding: .1rem .7rem .1rem 0; vertical-align: top; } td:first-child { text-align: right; opacity: .7; }
+.clean { opacity: .8; } .add { color: #2e7d32; } .del { color: #c62828; }
+@media (prefers-color-scheme: dark) { .add { color: #81c784; } .del { color: #ef9a9a; } }`;
+
+/** One page that needs nothing else: no script, no request. */
+export function html(report: Report): string {
+  const sections = report.types.map((type) => {
+    const found = report.findings.filter(({ cwe, pillar }) => cwe === type || pillar === type);
+    const name = type in PILLARS ? PILLARS[type as Pillar] : WEAKNESSES[type as keyof typeof WEAKNESSES].name;
+    const body = found.length === 0 ? `<p class="clean">${escaped(clean(report, type))}</p>` : found.map(article).join('\n');
+    return `<section><h2><a href="${cweUrl(type)}">CWE-${type}</a> ${escaped(name)} (${found.length})</h2>\n${body}</section>`;
+  });
+  const suppressed = report.suppressed.map(
+    (one) => `<li><code>${escaped(`${one.subject}:${one.line}`)}</code> ${one.rule}: ${escaped(one.suppressed ?? '')}</li>`,
+  );
+  const notes = noteLines(report).map((note) => `<li>${escaped(note)}</li>`);
+  return printable(`<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<title>Security review</title><style>${STYLE}</style></head>
+<body><h1>Security review</h1><p>${escaped(summary(report))}.</p>
+${sections.join('\n')}
+${suppressed.length > 0 ? `<section><h2>Suppressed</h2><ul>${suppressed.join('\n')}</ul></section>` : ''}
+${notes.length > 0 ? `<section><h2>Notes</h2><ul>${notes.join('\n')}</ul></section>` : ''}
+</body></html>
+`);
+}
+
+function article(finding: Finding): string {
+  const { subject, symbol, claim, evidence, solution, severity, confidence, rule, cwe } = finding;
+  const rows = evidence.map(({ line, fact }) => `<tr><td>${line ?? ''}</td><td>${marked(fact)}</td></tr>`).join('');
+  const diff = solution.diff ? `<pre>${solution.diff.split('\n').map(diffLine).join('\n')}</pre>` : '';
+  return `<article class="${severity}"><h3>${marked(claim)}</h3>
+<p class="meta"><code>${escaped(subject)}</code>, ${lineText(finding).toLowerCase()}${symbol ? `, <code>${escaped(symbol)}</code>` : ''} · ${severity}, ${confidence} · ${rule} · <a href="${cweUrl(cwe)}">CWE-${cwe}</a> ${escaped(WEAKNESSES[cwe].name)}</p>
+<table>${rows}</table><p>Solution: ${marked(solution.text)}</p>${diff}</article>`;
+}
+
+function diffLine(line: string): string {
+  const kind = line.startsWith('+') ? 'add' : line.startsWith('-') ? 'del' : null;
+  return kind ? `<span class="${kind}">${escaped(line)}</span>` : escaped(line);
+}
+
+/** Backticks become code. */
+function marked(text: string): string {
+  return text
+    .split('`')
+    .map((part, index, all) => (index % 2 === 1 && index < all.length - 1 ? `<code>${escaped(part)}</code>` : escaped(part)))
+    .join('');
+}
+
+function escaped(text: string): string {
+  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
+}

@@ -1,0 +1,62 @@
+import { cweUrl, PILLARS, type Pillar, WEAKNESSES } from '../cwe.ts';
+import type { Finding } from '../finding.ts';
+import type { Report } from '../report.ts';
+import { clean } from './by-type.ts';
+import { noteLines, summary } from './summary.ts';
+import { lineText, printable } from './text.ts';
+
+/** For a wiki, an issue, a pull request. */
+export function markdown(report: Report): string {
+  const parts = ['# Security review', '', `${summary(report)}.`, ''];
+  for (const type of report.types) {
+    const found = report.findings.filter(({ cwe, pillar }) => cwe === type || pillar === type);
+    const name = type in PILLARS ? PILLARS[type as Pillar] : WEAKNESSES[type as keyof typeof WEAKNESSES].name;
+    parts.push(`## [CWE-${type}](${cweUrl(type)}): ${name}`, '');
+    if (found.length === 0) parts.push(escaped(clean(report, type)), '');
+    for (const finding of found) parts.push(...section(finding));
+  }
+  if (report.suppressed.length > 0) {
+    parts.push(
+      '## Suppressed',
+      '',
+      ...report.suppressed.map((one) => `- ${code(`${one.subject}:${one.line}`)} ${one.rule}: ${escaped(one.suppressed ?? '')}`),
+      '',
+    );
+  }
+  const notes = noteLines(report);
+  if (notes.length > 0) parts.push('## Notes', '', ...notes.map((note) => `- ${escaped(note)}`), '');
+  return printable(`${parts.join('\n').trimEnd()}\n`);
+}
+
+function section(finding: Finding): string[] {
+  const { subject, symbol, claim, evidence, solution, severity, confidence, rule, cwe } = finding;
+  return [
+    `### ${code(subject)}, ${lineText(finding).toLowerCase()}${symbol ? ` (${code(symbol)})` : ''}`,
+    '',
+    `**${escapeClaim(claim)}.**`,
+    '',
+    `${severity}, ${confidence} · ${rule} · [CWE-${cwe}](${cweUrl(cwe)}) ${WEAKNESSES[cwe].name}`,
+    '',
+    ...evidence.map(({ line, fact }) => `- ${line === null ? '' : `line ${line}: `}${escapeClaim(fact)}`),
+    '',
+    `Solution: ${escapeClaim(solution.text)}`,
+    ...(solution.diff ? ['', '```diff', solution.diff.replaceAll('```', "'''"), '```'] : []),
+    '',
+  ];
+}
+
+function code(text: string): string {
+  return `\`${text.replaceAll('`', "'")}\``;
+}
+
+/** Claims carry code in backticks; around it nothing is markup. */
+function escapeClaim(text: string): string {
+  return text
+    .split('`')
+    .map((part, index, all) => (index % 2 === 1 && index < all.length - 1 ? `\`${part}\`` : escaped(part)))
+    .join('');
+}
+
+function escaped(text: string): string {
+  return text.replace(/[\\*_[\]<>#|~]/g, (character) => `\\${character}`).replaceAll('`', '\\`');
+}

@@ -1,0 +1,27 @@
+import { SEVERITIES } from '../finding.ts';
+import type { Report } from '../report.ts';
+import { plural } from './text.ts';
+
+/** `12 findings (2 high, 10 low) in 3 files; 1 suppressed`. */
+export function summary(report: Report): string {
+  const { findings, subjects, suppressed } = report;
+  const counts = [...SEVERITIES]
+    .reverse()
+    .map((severity) => [severity, findings.filter((one) => one.severity === severity).length] as const)
+    .filter(([, count]) => count > 0)
+    .map(([severity, count]) => `${count} ${severity}`);
+  const detail = counts.length > 0 ? ` (${counts.join(', ')})` : '';
+  const rest = suppressed.length > 0 ? `; ${suppressed.length} suppressed` : '';
+  return `${plural(findings.length, 'finding')}${detail} in ${plural(subjects.length, 'subject')}, ${subjects.reduce((sum, { lines }) => sum + lines, 0)} lines${rest}`;
+}
+
+export function noteLines(report: Report): string[] {
+  const notes = report.notes.map(({ subject, line, note }) => `${subject}${line === null ? '' : `:${line}`}: ${note}`);
+  const { secondReader } = report;
+  if (secondReader && secondReader.dropped > 0) {
+    notes.push(
+      `second reader: ${plural(secondReader.claims, 'claim')}, of which ${secondReader.dropped} could not be checked against the code and ${secondReader.dropped === 1 ? 'was' : 'were'} dropped`,
+    );
+  }
+  return notes;
+}

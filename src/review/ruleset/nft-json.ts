@@ -1,0 +1,246 @@
+import { InvalidInput } from '../../model/errors.ts';
+import {
+  type Action,
+  type Chain,
+  chainKey,
+  type HelperObject,
+  type Match,
+  match,
+  type NftFamily,
+  ports,
+  type Rule,
+  type Ruleset,
+} from './model.ts';
+import { ranges } from './nft-rule.ts';
+
+type Json = Readonly<Record<string, unknown>>;
+
+/**
+ * Reads what `nft -j list ruleset` prints (libnftables-json(5)). Lines are those of the text, where it has any.
+ * @throws InvalidInput when it is not that
+ */
+export function readNftJson(text: string, name: string): Ruleset {
+  const items = parse(text, name);
+  const chains = new Map<string, Chain>();
+  const helpers: HelperObject[] = [];
+  for (const item of items) {
+    const chain = item['chain'] as Json | undefined;
+    if (chain) chains.set(chainKey(placeOf(chain)), { ...placeOf(chain), line: 1, rules: [], base: baseOf(chain) });
+    const helper = item['ct helper'] as Json | undefined;
+    if (helper) {
+      const { family, table, name: object } = placeOf(helper);
+      helpers.push({
+        family,
+        table,
+        name: object,
+        type: textOf(helper['type']),
+        protocol: textOf(helper['protocol']),
+        l3proto: textOf(helper['l3proto'] ?? 'inet'),
+        line: 1,
+      });
+    }
+  }
+  for (const item of items) {
+    const rule = item['rule'] as Json | undefined;
+    if (!rule) continue;
+    const place = { ...placeOf(rule), name: textOf(rule['chain']) };
+    chains.get(chainKey(place))?.rules.push(...rulesOf(rule));
+  }
+  return { format: 'nft-json', chains: [...chains.values()], helpers, unread: [] };
+}
+
+function parse(text: string, name: string): Json[] {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new InvalidInput('ruleset', `${name}: not JSON: ${(error as Error).message.slice(0, 120)}.`);
+  }
+  const items = isObject(value) ? value['nftables'] : undefined;
+  if (!Array.isArray(items)) throw new InvalidInput('ruleset', `${name}: expected {"nftables": […]}, as 'nft -j list ruleset' prints it.`);
+  return items.filter(isObject);
+}
+
+function isObject(value: unknown): value is Json {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' || typeof value === 'number' ? String(value) : '';
+}
+
+function placeOf(item: Json): { family: NftFamily; table: string; name: string } {
+  return { family: textOf(item['family']) as NftFamily, table: textOf(item['table']), name: textOf(item['name']) };
+}
+
+function baseOf(chain: Json): Chain['base'] {
+  if (typeof chain['hook'] !== 'string') return null;
+  return {
+    type: textOf(chain['type']),
+    hook: chain['hook'],
+    priority: typeof chain['prio'] === 'number' ? chain['prio'] : 0,
+    policy: chain['policy'] === 'drop' ? 'drop' : 'accept',
+  };
+}
+
+function rulesOf(rule: Json): Rule[] {
+  const parts = Array.isArray(rule['expr']) ? rule['expr'].filter(isObject) : [];
+  const matches: Match[] = [];
+  let action: Action | null = null;
+  let limited = false;
+  let opaque = false;
+  let map: Rule[] | null = null;
+  const base = { line: 1, text: ruleText(parts), nftHandle: typeof rule['handle'] === 'number' ? rule['handle'] : null, indent: null };
+  for (const part of parts) {
+    const [[kind, value] = ['', null]] = Object.entries(part);
+    if (kind === 'match') matches.push(...matchOf(value as Json));
+    else if (kind === 'vmap')
+      map = verdictMap(value as Json).map(([one, verdict]) => ({ ...base, limited, opaque, matches: [...matches, one], action: verdict }));
+    else if (kind === 'limit' || kind === 'quota' || kind === 'ct count') limited = true;
+    else if (kind === 'xt') {
+      opaque = true;
+      matches.push(match('other', null));
+    } else action = actionOf(kind, value) ?? action;
+  }
+  return map ?? [{ ...base, matches, action, limited, opaque }];
+}
+
+function actionOf(kind: string, value: unknown): Action | null {
+  const target = isObject(value) ? textOf(value['target']) : '';
+  switch (kind) {
+    case 'accept':
+    case 'drop':
+    case 'return':
+    case 'notrack':
+    case 'queue':
+      return { kind };
+    case 'reject':
+      return { kind: 'drop' };
+    case 'jump':
+    case 'goto':
+      return { kind, chain: target };
+    case 'flow':
+      return { kind: 'flow' };
+    case 'masquerade':
+    case 'snat':
+    case 'dnat':
+    case 'redirect':
+      return { kind: 'nat', form: kind, to: isObject(value) ? textOf(value['addr']) || null : null };
+    case 'ct helper':
+      return helperAction(value);
+    default:
+      return null;
+  }
+}
+
+function helperAction(value: unknown): Action {
+  const map = isObject(value) && isObject(value['map']) ? value['map'] : null;
+  if (!map) return { kind: 'set-helper', object: textOf(value), type: null };
+  const payload = isObject(map['key']) && isObject(map['key']['payload']) ? map['key']['payload'] : {};
+  return {
+    kind: 'map-helper',
+    protocol: textOf(payload['protocol']),
+    entries: setOf(map['data']).map(([port, object]) => [textOf(port), textOf(object)] as const),
+  };
+}
+
+function setOf(data: unknown): [unknown, unknown][] {
+  const set = isObject(data) && Array.isArray(data['set']) ? data['set'] : [];
+  return set.filter((entry): entry is [unknown, unknown] => Array.isArray(entry) && entry.length === 2);
+}
+
+function verdictMap(value: Json): [Match, Action | null][] {
+  const [left] = matchKeys(value['key']);
+  return setOf(value['data']).map(([one, verdict]) => {
+    const [[kind, target] = ['', null]] = isObject(verdict) ? Object.entries(verdict) : [];
+    const key = left === 'state' || left === 'helper' ? left : 'other';
+    return [key === 'other' ? match('other', null) : match(key, [textOf(one)]), actionOf(kind, target)];
+  });
+}
+
+/** What the left side of a match looks at, and what it implies. */
+function matchKeys(left: unknown): [Match['key'], ...Match[]] {
+  if (!isObject(left)) return ['other'];
+  const ct = isObject(left['ct']) ? textOf(left['ct']['key']) : null;
+  if (ct !== null) return [ct === 'state' || ct === 'status' || ct === 'helper' ? ct : 'other'];
+  const meta = isObject(left['meta']) ? textOf(left['meta']['key']) : null;
+  if (meta !== null) return [META[meta] ?? 'other'];
+  if (isObject(left['fib']))
+    return [/saddr/.test(JSON.stringify(left['fib']['flags'] ?? '')) && /^oif/.test(textOf(left['fib']['result'])) ? 'rpfilter' : 'other'];
+  const payload = isObject(left['payload']) ? left['payload'] : null;
+  if (!payload) return ['other'];
+  const protocol = textOf(payload['protocol']);
+  const field = textOf(payload['field']);
+  if (protocol === 'ip' || protocol === 'ip6') {
+    const version = match('nfproto', [protocol === 'ip' ? 'ipv4' : 'ipv6']);
+    return [field === 'saddr' || field === 'daddr' ? field : /^(protocol|nexthdr)$/.test(field) ? 'l4proto' : 'other', version];
+  }
+  if (!/^(tcp|udp|th|sctp|dccp)$/.test(protocol)) return ['other'];
+  const transport = protocol === 'th' ? [] : [match('l4proto', [protocol])];
+  return [field === 'dport' || field === 'sport' ? field : 'other', ...transport];
+}
+
+const META: Readonly<Record<string, Match['key']>> = {
+  iif: 'iif',
+  iifname: 'iif',
+  oif: 'oif',
+  oifname: 'oif',
+  l4proto: 'l4proto',
+  nfproto: 'nfproto',
+};
+
+function matchOf(value: Json): Match[] {
+  const [key, ...implied] = matchKeys(value['left']);
+  const op = textOf(value['op']);
+  const list = listOf(value['right']);
+  const negated = op === '!=';
+  if (key === 'dport' || key === 'sport') return [...implied, ports(key, list && ranges(list, op), negated)];
+  return [...implied, match(key, key === 'other' || key === 'rpfilter' ? null : list, negated)];
+}
+
+/** Values of a right side; null where a named set holds them. */
+function listOf(right: unknown): string[] | null {
+  if (typeof right === 'string' && right.startsWith('@')) return null;
+  if (Array.isArray(right)) return right.map(oneOf);
+  if (isObject(right) && Array.isArray(right['set'])) return right['set'].map(oneOf);
+  return [oneOf(right)];
+}
+
+function oneOf(value: unknown): string {
+  if (!isObject(value)) return typeof value === 'boolean' ? String(value) : textOf(value);
+  if (isObject(value['prefix'])) return `${textOf(value['prefix']['addr'])}/${textOf(value['prefix']['len'])}`;
+  if (Array.isArray(value['range'])) return value['range'].map(textOf).join('-');
+  return JSON.stringify(value);
+}
+
+/** A rule in nearly nft's own words, for evidence. */
+function ruleText(parts: readonly Json[]): string {
+  const side = (value: unknown): string => {
+    if (!isObject(value)) return Array.isArray(value) ? value.map(side).join(',') : String(value);
+    if (isObject(value['payload'])) return `${textOf(value['payload']['protocol'])} ${textOf(value['payload']['field'])}`;
+    if (isObject(value['ct'])) return `ct ${textOf(value['ct']['key'])}`;
+    if (isObject(value['meta'])) return textOf(value['meta']['key']);
+    if (Array.isArray(value['set']))
+      return `{ ${value['set'].map((one) => (Array.isArray(one) ? one.map(side).join(' : ') : side(one))).join(', ')} }`;
+    if (value['prefix'] || value['range']) return oneOf(value);
+    const [[key, inner] = ['', null]] = Object.entries(value);
+    return inner === null ? key : `${key} ${isObject(inner) ? Object.values(inner).map(side).join(' ') : side(inner)}`;
+  };
+  const words = parts.flatMap((part) => {
+    const [[kind, value] = ['', null]] = Object.entries(part);
+    if (kind === 'counter') return [];
+    if (kind === 'match' && isObject(value))
+      return [
+        `${side(value['left'])} ${value['op'] === '!=' || /[<>]/.test(textOf(value['op'])) ? `${textOf(value['op'])} ` : ''}${side(value['right'])}`,
+      ];
+    if (kind === 'ct helper')
+      return [
+        isObject(value) && isObject(value['map'])
+          ? `ct helper set ${side(value['map']['key'])} map ${side(value['map']['data'])}`
+          : `ct helper set "${textOf(value)}"`,
+      ];
+    if (kind === 'vmap' && isObject(value)) return [`${side(value['key'])} vmap ${side(value['data'])}`];
+    return [value === null ? kind : `${kind} ${isObject(value) ? Object.values(value).map(side).join(' ') : side(value)}`];
+  });
+  return words.join(' ').slice(0, 400);
+}

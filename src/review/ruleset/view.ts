@@ -1,0 +1,196 @@
+import { FAMILIES, type Family, KERNEL_HELPERS, type KernelHelper } from '../../model/catalogue.ts';
+import { type Action, type Base, type Chain, CONNTRACK_PRIORITY, chainKey, type Match, type Rule, type Ruleset } from './model.ts';
+
+/** What is known of the host that a ruleset is for. */
+export interface HostFacts {
+  /** Like '6.1.0'; null where nobody said. */
+  readonly kernel: string | null;
+  /** `net.netfilter.nf_conntrack_expect_max` → '4096'. */
+  readonly sysctls: ReadonlyMap<string, string>;
+}
+
+export const NO_HOST: HostFacts = { kernel: null, sysctls: new Map() };
+
+/** A helper that something assigns to connections: a rule, or an option of a firewall program. */
+export interface Assignment {
+  /** The kernel's type, as written. */
+  readonly type: string;
+  readonly protocol: string | null;
+  /** null: any port. */
+  readonly ports: readonly (readonly [number, number])[] | null;
+  readonly families: readonly Family[];
+  /** Whether it is narrowed by where connections come from (address or interface), or go to. */
+  readonly source: boolean;
+  readonly destination: boolean;
+  readonly line: number;
+  readonly text: string;
+  /** Where the rule stands; null for an option of a firewall program. */
+  readonly place: Place | null;
+}
+
+export interface Place {
+  readonly chain: Chain;
+  readonly rule: Rule;
+  /** The base chain that leads there, with the jumps on the way. */
+  readonly base: Base;
+  readonly baseChain: Chain;
+  readonly path: readonly Rule[];
+  readonly matches: readonly Match[];
+  /** `l3proto` of the object; null: the rule itself names the helper (iptables). */
+  readonly l3proto: string | null;
+  /** Of the object: what the connection has to be. */
+  readonly objectProtocol: string | null;
+}
+
+interface Context {
+  readonly base: Chain;
+  readonly path: readonly Rule[];
+  readonly matches: readonly Match[];
+}
+
+/** Bounds on chains that call each other in many ways. */
+const MAX_DEPTH = 16;
+const MAX_CONTEXTS = 32;
+
+/** A ruleset with what follows from it, computed once. */
+export class RulesetView {
+  readonly name: string;
+  readonly ruleset: Ruleset;
+  readonly host: HostFacts;
+  readonly assignments: readonly Assignment[];
+  readonly #chains: ReadonlyMap<string, Chain>;
+  readonly #contexts = new Map<Chain, Context[]>();
+
+  /** @param others assignments that are not rules: options of a firewall program */
+  constructor(name: string, ruleset: Ruleset, facts: { readonly host: HostFacts; readonly others?: readonly Assignment[] }) {
+    this.name = name;
+    this.ruleset = ruleset;
+    this.host = facts.host;
+    this.#chains = new Map(ruleset.chains.map((chain) => [chainKey(chain), chain]));
+    for (const chain of ruleset.chains) if (chain.base) this.#reach(chain, { base: chain, path: [], matches: [] }, 0);
+    const assigned = ruleset.chains.flatMap((chain) => this.contextsOf(chain).flatMap((context) => this.#assignmentsIn(chain, context)));
+    this.assignments = [...assigned, ...(facts.others ?? [])];
+  }
+
+  /** The ways in which packets come to a chain. */
+  contextsOf(chain: Chain): readonly Context[] {
+    return this.#contexts.get(chain) ?? [];
+  }
+
+  target(chain: Chain, action: Action): Chain | null {
+    if (action.kind !== 'jump' && action.kind !== 'goto') return null;
+    return this.#chains.get(chainKey({ ...chain, name: action.chain })) ?? null;
+  }
+
+  /** Base chains at a hook that packets of a family pass, in the order of the kernel. */
+  baseChains(hook: string, family: Family): Chain[] {
+    return this.ruleset.chains
+      .filter((chain) => chain.base?.hook === hook && chain.base.type !== 'nat' && sees(chain, family))
+      .sort((a, b) => (a.base as Base).priority - (b.base as Base).priority);
+  }
+
+  get hasNat(): boolean {
+    return this.ruleset.chains.some(({ rules }) => rules.some(({ action }) => action?.kind === 'nat'));
+  }
+
+  /** `inet fw forward`, with the rule's number there. */
+  symbol(chain: Chain, rule?: Rule): string {
+    const name = `${chain.family} ${chain.table} ${chain.name}`;
+    if (!rule) return name;
+    return rule.nftHandle === null ? `${name} rule ${ruleNumber(chain, rule)}` : `${name} handle ${rule.nftHandle}`;
+  }
+
+  #reach(chain: Chain, context: Context, depth: number): void {
+    const known = this.#contexts.get(chain) ?? [];
+    if (depth > MAX_DEPTH || known.length >= MAX_CONTEXTS) return;
+    this.#contexts.set(chain, [...known, context]);
+    for (const rule of chain.rules) {
+      const next = rule.action && this.target(chain, rule.action);
+      if (next && next !== chain)
+        this.#reach(next, { base: context.base, path: [...context.path, rule], matches: [...context.matches, ...rule.matches] }, depth + 1);
+    }
+  }
+
+  #assignmentsIn(chain: Chain, context: Context): Assignment[] {
+    return chain.rules.flatMap((rule) => {
+      if (rule.action?.kind !== 'set-helper' && rule.action?.kind !== 'map-helper') return [];
+      const entries = rule.action.kind === 'map-helper' ? rule.action.entries : [[null, rule.action.object] as const];
+      return entries.flatMap(([port, object]) => this.#assignment({ chain, rule, context }, { port, object }) ?? []);
+    });
+  }
+
+  #assignment(
+    { chain, rule, context }: { chain: Chain; rule: Rule; context: Context },
+    entry: { port: string | null; object: string | null },
+  ): Assignment | null {
+    const { action } = rule;
+    const object = this.ruleset.helpers.find(
+      ({ family, table, name }) => family === chain.family && table === chain.table && name === entry.object,
+    );
+    const direct = action?.kind === 'set-helper' ? action.type : null;
+    const type = object?.type ?? direct;
+    if (type === null || type === undefined) return null;
+    const matches = [...context.matches, ...rule.matches];
+    const fromMap = action?.kind === 'map-helper' && entry.port !== null ? Number(entry.port) : null;
+    const narrowed = (...keys: string[]) => matches.some(({ key }) => keys.includes(key));
+    return {
+      type,
+      protocol: action?.kind === 'map-helper' ? action.protocol : (only(matches, 'l4proto') ?? object?.protocol ?? null),
+      ports: fromMap !== null ? [[fromMap, fromMap]] : (matches.find(({ key, negated }) => key === 'dport' && !negated)?.ranges ?? null),
+      families: familiesOf(chain, matches, object?.l3proto ?? null),
+      source: narrowed('saddr', 'iif', 'other'),
+      destination: narrowed('daddr', 'oif', 'other'),
+      line: rule.line,
+      text: rule.text,
+      place: {
+        chain,
+        rule,
+        base: context.base.base as Base,
+        baseChain: context.base,
+        path: context.path,
+        matches,
+        l3proto: object?.l3proto ?? null,
+        objectProtocol: object?.protocol ?? null,
+      },
+    };
+  }
+}
+
+function ruleNumber(chain: Chain, rule: Rule): number {
+  const lines = [...new Set(chain.rules.map(({ text, line }) => `${line} ${text}`))];
+  return lines.indexOf(`${rule.line} ${rule.text}`) + 1;
+}
+
+export function sees(chain: Chain, family: Family): boolean {
+  return chain.family === 'inet' || chain.family === (family === 'ipv4' ? 'ip' : 'ip6');
+}
+
+function only(matches: readonly Match[], key: Match['key']): string | null {
+  const found = matches.find((one) => one.key === key && !one.negated && one.values?.length === 1);
+  return found?.values?.[0]?.toLowerCase() ?? null;
+}
+
+function familiesOf(chain: Chain, matches: readonly Match[], l3proto: string | null): Family[] {
+  return FAMILIES.filter((family) => {
+    if (!sees(chain, family)) return false;
+    if (l3proto !== null && l3proto !== 'inet' && l3proto !== (family === 'ipv4' ? 'ip' : 'ip6')) return false;
+    return matches.every(({ key, values, negated }) => key !== 'nfproto' || values === null || values.includes(family) !== negated);
+  });
+}
+
+/** What the catalogue knows of an assignment's helper; null: no kernel has one of this type and protocol. */
+export function kernelHelper({ type, protocol }: Pick<Assignment, 'type' | 'protocol'>): KernelHelper | null {
+  return KERNEL_HELPERS.find((helper) => helper.type === type && (protocol === null || helper.protocol === protocol)) ?? null;
+}
+
+/** Whether conntrack has seen the packet by then: below, a helper is set on nothing (iptables' CT target works otherwise). */
+export function takesEffect({ place }: Assignment): boolean {
+  return place === null || place.l3proto === null || place.base.priority > CONNTRACK_PRIORITY;
+}
+
+/** `tcp port 21`, `udp ports 5060-5061`, `any port`. */
+export function portText({ protocol, ports }: Pick<Assignment, 'protocol' | 'ports'>): string {
+  if (!ports) return `${protocol ?? 'any protocol'}, any port`;
+  const text = ports.map(([from, to]) => (from === to ? String(from) : `${from}-${to}`)).join(', ');
+  return `${protocol ?? 'tcp or udp'} port${ports.length > 1 || ports[0]?.[0] !== ports[0]?.[1] ? 's' : ''} ${text}`;
+}

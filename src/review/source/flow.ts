@@ -1,0 +1,131 @@
+import { mentions } from './expressions.ts';
+import type { Expr, Func, Kind, Node, NodeOf, Stmt, Try } from './ir.ts';
+
+/** A condition that is known where a node is reached. */
+export interface Guard {
+  readonly test: Expr;
+  /** Whether it was true there. */
+  readonly holds: boolean;
+}
+
+/** What is known where a node is reached: branches around it, early exits and assertions before it. */
+export function guardsAt(node: Node): Guard[] {
+  const found: Guard[] = [];
+  for (let at: Node = node, up = node.parent; up && at.kind !== 'function'; at = up, up = up.parent) {
+    if (up.kind === 'if') addBranch(found, up.test, at, up.consequent as readonly Node[]);
+    else if (up.kind === 'ternary' && at !== up.test) found.push({ test: up.test, holds: at === up.consequent });
+    else if (up.kind === 'logic' && at === up.right) found.push({ test: up.left, holds: up.op === 'and' });
+    else if (up.kind === 'loop' && up.test && at !== up.test && up.body.includes(at as Stmt)) found.push({ test: up.test, holds: true });
+    else if (up.kind === 'comprehension') for (const { conditions } of up.clauses) addConditions(found, conditions, at);
+    for (const before of siblingsBefore(at, up)) {
+      if (before.kind === 'if' && exits(before.consequent) && !before.otherwise) found.push({ test: before.test, holds: false });
+      else if (before.kind === 'if' && before.otherwise && exits(before.otherwise)) found.push({ test: before.test, holds: true });
+      else if (before.kind === 'assert') found.push({ test: before.test, holds: true });
+    }
+  }
+  return found;
+}
+
+function addBranch(found: Guard[], test: Expr, at: Node, consequent: readonly Node[]): void {
+  if (at !== test) found.push({ test, holds: consequent.includes(at) });
+}
+
+function addConditions(found: Guard[], conditions: readonly Expr[], at: Node): void {
+  if (conditions.includes(at as Expr)) return;
+  for (const test of conditions) found.push({ test, holds: true });
+}
+
+/** Statements of the same block, before a node. */
+export function siblingsBefore(node: Node, parent = node.parent): readonly Stmt[] {
+  const block = parent ? blockWith(parent, node) : null;
+  return block ? block.slice(0, block.indexOf(node as Stmt)) : [];
+}
+
+export function siblingsAfter(node: Node): readonly Stmt[] {
+  const block = node.parent ? blockWith(node.parent, node) : null;
+  return block ? block.slice(block.indexOf(node as Stmt) + 1) : [];
+}
+
+function blockWith(parent: Node, node: Node): readonly Stmt[] | null {
+  return blocks(parent).find((block) => block.includes(node as Stmt)) ?? null;
+}
+
+/** The lists of statements that a node consists of. */
+export function blocks(node: Node): readonly (readonly Stmt[])[] {
+  switch (node.kind) {
+    case 'function':
+    case 'class':
+    case 'with':
+    case 'handler':
+      return [node.body];
+    case 'if':
+      return node.otherwise ? [node.consequent, node.otherwise] : [node.consequent];
+    case 'loop':
+      return node.otherwise ? [node.body, node.otherwise] : [node.body];
+    case 'try':
+      return [node.body, node.otherwise ?? [], node.finalizer ?? []];
+    case 'switch':
+      return node.cases.map(({ body }) => body);
+    case 'plain':
+      return node.form === 'block' ? [node.items as readonly Stmt[]] : [];
+    default:
+      return [];
+  }
+}
+
+/** Whether control never goes on after these statements. */
+export function exits(statements: readonly Stmt[]): boolean {
+  const last = statements.at(-1);
+  if (!last) return false;
+  if (last.kind === 'return' || last.kind === 'raise' || last.kind === 'jump') return true;
+  if (last.kind === 'if') return last.otherwise !== null && exits(last.consequent) && exits(last.otherwise);
+  if (last.kind === 'plain' && last.form === 'block') return exits(last.items as readonly Stmt[]);
+  if (last.kind === 'with') return exits(last.body);
+  if (last.kind === 'expression' && last.expr.kind === 'call') {
+    const { callee } = last.expr;
+    return (
+      callee.kind === 'attribute' &&
+      callee.name === 'exit' &&
+      callee.object.kind === 'name' &&
+      /^(sys|os|process)$/.test(callee.object.name)
+    );
+  }
+  return false;
+}
+
+/** The nearest node of a kind around another, within its function. */
+export function enclosing<K extends Kind>(node: Node, kind: K): NodeOf<K> | null {
+  for (let at = node.parent; at && at.kind !== 'function'; at = at.parent) if (at.kind === kind) return at as NodeOf<K>;
+  return null;
+}
+
+export function isWithin(node: Node, outer: Node): boolean {
+  for (let at: Node | null = node; at; at = at.parent) if (at === outer) return true;
+  return false;
+}
+
+/** The `try` whose handlers would see what a node throws; null: whoever called. */
+export function guardingTry(node: Node): Try | null {
+  for (let at: Node = node, up = node.parent; up && at.kind !== 'function'; at = up, up = up.parent) {
+    if (up.kind === 'try' && up.handlers.length > 0 && up.body.includes(at as Stmt)) return up;
+  }
+  return null;
+}
+
+/** Whether a `finally` or a `with` around a node runs whatever it throws. */
+export function finalizerAround(node: Node): readonly Stmt[] | null {
+  for (let at: Node = node, up = node.parent; up && at.kind !== 'function'; at = up, up = up.parent) {
+    if (up.kind === 'try' && up.finalizer && !up.finalizer.includes(at as Stmt)) return up.finalizer;
+  }
+  return null;
+}
+
+/** Whether some condition that is known at a node speaks of a path at all: whoever wrote it thought of it. */
+export function isGuarded(node: Node, path: string): boolean {
+  return guardsAt(node).some(({ test }) => mentions(test, path));
+}
+
+export function functionOf(node: Node): Func | null {
+  for (let at = node.parent; at; at = at.parent) if (at.kind === 'function') return at;
+  return null;
+}

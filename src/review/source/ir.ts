@@ -1,0 +1,339 @@
+/**
+ * What Python and TypeScript have in common, as far as the rules need it. The frontends (`python.ts`, `typescript.ts`) lower
+ * their syntax trees to this; rules are written once. Wrappers that say nothing at run time (parentheses, type assertions)
+ * are left out.
+ */
+export interface Position {
+  /** Offsets into the text, and lines from 1; `endLine` is the last line that the node touches. */
+  readonly start: number;
+  readonly end: number;
+  readonly line: number;
+  readonly endLine: number;
+}
+
+interface Base<K extends string> extends Position {
+  readonly kind: K;
+  /** Set when the module is indexed. */
+  parent: Node | null;
+}
+
+export interface Name extends Base<'name'> {
+  readonly name: string;
+}
+export interface Attribute extends Base<'attribute'> {
+  readonly object: Expr;
+  readonly name: string;
+  readonly optional: boolean;
+}
+export interface Index extends Base<'index'> {
+  readonly object: Expr;
+  readonly index: Expr;
+  readonly optional: boolean;
+}
+/** Python's `x[from:to]`; TypeScript's `.slice()` is a call. */
+export interface Slice extends Base<'slice'> {
+  readonly object: Expr;
+  readonly from: Expr | null;
+  readonly to: Expr | null;
+}
+export interface Keyword {
+  readonly name: string;
+  readonly value: Expr;
+}
+export interface Call extends Base<'call'> {
+  readonly callee: Expr;
+  readonly args: readonly Expr[];
+  readonly keywords: readonly Keyword[];
+  readonly isNew: boolean;
+}
+export interface Binary extends Base<'binary'> {
+  readonly op: string;
+  readonly left: Expr;
+  readonly right: Expr;
+}
+/** `op`: == != < <= > >= === !== in, not in, is, is not, instanceof. */
+export interface Compare extends Base<'compare'> {
+  readonly op: string;
+  readonly left: Expr;
+  readonly right: Expr;
+}
+export interface Logic extends Base<'logic'> {
+  readonly op: 'and' | 'or' | '??';
+  readonly left: Expr;
+  readonly right: Expr;
+}
+export interface Not extends Base<'not'> {
+  readonly operand: Expr;
+}
+export interface Text extends Base<'text'> {
+  /** Characters, without those that `parts` stand for. */
+  readonly value: string;
+  /** Expressions of an f-string or a template. */
+  readonly parts: readonly Expr[];
+}
+export interface Num extends Base<'num'> {
+  readonly value: number;
+}
+export interface Constant extends Base<'constant'> {
+  readonly value: 'none' | 'true' | 'false';
+}
+export interface Collection extends Base<'collection'> {
+  readonly form: 'list' | 'tuple' | 'set';
+  readonly items: readonly Expr[];
+}
+export interface Dict extends Base<'dict'> {
+  readonly entries: readonly { readonly key: Expr | null; readonly value: Expr }[];
+}
+export interface Param {
+  readonly name: string;
+  /** Text of the type; null where none is written. */
+  readonly type: string | null;
+  readonly hasDefault: boolean;
+}
+export interface Func extends Base<'function'> {
+  readonly name: string | null;
+  readonly params: readonly Param[];
+  readonly defaults: readonly Expr[];
+  readonly body: readonly Stmt[];
+  readonly decorators: readonly Expr[];
+  readonly exported: boolean;
+  /** An arrow function or lambda whose body is one expression, wrapped into a `return`. */
+  readonly concise: boolean;
+}
+export interface Clause {
+  readonly target: Expr;
+  readonly iter: Expr;
+  readonly conditions: readonly Expr[];
+}
+export interface Comprehension extends Base<'comprehension'> {
+  readonly form: 'list' | 'set' | 'dict' | 'generator';
+  readonly elements: readonly Expr[];
+  readonly clauses: readonly Clause[];
+}
+export interface Ternary extends Base<'ternary'> {
+  readonly test: Expr;
+  readonly consequent: Expr;
+  readonly otherwise: Expr;
+}
+/** await, yield, spread, unary operators, and what no rule looks into. */
+export interface Other extends Base<'other'> {
+  readonly form: string;
+  readonly items: readonly Node[];
+}
+
+export type Expr =
+  | Name
+  | Attribute
+  | Index
+  | Slice
+  | Call
+  | Binary
+  | Compare
+  | Logic
+  | Not
+  | Text
+  | Num
+  | Constant
+  | Collection
+  | Dict
+  | Func
+  | Comprehension
+  | Ternary
+  | Assign
+  | ClassDef
+  | Other;
+
+export interface ExprStmt extends Base<'expression'> {
+  readonly expr: Expr;
+}
+export interface Assign extends Base<'assign'> {
+  readonly targets: readonly Expr[];
+  readonly value: Expr | null;
+  /** '=' or an augmented one, like '+='. */
+  readonly op: string;
+  readonly declared: 'const' | 'let' | 'var' | 'field' | null;
+  readonly exported: boolean;
+}
+export interface Return extends Base<'return'> {
+  readonly value: Expr | null;
+}
+export interface Raise extends Base<'raise'> {
+  readonly value: Expr | null;
+}
+export interface Jump extends Base<'jump'> {
+  readonly form: 'break' | 'continue';
+}
+export interface If extends Base<'if'> {
+  readonly test: Expr;
+  readonly consequent: readonly Stmt[];
+  /** An `elif` is an `if` alone in here. */
+  readonly otherwise: readonly Stmt[] | null;
+}
+export interface Loop extends Base<'loop'> {
+  readonly form: 'each' | 'while' | 'for';
+  readonly target: Expr | null;
+  /** What an `each` loop goes through. */
+  readonly iter: Expr | null;
+  readonly test: Expr | null;
+  readonly head: readonly Node[];
+  readonly body: readonly Stmt[];
+  readonly otherwise: readonly Stmt[] | null;
+}
+export interface Handler extends Base<'handler'> {
+  /** What it catches; null: everything. */
+  readonly type: Expr | null;
+  readonly name: string | null;
+  readonly body: readonly Stmt[];
+}
+export interface Try extends Base<'try'> {
+  readonly body: readonly Stmt[];
+  readonly handlers: readonly Handler[];
+  readonly otherwise: readonly Stmt[] | null;
+  readonly finalizer: readonly Stmt[] | null;
+}
+export interface With extends Base<'with'> {
+  readonly items: readonly { readonly value: Expr; readonly target: Expr | null }[];
+  readonly body: readonly Stmt[];
+}
+export interface ClassDef extends Base<'class'> {
+  readonly name: string | null;
+  readonly bases: readonly Expr[];
+  readonly body: readonly Stmt[];
+  readonly decorators: readonly Expr[];
+  readonly exported: boolean;
+}
+export interface Import extends Base<'import'> {
+  readonly module: string;
+  /** `local` is the name that it is known by here; `imported` null: the module itself. */
+  readonly names: readonly { readonly local: string; readonly imported: string | null; readonly position: Position }[];
+}
+export interface Case {
+  /** Empty: the default. */
+  readonly tests: readonly Expr[];
+  readonly body: readonly Stmt[];
+}
+export interface Switch extends Base<'switch'> {
+  readonly subject: Expr;
+  readonly cases: readonly Case[];
+}
+export interface Delete extends Base<'delete'> {
+  readonly targets: readonly Expr[];
+}
+export interface Assert extends Base<'assert'> {
+  readonly test: Expr;
+}
+export interface Global extends Base<'global'> {
+  readonly names: readonly string[];
+}
+/** pass, a bare block, labels, `export { … }`. */
+export interface Plain extends Base<'plain'> {
+  readonly form: string;
+  readonly items: readonly Node[];
+}
+
+export type Stmt =
+  | ExprStmt
+  | Assign
+  | Return
+  | Raise
+  | Jump
+  | If
+  | Loop
+  | Try
+  | With
+  | ClassDef
+  | Func
+  | Import
+  | Switch
+  | Delete
+  | Assert
+  | Global
+  | Plain;
+
+export type Node = Expr | Stmt | Handler;
+export type Kind = Node['kind'];
+export type NodeOf<K extends Kind> = Extract<Node, { kind: K }>;
+
+export interface Comment extends Position {
+  readonly text: string;
+}
+
+/** A file, lowered. */
+export interface Lowered {
+  readonly body: readonly Stmt[];
+  readonly comments: readonly Comment[];
+}
+
+const NONE: readonly Node[] = [];
+
+/** What a node consists of, in the order of the source. */
+export function children(node: Node): readonly Node[] {
+  switch (node.kind) {
+    case 'name':
+    case 'num':
+    case 'constant':
+    case 'import':
+    case 'global':
+    case 'jump':
+      return NONE;
+    case 'attribute':
+      return [node.object];
+    case 'index':
+      return [node.object, node.index];
+    case 'slice':
+      return present(node.object, node.from, node.to);
+    case 'call':
+      return node.keywords.length === 0
+        ? [node.callee, ...node.args]
+        : [node.callee, ...node.args, ...node.keywords.map(({ value }) => value)];
+    case 'binary':
+    case 'compare':
+    case 'logic':
+      return [node.left, node.right];
+    case 'not':
+      return [node.operand];
+    case 'text':
+      return node.parts;
+    case 'collection':
+    case 'other':
+    case 'plain':
+      return node.items;
+    case 'dict':
+      return node.entries.flatMap(({ key, value }) => (key ? [key, value] : [value]));
+    case 'function':
+      return [...node.decorators, ...node.defaults, ...node.body];
+    case 'comprehension':
+      return [...node.clauses.flatMap(({ target, iter, conditions }) => [iter, target, ...conditions]), ...node.elements];
+    case 'ternary':
+      return [node.test, node.consequent, node.otherwise];
+    case 'expression':
+      return [node.expr];
+    case 'assign':
+      return node.value ? [...node.targets, node.value] : node.targets;
+    case 'return':
+    case 'raise':
+      return present(node.value);
+    case 'if':
+      return [node.test, ...node.consequent, ...(node.otherwise ?? NONE)];
+    case 'loop':
+      return [...present(node.iter, node.target, node.test), ...node.head, ...node.body, ...(node.otherwise ?? NONE)];
+    case 'handler':
+      return [...present(node.type), ...node.body];
+    case 'try':
+      return [...node.body, ...node.handlers, ...(node.otherwise ?? NONE), ...(node.finalizer ?? NONE)];
+    case 'with':
+      return [...node.items.flatMap(({ value, target }) => present(value, target)), ...node.body];
+    case 'class':
+      return [...node.decorators, ...node.bases, ...node.body];
+    case 'switch':
+      return [node.subject, ...node.cases.flatMap(({ tests, body }) => [...tests, ...body])];
+    case 'delete':
+      return node.targets;
+    case 'assert':
+      return [node.test];
+  }
+}
+
+function present(...nodes: readonly (Node | null)[]): Node[] {
+  return nodes.filter((node) => node !== null);
+}

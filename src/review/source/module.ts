@@ -1,0 +1,254 @@
+import { calleeName, isSelf, pathOf, selfAttribute } from './expressions.ts';
+import {
+  type Assign,
+  type Call,
+  type ClassDef,
+  type Comment,
+  children,
+  type Expr,
+  type Func,
+  type Kind,
+  type Lowered,
+  type Node,
+  type NodeOf,
+} from './ir.ts';
+import type { Lines } from './lowering.ts';
+import type { LanguageName } from './syntax.ts';
+
+/** A function, with what stands in it (nested functions apart), in the order of the source. */
+export class FunctionInfo {
+  readonly node: Func;
+  readonly name: string | null;
+  readonly cls: ClassInfo | null;
+  readonly outer: FunctionInfo | null;
+  readonly inner: FunctionInfo[] = [];
+  readonly #nodes = new Map<Kind, Node[]>();
+  #names: Map<string, number> | null = null;
+
+  constructor(node: Func, place: { name: string | null; cls: ClassInfo | null; outer: FunctionInfo | null }) {
+    this.node = node;
+    this.name = place.name;
+    this.cls = place.cls;
+    this.outer = place.outer;
+    place.outer?.inner.push(this);
+  }
+
+  /** `Class.method`, `function`, or what it stands in. */
+  get symbol(): string | null {
+    const own = this.name === null ? null : this.cls ? `${this.cls.name ?? 'class'}.${this.name}` : this.name;
+    const around = this.outer?.symbol ?? null;
+    if (own === null) return around;
+    return around === null || this.cls ? own : `${around}.${own}`;
+  }
+
+  /** Parameters without `self`. */
+  get params(): readonly string[] {
+    const names = this.node.params.map(({ name }) => name);
+    return names[0] === 'self' || names[0] === 'cls' ? names.slice(1) : names;
+  }
+
+  add(node: Node): void {
+    const list = this.#nodes.get(node.kind);
+    if (list) list.push(node);
+    else this.#nodes.set(node.kind, [node]);
+  }
+
+  of<K extends Kind>(kind: K): readonly NodeOf<K>[] {
+    return (this.#nodes.get(kind) ?? []) as NodeOf<K>[];
+  }
+
+  /** How often a name stands in its code, nested functions included. */
+  count(name: string): number {
+    this.#names ??= this.of('name').reduce(
+      (counts, one) => counts.set(one.name, (counts.get(one.name) ?? 0) + 1),
+      new Map<string, number>(),
+    );
+    return this.inner.reduce((sum, one) => sum + one.count(name), this.#names.get(name) ?? 0);
+  }
+
+  /** Those of nested functions too. */
+  deep<K extends Kind>(kind: K): readonly NodeOf<K>[] {
+    return this.inner.length === 0 ? this.of(kind) : [...this.of(kind), ...this.inner.flatMap((one) => one.deep(kind))];
+  }
+}
+
+export class ClassInfo {
+  readonly node: ClassDef;
+  readonly name: string | null;
+  readonly methods = new Map<string, FunctionInfo>();
+  /** What `self.NAME = …` and fields assign, in any method. */
+  readonly attributes = new Map<string, Assign[]>();
+
+  constructor(node: ClassDef) {
+    this.node = node;
+    this.name = node.name;
+  }
+
+  /** Class that `self.NAME` is made of (`self.NAME = Class()`); null where that is not to be seen. */
+  madeOf(attribute: string): string | null {
+    for (const { value } of this.attributes.get(attribute) ?? []) {
+      if (value?.kind !== 'call') continue;
+      const name = calleeName(value);
+      if (name && (value.isNew || /^[A-Z]/.test(name))) return name;
+    }
+    return null;
+  }
+
+  /** Whether `self.NAME` is a container of keys and values. */
+  isMapping(attribute: string): boolean {
+    return (this.attributes.get(attribute) ?? []).some(({ value }) => isMapping(value));
+  }
+}
+
+export function isMapping(value: Expr | null): boolean {
+  if (value?.kind === 'dict' || (value?.kind === 'comprehension' && value.form === 'dict')) return true;
+  return value?.kind === 'call' && /^(dict|defaultdict|OrderedDict|WeakValueDictionary|Map|WeakMap)$/.test(calleeName(value) ?? '');
+}
+
+/** One source file, indexed: what every rule starts from. */
+export class SourceModule {
+  readonly path: string;
+  readonly language: LanguageName;
+  readonly lines: Lines;
+  readonly comments: readonly Comment[];
+  /** What stands outside of functions is the first one's. */
+  readonly top: FunctionInfo;
+  readonly functions: FunctionInfo[] = [];
+  readonly classes = new Map<string, ClassInfo>();
+  /** Local name → where it comes from. */
+  #words: Map<string, number> | null = null;
+  readonly #memo = new Map<string, unknown>();
+  readonly imports = new Map<string, { readonly module: string; readonly imported: string | null }>();
+
+  constructor(path: string, language: LanguageName, source: { lowered: Lowered; lines: Lines }) {
+    this.path = path;
+    this.language = language;
+    this.lines = source.lines;
+    this.comments = source.lowered.comments;
+    const position = { start: 0, end: source.lines.text.length, line: 1, endLine: source.lines.count };
+    const node: Func = {
+      kind: 'function',
+      ...position,
+      parent: null,
+      name: null,
+      params: [],
+      defaults: [],
+      body: source.lowered.body,
+      decorators: [],
+      exported: false,
+      concise: false,
+    };
+    this.top = new FunctionInfo(node, { name: null, cls: null, outer: null });
+    this.functions.push(this.top);
+    for (const statement of node.body) this.#index(statement, node, { fn: this.top, cls: null });
+  }
+
+  text(node: { start: number; end: number }): string {
+    return this.lines.text.slice(node.start, node.end);
+  }
+
+  /** Text on one line and not too long, for claims. */
+  brief(node: { start: number; end: number }, max = 80): string {
+    const text = this.text(node).replace(/\s+/g, ' ');
+    return text.length <= max ? text : `${text.slice(0, max - 1)}…`;
+  }
+
+  /** What rules compute once for the whole file. */
+  memo<T>(key: string, make: () => T): T {
+    if (!this.#memo.has(key)) this.#memo.set(key, make());
+    return this.#memo.get(key) as T;
+  }
+
+  /** How often a word stands in the text, comments and strings included. */
+  occurrences(name: string): number {
+    this.#words ??= countWords(this.lines.text);
+    return this.#words.get(name) ?? 0;
+  }
+
+  /** The class that a method is called on when `self.NAME.method()` is. */
+  classOf(cls: ClassInfo | null, attribute: string): ClassInfo | null {
+    const name = cls?.madeOf(attribute);
+    return name ? (this.classes.get(name) ?? null) : null;
+  }
+
+  /** A module-level `NAME = literal`. */
+  constant(name: string): Expr | null {
+    const found = this.top.of('assign').filter(({ targets }) => targets.some((target) => target.kind === 'name' && target.name === name));
+    return found.length === 1 ? (found[0]?.value ?? null) : null;
+  }
+
+  #index(node: Node, parent: Node, scope: { fn: FunctionInfo; cls: ClassInfo | null }): void {
+    node.parent = parent;
+    scope.fn.add(node);
+    if (node.kind === 'function') this.#function(node, parent, scope);
+    else if (node.kind === 'class') this.#class(node, scope);
+    else {
+      if (node.kind === 'import') {
+        for (const { local, imported } of node.names) this.imports.set(local, { module: node.module, imported });
+      }
+      if (node.kind === 'assign') this.#attribute(node, scope);
+      for (const child of children(node)) this.#index(child, node, scope);
+    }
+  }
+
+  #function(node: Func, parent: Node, { fn, cls }: { fn: FunctionInfo; cls: ClassInfo | null }): void {
+    const isMember = parent.kind === 'class' || (parent.kind === 'assign' && parent.declared === 'field');
+    const name = node.name ?? nameFrom(parent);
+    const info = new FunctionInfo(node, { name, cls: isMember ? cls : null, outer: fn === this.top ? null : fn });
+    this.functions.push(info);
+    if (isMember && cls && name) cls.methods.set(name, info);
+    for (const decorator of [...node.decorators, ...node.defaults]) this.#index(decorator, node, { fn, cls: null });
+    for (const statement of node.body) this.#index(statement, node, { fn: info, cls });
+  }
+
+  #class(node: ClassDef, { fn }: { fn: FunctionInfo }): void {
+    const info = new ClassInfo(node);
+    if (node.name) this.classes.set(node.name, info);
+    for (const child of children(node)) this.#index(child, node, { fn, cls: info });
+  }
+
+  #attribute(node: Assign, { cls }: { cls: ClassInfo | null }): void {
+    if (!cls) return;
+    for (const target of node.targets) {
+      const name = selfAttribute(target) ?? (node.parent?.kind === 'class' && target.kind === 'name' ? target.name : null);
+      if (name === null) continue;
+      const list = cls.attributes.get(name);
+      if (list) list.push(node);
+      else cls.attributes.set(name, [node]);
+    }
+  }
+}
+
+function countWords(text: string): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const [word] of text.matchAll(/[\p{L}_$][\p{L}\p{N}_$]*/gu)) counts.set(word, (counts.get(word) ?? 0) + 1);
+  return counts;
+}
+
+/** A function's name, where it is the value of something that has one. */
+function nameFrom(parent: Node): string | null {
+  if (parent.kind === 'assign') {
+    const [target] = parent.targets;
+    return target?.kind === 'name' ? target.name : target?.kind === 'attribute' ? target.name : null;
+  }
+  return null;
+}
+
+/** The method of this class that `self.method(…)` calls. */
+export function ownMethod(call: Call, cls: ClassInfo | null): FunctionInfo | null {
+  if (!cls || call.callee.kind !== 'attribute' || !isSelf(call.callee.object)) return null;
+  return cls.methods.get(call.callee.name) ?? null;
+}
+
+/** A function of this module that is called by name, or a method of its own class. */
+export function calledFunction(module: SourceModule, call: Call, cls: ClassInfo | null): FunctionInfo | null {
+  const own = ownMethod(call, cls);
+  if (own) return own;
+  const path = pathOf(call.callee);
+  if (path === null) return null;
+  const attribute = /^(?:self|this)\.([^.[]+)\.([^.[]+)$/.exec(path);
+  if (attribute) return module.classOf(cls, attribute[1] as string)?.methods.get(attribute[2] as string) ?? null;
+  if (call.callee.kind !== 'name') return null;
+  const { name } = call.callee;
+  return module.functions.find((one) => one.name === name && one.cls === null && one.outer === null) ?? null;
+}

@@ -1,0 +1,61 @@
+import { calleeName, pathOf, receiver, some } from './expressions.ts';
+import type { Call, Node } from './ir.ts';
+import type { FunctionInfo, SourceModule } from './module.ts';
+
+/** How a function comes to be called with what somebody else sent. */
+export interface Received {
+  /** Where it is registered. */
+  readonly at: Node;
+  readonly how: string;
+  /** The parameters that carry what was sent. */
+  readonly names: readonly string[];
+}
+
+const REGISTER =
+  /^(register|subscribe|on|once|addListener|addEventListener|add_handler|consume|create_consumer|basic_consume|serve|handle|register_handler|add_callback|createServer|onMessage|on_message)$/;
+/** Whoever registers for one of these hears of the process's own doings, not of messages. */
+const OWN_EVENTS = /^(close|exit|error|drain|finish|end|spawn|listening|SIG[A-Z]+|abort)$/;
+const DECORATORS =
+  /(^|\.)(rpc|rpc_method|expose|route|get|post|put|patch|subscriber|on_event|on_message|handler|endpoint|message_handler|receive)$/;
+/** Parameters that carry who and where rather than what. */
+const ENVELOPE = /^(context|ctxt|ctx|self|cls|resource_type|event_type|event|topic|channel|method|app|next|kwargs|args)$/;
+
+/** Says where a function is registered to receive messages or requests; null where that is not to be seen. */
+export function receivedBy(module: SourceModule, fn: FunctionInfo): Received | null {
+  const names = fn.node.params.filter(({ name, hasDefault }) => !hasDefault && !ENVELOPE.test(name)).map(({ name }) => name);
+  if (names.length === 0) return null;
+  const decorator = fn.node.decorators.find((one) => DECORATORS.test(pathOf(one.kind === 'call' ? one.callee : one) ?? ''));
+  if (decorator) return { at: decorator, how: 'it is called with what was sent', names };
+  for (const call of module.memo('registrations', () => registrations(module))) {
+    if (call.args.some((argument) => refersTo(argument, fn)))
+      return { at: call, how: 'it is registered to be called with what was sent', names };
+  }
+  return null;
+}
+
+function registrations(module: SourceModule): Call[] {
+  return module.functions.flatMap((fn) =>
+    fn.of('call').filter((call) => {
+      const [first] = call.args;
+      if (!REGISTER.test(calleeName(call) ?? '') || (first?.kind === 'text' && OWN_EVENTS.test(first.value))) return false;
+      return !/^(atexit|signal)$/.test(pathOf(receiver(call)) ?? '');
+    }),
+  );
+}
+
+function refersTo(argument: Node, fn: FunctionInfo): boolean {
+  if (argument === fn.node) return true;
+  if (fn.name === null) return false;
+  const path = argument.kind === 'name' || argument.kind === 'attribute' ? pathOf(argument) : null;
+  if (fn.cls) return path === `self.${fn.name}` || path === `this.${fn.name}` || boundMethod(argument, fn.name);
+  return path === fn.name;
+}
+
+/** `this.handle.bind(this)`. */
+function boundMethod(argument: Node, name: string): boolean {
+  return (
+    argument.kind === 'call' &&
+    calleeName(argument) === 'bind' &&
+    some(argument.callee, (node) => node.kind === 'attribute' && node.name === name)
+  );
+}

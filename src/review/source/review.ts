@@ -1,0 +1,44 @@
+import type { Claim } from '../finding.ts';
+import type { Comment, Lowered } from './ir.ts';
+import { Lines } from './lowering.ts';
+import { SourceModule } from './module.ts';
+import { lowerPython } from './python.ts';
+import type { SourceRule } from './rule.ts';
+import type { LanguageName, SyntaxParser } from './syntax.ts';
+import { lowerTypescript } from './typescript.ts';
+
+export interface SourceReview {
+  readonly claims: readonly { readonly rule: SourceRule; readonly claim: Claim }[];
+  readonly module: SourceModule;
+  /** Definitions that could not be read, by their lines. */
+  readonly unread: readonly { readonly line: number; readonly endLine: number; readonly at: number }[];
+  readonly comments: readonly Comment[];
+}
+
+/** Why a file was not reviewed, for people. */
+export interface NotReviewed {
+  readonly reason: string;
+}
+
+/** Reviews one file. Pure: the same text gives the same claims. */
+export function reviewSource(
+  parser: SyntaxParser,
+  file: { readonly path: string; readonly language: LanguageName; readonly text: string },
+  rules: readonly SourceRule[],
+): SourceReview | NotReviewed {
+  const parsed = parser.parse(file.language, file.text);
+  const lines = new Lines(file.text);
+  if ('unreadable' in parsed) return { reason: `line ${lines.of(parsed.unreadable)} is not ${NAMES[file.language]} that this can read` };
+  if ('stopped' in parsed) return { reason: parsed.stopped === 'depth' ? 'it is nested too deeply' : 'parsing it takes too long' };
+  const lowered: Lowered = file.language === 'python' ? lowerPython(parsed.root, lines) : lowerTypescript(parsed.root, lines);
+  const module = new SourceModule(file.path, file.language, { lowered, lines });
+  const claims = rules.flatMap((rule) => {
+    const found: { rule: SourceRule; claim: Claim }[] = [];
+    rule.check(module, (claim) => found.push({ rule, claim }));
+    return found;
+  });
+  const unread = parsed.broken.map(({ start, end, at }) => ({ line: lines.of(start), endLine: lines.of(end - 1), at: lines.of(at) }));
+  return { claims, module, unread, comments: lowered.comments };
+}
+
+const NAMES: Readonly<Record<LanguageName, string>> = { python: 'Python', typescript: 'TypeScript', tsx: 'TypeScript (tsx)' };

@@ -1,0 +1,125 @@
+import { advice, at } from '../claims.ts';
+import { calleeName, pathOf, receiver, rootOf } from '../expressions.ts';
+import type { Call } from '../ir.ts';
+import { type FunctionInfo, ownMethod, type SourceModule } from '../module.ts';
+import type { SourceRule } from '../rule.ts';
+import { isContainerMutator } from '../vocabulary.ts';
+
+const AUTHORISES =
+  /^_?#?(authori[sz]e\w*|enforce\w*|check_(policy|permission|access|owner|auth|rights)\w*|require(_\w+|[A-Z]\w*)?|assert(Can|Allowed|Owner)\w*|can|is_allowed|ensure(Allowed|Can|_allowed|_can)\w*|check(Access|Permission|Policy|Owner)\w*|has_permission|verify_(owner|access)\w*)$/;
+const DECORATORS =
+  /(login_required|require_\w+|requires_\w+|authori[sz]ed|permission_required|policy|enforce|auth_required|admin_required)$/i;
+const WRITES = /^_?#?(create|add|delete|remove|update|set|put|post|patch|save|insert|revoke|reset|apply|destroy|purge|clear)/i;
+
+export const missingAuthorisation: SourceRule = {
+  id: 'missing-authorisation',
+  cwe: 862,
+  severity: 'high',
+  title: 'a handler that does not ask whether the caller may, beside others that do',
+  why: "The handlers around it ask for the caller's rights before they act. This one acts for anybody who can reach it.",
+  remedy: 'Ask first, as the others do; better, ask in one place that all handlers pass.',
+  checks: 'classes and modules whose functions ask for rights, and those of them that do not',
+  check(module, report) {
+    for (const group of groups(module)) {
+      const asking = group
+        .filter((fn) => !isPrivate(fn))
+        .flatMap((fn) => {
+          const check = asksIn(fn);
+          return check ? [{ fn, check }] : [];
+        });
+      if (asking.length < 2) continue;
+      for (const fn of group) {
+        const write = asking.some((one) => one.fn === fn) || isPrivate(fn) ? null : writes(fn);
+        const siblings = asking.filter((one) => one.fn.params[0] === fn.params[0]);
+        if (
+          !write ||
+          siblings.length < 2 ||
+          !areCustom(
+            group,
+            siblings.map((one) => one.fn),
+          ) ||
+          delegates(
+            fn,
+            asking.map((one) => one.fn),
+          )
+        )
+          continue;
+        report({
+          line: fn.node.line,
+          endLine: fn.node.endLine,
+          symbol: fn.symbol,
+          claim: `\`${fn.name}\` changes something without asking whether \`${fn.params[0]}\` may, as ${siblings
+            .slice(0, 3)
+            .map((one) => `\`${one.fn.name}\``)
+            .join(', ')} do`,
+          evidence: [
+            at(module, write, 'what it does, with nothing before that asks'),
+            ...siblings.slice(0, 3).map(({ fn: sibling, check }) => at(module, check, `\`${sibling.name}\` asks`)),
+          ],
+          solution: advice(`Begin with the same check: \`${module.brief((siblings[0] as (typeof siblings)[number]).check, 70)}\`.`),
+          severity: 'high',
+          confidence: 'likely',
+        });
+      }
+    }
+  },
+};
+
+/** Whether asking is what those that change something do here: more of them than not. */
+function areCustom(group: readonly FunctionInfo[], asking: readonly FunctionInfo[]): boolean {
+  const writers = group.filter((fn) => !isPrivate(fn) && writes(fn) !== null);
+  const careful = writers.filter((fn) => asking.includes(fn)).length;
+  return careful >= 1 && careful * 2 >= writers.length;
+}
+
+/** Functions that are called alike: methods of a class, or exported functions of a module. */
+function groups(module: SourceModule): FunctionInfo[][] {
+  const ofClasses = [...module.classes.values()].map((cls) => [...cls.methods.values()]);
+  const ofModule = module.functions.filter(
+    (fn) => fn !== module.top && fn.cls === null && fn.outer === null && fn.name !== null && fn.node.exported,
+  );
+  return [...ofClasses, ofModule].map((group) => group.filter((fn) => fn.params.length > 0 && isCaller(fn.params[0] as string)));
+}
+
+/** A first parameter that says who asks. */
+function isCaller(name: string): boolean {
+  return /^(context|ctx|ctxt|request|req|principal|caller|user|session|actor|identity)$/.test(name);
+}
+
+function isPrivate(fn: FunctionInfo): boolean {
+  return /^[_#]/.test(fn.name ?? '') || fn.name === 'constructor';
+}
+
+function asksIn(fn: FunctionInfo) {
+  const decorator = fn.node.decorators.find((one) => DECORATORS.test(pathOf(one.kind === 'call' ? one.callee : one) ?? ''));
+  if (decorator) return decorator;
+  const [caller] = fn.params;
+  return fn.deep('call').find((call) => AUTHORISES.test(calleeName(call) ?? '') && speaksOf(call, caller as string)) ?? null;
+}
+
+function speaksOf(call: Call, caller: string): boolean {
+  return call.args.some((argument) => rootOf(argument) === caller) || rootOf(receiver(call)) === caller;
+}
+
+/** What it changes, if its name and its body both say that it does. */
+function writes(fn: FunctionInfo): Call | null {
+  if (!WRITES.test(fn.name ?? '')) return null;
+  return fn.deep('call').find((call) => WRITES.test(calleeName(call) ?? '') || isContainerMutator(calleeName(call))) ?? null;
+}
+
+function delegates(fn: FunctionInfo, asking: readonly FunctionInfo[]): boolean {
+  return fn.deep('call').some((call) => {
+    const own = ownMethod(call, fn.cls);
+    if (own) return asking.includes(own) || asksSomehow(own);
+    return call.callee.kind === 'name' && asking.some(({ name }) => name === (call.callee as { name: string }).name);
+  });
+}
+
+/** A helper that asks on behalf of whoever it is called for, whatever the order of its parameters. */
+function asksSomehow(fn: FunctionInfo): boolean {
+  return fn
+    .deep('call')
+    .some(
+      (call) => AUTHORISES.test(calleeName(call) ?? '') && fn.params.some((parameter) => isCaller(parameter) && speaksOf(call, parameter)),
+    );
+}

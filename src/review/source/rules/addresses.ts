@@ -1,0 +1,60 @@
+import { advice, at, place } from '../claims.ts';
+import { calleeName, receiver } from '../expressions.ts';
+import { guardsAt } from '../flow.ts';
+import type { Call, Node } from '../ir.ts';
+import type { SourceRule } from '../rule.ts';
+import { lastName } from '../vocabulary.ts';
+
+const ADDRESS =
+  /(^|_)(addr|address|host|hostport|host_port|endpoint|peer|listen|bind|server|netloc|authority|hostname)$|(Addr|Address|Endpoint|Peer|HostPort|Listen|Authority)$/;
+
+export const addressSplitByColon: SourceRule = {
+  id: 'address-split-by-colon',
+  cwe: 436,
+  severity: 'low',
+  title: 'an address taken apart at its colon',
+  why: 'An IPv6 address has colons of its own. What splits `host:port` at a colon reads `[2001:db8::1]:80` as something else than whoever wrote it, and two programs then mean two different hosts.',
+  remedy: 'Let a parser of addresses do it: `urllib.parse`, `URL`, or the last colon after a bracket.',
+  checks: 'addresses that are split at colons',
+  check(module, report) {
+    for (const fn of module.functions) {
+      for (const call of fn.of('call')) {
+        const name = splitAddress(call);
+        const takes = name === null ? null : takenApart(call);
+        if (name === null || takes === null) continue;
+        if (guardsAt(call).some(({ test }) => /\[|v6|ipv6/i.test(module.text(test)))) continue;
+        report({
+          ...place(call, fn),
+          claim: `\`${module.brief(call)}\` takes an IPv6 address apart in the middle`,
+          evidence: [at(module, call, takes)],
+          solution: advice(
+            module.language === 'python'
+              ? "Use `urllib.parse.urlsplit('//' + address)` and its `.hostname` and `.port`."
+              : "Use `new URL('tcp://' + address)` and its `.hostname` and `.port`.",
+          ),
+          severity: 'low',
+          confidence: 'likely',
+        });
+      }
+    }
+  },
+};
+
+/** Name of the address in `address.split(':')`. */
+function splitAddress(call: Call): string | null {
+  const on = receiver(call);
+  const [separator] = call.args;
+  if (!/^(split|partition)$/.test(calleeName(call) ?? '') || separator?.kind !== 'text' || separator.value !== ':') return null;
+  const name = on && lastName(on);
+  return name && ADDRESS.test(name) ? name : null;
+}
+
+/** Host and port are taken from the parts by position. */
+function takenApart(call: Call): string | null {
+  const up: Node | null = call.parent;
+  if (up?.kind === 'assign' && up.targets[0]?.kind === 'collection')
+    return 'taken apart into as many parts as an IPv4 address and port have';
+  if (up?.kind === 'index' && up.object === call && up.index.kind === 'num')
+    return `part ${up.index.value} is taken for the ${up.index.value === 0 ? 'host' : 'port'}`;
+  return null;
+}

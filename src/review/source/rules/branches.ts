@@ -1,0 +1,185 @@
+import { advice, at, place } from '../claims.ts';
+import { boundNames, calleeName, pathOf, rootOf } from '../expressions.ts';
+import { siblingsAfter } from '../flow.ts';
+import type { Compare, Expr, If, Stmt } from '../ir.ts';
+import type { FunctionInfo, SourceModule } from '../module.ts';
+import type { SourceRule } from '../rule.ts';
+
+/** Names that say that a value chooses what is to be done. */
+const CHOOSES = /^_?((event|action|op|operation|command|cmd|message|msg|request|verb)(_?(type|name|kind|id))?|kind|method|method_name)$/i;
+
+export const dispatchWithoutDefault: SourceRule = {
+  id: 'dispatch-without-default',
+  cwe: 478,
+  severity: 'low',
+  title: 'a dispatch that does nothing for a value that it does not know',
+  why: 'The value is compared with those that are known, and one that is not is passed over in silence: a new kind of event, or a misspelt one, is lost without anybody noticing.',
+  remedy: 'Add a default that raises, or counts and logs.',
+  checks: 'chains of comparisons and switches over one value, and whether they have a default',
+  check(module, report) {
+    for (const fn of module.functions) {
+      for (const node of fn.of('if')) {
+        const chain = node.parent?.kind === 'if' && node.parent.otherwise?.[0] === node ? null : chainOf(node);
+        if (!chain || !isDispatch(fn, chain.path, chain.branches.length) || goesOn(node)) continue;
+        report({
+          line: node.line,
+          endLine: (chain.branches.at(-1) as If).endLine,
+          symbol: fn.symbol,
+          claim: `a value of \`${module.brief(chain.subject, 40)}\` other than ${chain.values.map((value) => `\`${module.brief(value, 30)}\``).join(', ')} is passed over in silence`,
+          evidence: [
+            ...chain.branches.map((branch) => at(module, branch.test, 'compared')),
+            { line: chain.branches.at(-1)?.endLine ?? null, fact: 'the chain ends without an `else`' },
+          ],
+          solution: advice(`Add an \`else\` that raises an error, or counts and logs the unknown \`${module.brief(chain.subject, 40)}\`.`),
+          severity: 'low',
+          confidence: 'certain',
+        });
+      }
+      for (const node of fn.of('switch')) {
+        const subject = pathOf(node.subject);
+        if (subject === null || node.cases.some(({ tests }) => tests.length === 0) || !isOpen(module, fn, node.subject)) continue;
+        if (node.cases.length < 2 || siblingsAfter(node).length > 0) continue;
+        report({
+          ...place(node, fn),
+          claim: `a value of \`${subject}\` that no case names is passed over in silence`,
+          evidence: [at(module, node, `${node.cases.length} cases and no default`)],
+          solution: advice(`Add a default that throws, or counts and logs the unknown \`${subject}\`.`),
+          severity: 'low',
+          confidence: 'certain',
+        });
+      }
+    }
+  },
+};
+
+interface Chain {
+  readonly subject: Expr;
+  readonly path: string;
+  readonly branches: readonly If[];
+  readonly values: readonly Expr[];
+}
+
+/** `if x == A … elif x == B …` without an else. */
+function chainOf(first: If): Chain | null {
+  const branches: If[] = [];
+  const values: Expr[] = [];
+  let subject: string | null = null;
+  for (let node: Stmt | undefined = first; node; ) {
+    if (node.kind !== 'if' || node.test.kind !== 'compare' || !/^={2,3}$/.test(node.test.op)) return null;
+    const path = pathOf(node.test.left);
+    if (path === null || (subject !== null && subject !== path)) return null;
+    subject = path;
+    branches.push(node);
+    values.push(node.test.right);
+    if (node.otherwise === null) break;
+    if (node.otherwise.length !== 1) return null;
+    node = node.otherwise[0];
+  }
+  return subject === null ? null : { subject: (first.test as Compare).left, path: subject, branches, values };
+}
+
+/** What follows the chain deals with the rest, or is meant for all. */
+function goesOn(node: If): boolean {
+  return siblingsAfter(node).length > 0;
+}
+
+function isDispatch(fn: FunctionInfo, subject: string, branches: number): boolean {
+  const root = subject.split(/[.[]/)[0] ?? '';
+  if (!fn.params.includes(root)) return false;
+  const last = subject.split('.').at(-1) ?? '';
+  return branches >= 3 || (branches >= 2 && CHOOSES.test(last));
+}
+
+/** A value that the compiler does not know all of: text or anything. */
+function isOpen(module: SourceModule, fn: FunctionInfo, subject: Expr): boolean {
+  const root = rootOf(subject);
+  const parameter = fn.node.params.find(({ name }) => name === root);
+  if (!parameter) return false;
+  if (module.language === 'python') return subject.kind === 'name' || CHOOSES.test(pathOf(subject)?.split('.').at(-1) ?? '');
+  return (
+    (parameter.type !== null && /^(string|any|unknown|number)$/.test(parameter.type) && subject.kind === 'name') || parameter.type === 'any'
+  );
+}
+
+type ValueType = 'number' | 'text';
+
+export const mixedTypeComparison: SourceRule = {
+  id: 'mixed-type-comparison',
+  cwe: 1024,
+  severity: 'medium',
+  title: 'a number compared with a text',
+  why: 'A number never equals a text in Python, and an identity test of a literal depends on how the interpreter keeps it: the branch that was meant is never taken, or only sometimes.',
+  remedy: 'Convert one side where the value comes in, and compare values, not identities.',
+  checks: 'comparisons whose two sides are known to be of different types',
+  check(module, report) {
+    for (const fn of module.functions) {
+      for (const node of fn.of('compare')) {
+        const left = typeOf(module, fn, node.left);
+        const right = typeOf(module, fn, node.right);
+        const isIdentity =
+          module.language === 'python' &&
+          /^is( not)?$/.test(node.op) &&
+          [node.left, node.right].some((side) => side.kind === 'num' || side.kind === 'text');
+        const differs = /^(==|!=|===|!==|<|>|<=|>=)$/.test(node.op) && left && right && left.type !== right.type;
+        if (!isIdentity && !differs) continue;
+        report({
+          ...place(node, fn),
+          claim: isIdentity
+            ? `\`${module.brief(node)}\` compares identities, not values`
+            : `\`${module.brief(node)}\` compares a ${left?.type} with a ${right?.type}: it is always ${/^!/.test(node.op) ? 'true' : 'false'}${/[<>]/.test(node.op) ? ', or an error' : ''}`,
+          evidence: isIdentity
+            ? [at(module, node, 'a literal on one side of `is`')]
+            : [
+                at(module, left?.from ?? node.left, `the left side is a ${left?.type}`),
+                at(module, right?.from ?? node.right, `the right side is a ${right?.type}`),
+              ],
+          solution: advice(isIdentity ? 'Compare with `==`.' : 'Convert one side, where the value comes in.'),
+          severity: 'medium',
+          confidence: 'certain',
+        });
+      }
+    }
+  },
+};
+
+interface Typed {
+  readonly type: ValueType;
+  /** What says so. */
+  readonly from: Expr;
+}
+
+function typeOf(module: SourceModule, fn: FunctionInfo, node: Expr): Typed | null {
+  if (node.kind === 'num') return { type: 'number', from: node };
+  if (node.kind === 'text') return { type: 'text', from: node };
+  if (node.kind === 'call') return callType(module, node);
+  if (node.kind === 'index' && pathOf(node.object) === 'os.environ') return { type: 'text', from: node };
+  if (node.kind === 'attribute' && /^process\.env$/.test(pathOf(node.object) ?? '')) return { type: 'text', from: node };
+  if (node.kind !== 'name' || fn.params.includes(node.name)) return null;
+  const assigned = fn.of('assign').filter(({ targets }) => boundNames(targets).includes(node.name));
+  const [only] = assigned;
+  const rebound =
+    fn.of('loop').some(({ target }) => target && boundNames([target]).includes(node.name)) ||
+    fn.of('with').some(({ items }) => items.some(({ target }) => target && boundNames([target]).includes(node.name)));
+  if (assigned.length !== 1 || rebound || only?.op !== '=' || only.targets[0]?.kind !== 'name' || !only.value || only.value.kind === 'name')
+    return null;
+  return typeOf(module, fn, only.value);
+}
+
+function callType(module: SourceModule, call: Expr & { kind: 'call' }): Typed | null {
+  const path = pathOf(call.callee);
+  if (module.language === 'python') {
+    if (path !== null && /^(int|len|float|ord)$/.test(path)) return { type: 'number', from: call };
+    if (path !== null && /^(str|repr|hex|input|os\.getenv)$/.test(path))
+      return path === 'os.getenv' && call.args.length !== 1 ? null : { type: 'text', from: call };
+    if (path === 'os.environ.get' && call.args.length === 1) return { type: 'text', from: call };
+  } else if (path !== null && /^(Number|parseInt|parseFloat|Number\.parseInt|Number\.parseFloat|String)$/.test(path)) {
+    return { type: path === 'String' ? 'text' : 'number', from: call };
+  }
+  if (
+    call.callee.kind === 'attribute' &&
+    /^(lower|upper|strip|rstrip|lstrip|decode|toLowerCase|toUpperCase|trim|toString)$/.test(calleeName(call) ?? '') &&
+    call.args.length === 0
+  )
+    return { type: 'text', from: call };
+  return null;
+}

@@ -1,0 +1,80 @@
+import { advice, at, place } from '../claims.ts';
+import { keyword, pathOf, receiver, some } from '../expressions.ts';
+import { guardingTry, guardsAt, isWithin } from '../flow.ts';
+import type { Call, Expr } from '../ir.ts';
+import type { SourceModule } from '../module.ts';
+import type { SourceRule } from '../rule.ts';
+
+const CHECKS = /^(os\.path\.(exists|isfile|isdir|lexists)|existsSync|fs\.existsSync|.*\.(exists|is_file|is_dir))$/;
+const USES =
+  /^(open|os\.(remove|unlink|rmdir|mkdir|makedirs|rename|replace|stat|open|chmod|chown|symlink|listdir)|shutil\.(rmtree|move|copy\w*)|(fs\.)?(readFileSync|writeFileSync|unlinkSync|rmSync|mkdirSync|renameSync|openSync|statSync|readdirSync|rmdirSync|chmodSync|readFile|writeFile|unlink|rm|mkdir|rename|stat|readdir))$/;
+const NETNS_CHECKS = /(namespace_exists|netns_exists|list_network_namespaces|listnetns)$/;
+const NETNS_USES = /(delete_network_namespace|create_network_namespace|netns\.(delete|add)|netns_delete|remove_netns|setns)$/;
+
+export const checkThenUse: SourceRule = {
+  id: 'check-then-use',
+  cwe: 367,
+  severity: 'medium',
+  title: 'something that is looked at first and used after',
+  why: 'Between the look and the use somebody else can remove, make or replace it. The use then fails with an error that nobody expects, or works on another file than the one that was looked at.',
+  remedy: 'Use it at once and deal with the error that says that it is not there, or there already.',
+  checks: 'tests whether files and namespaces exist, and what follows them',
+  check(module, report) {
+    for (const fn of module.functions) {
+      for (const call of fn.of('call')) {
+        const path = pathOf(call.callee) ?? '';
+        const isFile = USES.test(path);
+        if ((!isFile && !NETNS_USES.test(path)) || guardingTry(call) || toleratesPresence(call)) continue;
+        const [subject] = call.args;
+        const checked = subject && checkOf(module, { call, subject, isFile });
+        if (!checked) continue;
+        report({
+          ...place({ line: Math.min(checked.line, call.line), endLine: call.endLine }, fn),
+          claim: `\`${module.brief(subject, 40)}\` is tested with \`${module.brief(checked.callee)}\` and then used: it can change in between`,
+          evidence: [at(module, checked, 'the test'), at(module, call, 'the use, with no `try` around it')],
+          solution: advice(
+            `Leave the test out: call \`${module.brief(call.callee)}\` and catch the error that says that it is ${/mk|make|add|create/.test(path) ? 'there already' : 'not there'}.`,
+          ),
+          severity: 'medium',
+          confidence: 'certain',
+        });
+      }
+    }
+  },
+};
+
+function toleratesPresence(call: Call): boolean {
+  const existOk = keyword(call, 'exist_ok') ?? keyword(call, 'ignore_errors') ?? keyword(call, 'missing_ok');
+  if (existOk?.kind === 'constant' && existOk.value === 'true') return true;
+  return call.args.some(
+    (argument) =>
+      argument.kind === 'dict' && argument.entries.some(({ key }) => key?.kind === 'text' && /^(force|recursive|flag)$/.test(key.value)),
+  );
+}
+
+/** The test that decided that a use is reached, of the same thing. */
+function checkOf(module: SourceModule, use: { call: Call; subject: Expr; isFile: boolean }): Call | null {
+  const text = module.text(use.subject);
+  for (const { test } of guardsAt(use.call)) {
+    let found: Call | null = null;
+    some(test, (node) => {
+      if (node.kind === 'call' && isCheck(node, use.isFile) && speaksOf(module, { check: node, test, text })) found = node;
+      return found !== null;
+    });
+    if (found) return found;
+  }
+  return null;
+}
+
+function isCheck(call: Call, isFile: boolean): boolean {
+  return (isFile ? CHECKS : NETNS_CHECKS).test(pathOf(call.callee) ?? '');
+}
+
+function speaksOf(module: SourceModule, { check, test, text }: { check: Call; test: Expr; text: string }): boolean {
+  if (check.args.some((argument) => module.text(argument) === text)) return true;
+  if (module.text(receiver(check) ?? check) === text) return true;
+  return some(
+    test,
+    (node) => node.kind === 'compare' && /^(not )?in$/.test(node.op) && isWithin(check, node.right) && module.text(node.left) === text,
+  );
+}

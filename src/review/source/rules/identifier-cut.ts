@@ -1,0 +1,185 @@
+import { advice, at, place } from '../claims.ts';
+import { boundNames, calleeName, mentions, receiver, some } from '../expressions.ts';
+import { guardsAt, isWithin } from '../flow.ts';
+import type { Expr, Node } from '../ir.ts';
+import type { FunctionInfo, SourceModule } from '../module.ts';
+import type { SourceRule } from '../rule.ts';
+import { isLogging } from '../vocabulary.ts';
+
+/** Names that are made to be unique: cutting them makes two alike. */
+const UNIQUE = /(^|_)(id|uuid|guid|ident|identifier)$|Id$|Uuid$|ID$|^name$|_name$|Name$/;
+const MAKES_NAME = /name|chain|device|iface|interface|prefix|label|tag|table|set_?id|key/i;
+/** So many hexadecimal digits of a UUID are as good as all of them. */
+const ENOUGH = 16;
+
+/** Limits that other projects' constants stand for, with where they are set. */
+const KNOWN_LIMITS: Readonly<Record<string, { readonly value: number; readonly source: string }>> = {
+  MAX_IPTABLES_CHAIN_LEN_WRAP: { value: 11, source: 'neutron_lib/constants.py' },
+  MAX_IPTABLES_CHAIN_LEN_NOWRAP: { value: 28, source: 'neutron_lib/constants.py' },
+  DEVICE_NAME_MAX_LEN: { value: 15, source: 'neutron_lib/constants.py' },
+  IFNAMSIZ: { value: 16, source: 'linux/if.h' },
+};
+
+export const identifierCut: SourceRule = {
+  id: 'identifier-cut',
+  cwe: 694,
+  severity: 'medium',
+  title: 'an identifier that is cut to a length',
+  why: 'A name is made of an id and cut to what fits. Two ids that begin alike get one name: one thing then overwrites, or deletes, what belongs to the other.',
+  remedy: 'Take names that need no cutting, or hash the whole id and keep enough of the hash; look whether the name is taken by another.',
+  checks: 'slices of ids that become names',
+  check(module, report) {
+    for (const fn of module.functions) {
+      for (const cut of cuts(fn)) {
+        const id = identifierIn(fn, cut.value);
+        if (!id || isShownOnly(cut.node) || isFlag(cut.node)) continue;
+        const target = namedBy(fn, cut.node);
+        if (target === null) continue;
+        const limit = lengthOf(module, cut.to);
+        if (!limit && !isLimit(cut.to)) continue;
+        const prefix = prefixLength(module, cut.value);
+        if (limit && limit.value - prefix >= ENOUGH) continue;
+        const kept = limit ? limit.value - prefix : null;
+        report({
+          ...place(cut.node, fn),
+          claim: `${target} is \`${module.brief(cut.value, 60)}\` cut to ${limit ? `${limit.value} characters` : `\`${module.brief(cut.to, 40)}\``}: ids that begin alike share it`,
+          evidence: [
+            at(module, cut.node, limit?.source ? `the cut, to ${limit.value} (${limit.source})` : 'the cut'),
+            at(module, id, `\`${module.brief(id, 40)}\`, which tells one from the other`),
+            ...(kept !== null && prefix > 0
+              ? [{ line: null, fact: `the prefix takes ${prefix} of the ${limit?.value} characters: ${kept} are left of the id` }]
+              : []),
+            ...(kept !== null && kept > 0
+              ? [
+                  {
+                    line: null,
+                    fact: `${kept} hexadecimal digits are ${16 ** kept} names: an even chance that two of ${birthday(16 ** kept)} are the same`,
+                  },
+                ]
+              : []),
+          ],
+          solution: advice(
+            'Use the whole id where the name has room, a name from a table of what there is, or a hash of the whole id, and refuse a name that is taken.',
+          ),
+          severity: 'medium',
+          confidence: 'certain',
+        });
+      }
+    }
+  },
+};
+
+/** Of how many, two are alike with even chance. */
+function birthday(names: number): number {
+  return Math.ceil(1.1774 * Math.sqrt(names));
+}
+
+interface Cut {
+  readonly node: Node & Expr;
+  readonly value: Expr;
+  readonly to: Expr;
+}
+
+function cuts(fn: FunctionInfo): Cut[] {
+  const slices = fn
+    .of('slice')
+    .flatMap((node): Cut[] => (node.to && isStart(node.from) && !isNegative(node.to) ? [{ node, value: node.object, to: node.to }] : []));
+  const calls = fn.of('call').flatMap((node): Cut[] => {
+    const [from, to] = node.args;
+    const on = receiver(node);
+    if (!/^(slice|substring|substr)$/.test(calleeName(node) ?? '') || !on || !from || !to || !isStart(from) || isNegative(to)) return [];
+    return [{ node, value: on, to }];
+  });
+  return [...slices, ...calls];
+}
+
+function isStart(from: Expr | null): boolean {
+  return from === null || (from.kind === 'num' && from.value === 0);
+}
+
+function isNegative(to: Expr): boolean {
+  return (to.kind === 'other' && to.form.includes('-')) || (to.kind === 'other' && to.form === 'unary_operator');
+}
+
+/** The id in what is cut; a hash of it, which spreads, is none. */
+function identifierIn(fn: FunctionInfo, value: Expr): Expr | null {
+  if (some(value, (node) => node.kind === 'call' && /hash|digest|sha\d+|md5|encode|crc/i.test(calleeName(node) ?? ''))) return null;
+  let found: Expr | null = null;
+  some(value, (node) => {
+    const name = node.kind === 'name' || node.kind === 'attribute' ? node.name : null;
+    if (name !== null && UNIQUE.test(name) && !/[A-Z]{3}/.test(name)) found = node as Expr;
+    return found !== null;
+  });
+  const joins =
+    value.kind === 'binary' ||
+    value.kind === 'text' ||
+    (value.kind === 'call' && /^(format|join|replace|str|String)$/.test(calleeName(value) ?? ''));
+  if (found || joins || value.kind !== 'name') return found;
+  const assigned = fn
+    .of('assign')
+    .findLast(
+      ({ targets, start }) => start < value.start && targets.some((target) => target.kind === 'name' && target.name === value.name),
+    );
+  return assigned?.value && assigned.value.kind === 'binary' ? identifierIn(fn, assigned.value) : null;
+}
+
+/** Cut to be shown to people: nobody looks anything up by it. */
+function isShownOnly(node: Node): boolean {
+  for (let up = node.parent; up; up = up.parent) {
+    if (up.kind === 'call' && (isLogging(up) || /error|exception|warn|print|write|describe|show/i.test(calleeName(up) ?? ''))) return true;
+    if (up.kind === 'raise') return true;
+    if (up.kind === 'compare') return true;
+    if (up.kind === 'function') return false;
+  }
+  return false;
+}
+
+function isFlag(node: Node): boolean {
+  return node.parent?.kind === 'compare' || guardsAt(node).some(({ test }) => isWithin(node, test));
+}
+
+/** What the cut one becomes the name of, in words; null where it becomes none. */
+function namedBy(fn: FunctionInfo, node: Node): string | null {
+  for (let at: Node = node, up = node.parent; up && at.kind !== 'function'; at = up, up = up.parent) {
+    if (up.kind === 'assign') {
+      const [name] = boundNames(up.targets);
+      return name !== undefined && MAKES_NAME.test(name) ? `\`${name}\`` : null;
+    }
+    if (up.kind === 'return') return fn.name !== null && MAKES_NAME.test(fn.name) ? `what \`${fn.name}\` returns` : null;
+    if (up.kind === 'expression') return null;
+  }
+  return null;
+}
+
+/** A name or a sum of names that says how long something may be; the place of a character is none. */
+function isLimit(to: Expr): boolean {
+  if (to.kind === 'binary') return isLimit(to.left) || isLimit(to.right);
+  return (to.kind === 'name' || to.kind === 'attribute') && /len|max|limit|size|width/i.test(to.name);
+}
+
+function lengthOf(module: SourceModule, to: Expr): { value: number; source: string | null } | null {
+  if (to.kind === 'num') return { value: to.value, source: null };
+  const name = to.kind === 'attribute' || to.kind === 'name' ? to.name : null;
+  if (name === null) return null;
+  const own = module.constant(name);
+  if (own?.kind === 'num') return { value: own.value, source: null };
+  return KNOWN_LIMITS[name] ?? null;
+}
+
+/** Characters that a constant prefix takes of the name. */
+function prefixLength(module: SourceModule, value: Expr): number {
+  if (value.kind === 'binary' && value.op === '+') return constantText(module, value.left)?.length ?? 0;
+  if (value.kind === 'text') return value.value.split('\u0000')[0]?.length ?? 0;
+  return 0;
+}
+
+function constantText(module: SourceModule, node: Expr): string | null {
+  if (node.kind === 'text' && node.parts.length === 0) return node.value;
+  if (node.kind === 'binary' && node.op === '+') {
+    const left = constantText(module, node.left);
+    const right = constantText(module, node.right);
+    return left === null || right === null ? null : left + right;
+  }
+  const constant = node.kind === 'name' ? module.constant(node.name) : null;
+  return constant && !mentions(constant, (node as { name: string }).name) ? constantText(module, constant) : null;
+}

@@ -1,0 +1,239 @@
+import type { Cwe } from '../../cwe.ts';
+import { advice, at, place } from '../claims.ts';
+import { calleeName, keyword, mentions, pathOf, receiver, rootOf, some } from '../expressions.ts';
+import { isGuarded } from '../flow.ts';
+import type { Call, Expr, Node } from '../ir.ts';
+import type { FunctionInfo, SourceModule } from '../module.ts';
+import type { SourceRule } from '../rule.ts';
+
+interface Language {
+  readonly name: string;
+  readonly cwe: Cwe;
+  readonly pattern: RegExp;
+  readonly cure: string;
+}
+
+/** What a text is, by its fixed parts. */
+const LANGUAGES: readonly Language[] = [
+  {
+    name: 'an iptables rule',
+    cwe: 74,
+    pattern:
+      /(^|\s)--(dport|sport|dports|to-destination|to-source|to-ports|helper|ctstate|src-range|match-set)\s|(^|\s)-[dsp] \S+.* -j [A-Z]{2,}/,
+    cure: 'Build the rule from typed values: check each (a protocol of a list, a port from 1 to 65535, a name of a table) and hand it over as an argument of its own.',
+  },
+  {
+    name: 'an nft rule',
+    cwe: 74,
+    pattern:
+      /\b(tcp|udp) [ds]port\s|\bct (helper|state|zone)\s|\b(ip|ip6) [sd]addr\s|^(add|insert|delete|create) (rule|chain|table|set|element|map)\s/,
+    cure: 'Build the rule from typed values, as JSON or netlink attributes; check each value before.',
+  },
+  {
+    name: 'an SQL statement',
+    cwe: 89,
+    pattern: /^\s*(SELECT\s.+\sFROM|INSERT\s+INTO|UPDATE\s+\S+\s+SET|DELETE\s+FROM|DROP\s+TABLE|ALTER\s+TABLE)\s/is,
+    cure: 'Hand the values over as parameters of the statement.',
+  },
+];
+
+export const unvalidatedText: SourceRule = {
+  id: 'unvalidated-text',
+  cwe: 74,
+  alsoCwes: [89],
+  severity: 'medium',
+  title: 'a rule or statement that is put together as text from values that nothing checked',
+  why: 'A value that carries a space, a quote or a newline becomes part of the rule or the statement itself: whoever chose it can add options to the rule, or a rule of their own.',
+  remedy: 'Hand values over as arguments or parameters, or check each against what it may be on the way there.',
+  checks: 'texts that are firewall rules or SQL, and what is put into them',
+  check(module, report) {
+    for (const fn of module.functions) {
+      for (const { node, fixed, values } of compositions(fn)) {
+        const language = LANGUAGES.find(({ pattern }) => pattern.test(fixed));
+        if (!language) continue;
+        const open = values.filter((value) => isFromOutside(fn, value, language.cwe === 89) && !isChecked(fn, value));
+        if (open.length === 0) continue;
+        const names = open.map((value) => `\`${module.brief(value, 40)}\``);
+        report({
+          ...place(node, fn),
+          claim: `${language.name} is put together as text from ${list(names)}, which nothing in \`${fn.symbol ?? 'this file'}\` checks`,
+          evidence: [
+            at(module, node, `the text of ${language.name}`),
+            ...open.slice(0, 4).map((value) => at(module, value, `\`${module.brief(value, 40)}\` goes in as it came`)),
+          ],
+          solution: advice(language.cure),
+          severity: language.cwe === 89 ? 'high' : 'medium',
+          confidence: 'likely',
+          cwe: language.cwe,
+        });
+      }
+    }
+  },
+};
+
+function list(names: readonly string[]): string {
+  const unique = [...new Set(names)];
+  return unique.length < 2 ? unique.join('') : `${unique.slice(0, -1).join(', ')} and ${unique.at(-1)}`;
+}
+
+interface Composition {
+  readonly node: Expr;
+  /** The fixed characters, with a NUL for each value. */
+  readonly fixed: string;
+  readonly values: readonly Expr[];
+}
+
+function compositions(fn: FunctionInfo): Composition[] {
+  const found: Composition[] = [];
+  for (const node of fn.of('text')) if (node.parts.length > 0) found.push({ node, fixed: node.value, values: node.parts });
+  for (const node of fn.of('binary')) {
+    if (node.op === '%' && node.left.kind === 'text') found.push({ node, fixed: node.left.value, values: operands(node.right) });
+    if (node.op === '+' && node.parent?.kind !== 'binary') {
+      const parts = addends(node);
+      const fixed = parts.map((part) => (part.kind === 'text' ? part.value : '\u0000')).join('');
+      if (parts.some(({ kind }) => kind === 'text')) found.push({ node, fixed, values: parts.filter(({ kind }) => kind !== 'text') });
+    }
+  }
+  for (const call of fn.of('call')) {
+    const on = receiver(call);
+    if (calleeName(call) === 'format' && on?.kind === 'text') {
+      found.push({ node: call, fixed: on.value, values: [...call.args, ...call.keywords.map(({ value }) => value)] });
+    }
+  }
+  return found;
+}
+
+function operands(right: Expr): Expr[] {
+  if (right.kind === 'collection') return [...right.items];
+  if (right.kind === 'dict') return right.entries.map(({ value }) => value);
+  return [right];
+}
+
+function addends(node: Expr): Expr[] {
+  return node.kind === 'binary' && node.op === '+' ? [...addends(node.left), ...addends(node.right)] : [node];
+}
+
+/** A field of something that was handed in; for SQL, anything that was handed in. */
+function isFromOutside(fn: FunctionInfo, value: Expr, plain: boolean): boolean {
+  const root = rootOf(value);
+  if (root === null || value.kind === 'call')
+    return (
+      value.kind === 'call' &&
+      /^(str|String)$/.test(calleeName(value) ?? '') &&
+      value.args[0] !== undefined &&
+      isFromOutside(fn, value.args[0], plain)
+    );
+  if (fn.params.includes(root)) return plain || value.kind !== 'name';
+  if (value.kind !== 'name') return false;
+  const source = localValue(fn, value);
+  return source !== null && source.kind !== 'name' && isFromOutside(fn, source, plain);
+}
+
+function localValue(fn: FunctionInfo, name: Expr & { name: string }): Expr | null {
+  const assigned = fn
+    .of('assign')
+    .filter(({ targets, start }) => start < name.start && targets.some((target) => target.kind === 'name' && target.name === name.name));
+  return assigned.length === 1 ? (assigned[0]?.value ?? null) : null;
+}
+
+const CHECKS =
+  /valid|check|verify|assert|escape|quote|sanit|parse|ensure|int$|Number|IPNetwork|IPAddress|ip_network|ip_address|match|test|fullmatch|isdigit|in_enum|schema/i;
+
+/** Whether something on the way looks at the value: a condition, or a function whose name says that it does. */
+function isChecked(fn: FunctionInfo, value: Expr): boolean {
+  const path = pathOf(value) ?? rootOf(value) ?? '';
+  const source = value.kind === 'name' ? localValue(fn, value) : null;
+  const paths = [path, source ? pathOf(source) : null].filter((one) => one !== null);
+  if (paths.some((one) => isGuarded(value, one))) return true;
+  return fn
+    .of('call')
+    .some(
+      (call) =>
+        call.start < value.start &&
+        CHECKS.test(calleeName(call) ?? '') &&
+        [...call.args, receiver(call)].some(
+          (argument) =>
+            argument !== null && paths.some((one) => mentions(argument, one) || one.startsWith(`${pathOf(argument) ?? '\u0000'}.`)),
+        ),
+    );
+}
+
+const PYTHON_SHELL = /^(os\.system|os\.popen|commands\.getoutput|subprocess\.getoutput|subprocess\.getstatusoutput)$/;
+const SUBPROCESS = /^(run|call|check_call|check_output|Popen)$/;
+const NODE_EXEC = /^(exec|execSync)$/;
+const NODE_SPAWN = /^(spawn|spawnSync|execFile|execFileSync)$/;
+
+export const shellString: SourceRule = {
+  id: 'shell-string',
+  cwe: 78,
+  severity: 'high',
+  title: 'a command that is handed to a shell as text with values in it',
+  why: 'The shell reads the whole text: a value with `;`, `$(…)` or a newline in it is a command of whoever chose the value, with the rights of this process.',
+  remedy: 'Start the program itself with a list of arguments, without a shell.',
+  checks: 'calls that start programs, and how they are given the command',
+  check(module, report) {
+    for (const fn of module.functions) {
+      for (const call of fn.of('call')) {
+        const shell = shellCommand(module, call);
+        if (!shell || isConstant(fn, shell.command)) continue;
+        const inside = valueIn(fn, shell.command);
+        report({
+          ...place(call, fn),
+          claim: `\`${module.brief(call.callee)}\` hands a text with \`${module.brief(inside, 40)}\` in it to a shell`,
+          evidence: [at(module, call, shell.why), at(module, inside, 'a value in the text, which the shell reads as commands')],
+          solution: advice('Call the program with a list of arguments and without a shell, so that a value stays one argument.'),
+          severity: 'high',
+          confidence: 'certain',
+        });
+      }
+    }
+  },
+};
+
+function shellCommand(module: SourceModule, call: Call): { command: Expr; why: string } | null {
+  const path = pathOf(call.callee) ?? '';
+  const [command] = call.args;
+  if (!command) return null;
+  if (PYTHON_SHELL.test(path)) return { command, why: `\`${path}\` runs its argument in a shell` };
+  if (module.language === 'python') {
+    const shell = keyword(call, 'shell');
+    const isShell = shell?.kind === 'constant' && shell.value === 'true';
+    return SUBPROCESS.test(calleeName(call) ?? '') && isShell ? { command, why: '`shell=True` runs it in a shell' } : null;
+  }
+  const name = calleeName(call) ?? '';
+  const root = rootOf(call.callee) ?? '';
+  const fromChildProcess = /child_process$/.test(module.imports.get(root)?.module ?? '');
+  if (NODE_EXEC.test(name) && fromChildProcess) return { command, why: `\`${name}\` of child_process runs its argument in a shell` };
+  const options = call.args.at(-1);
+  const asksShell =
+    options?.kind === 'dict' &&
+    options.entries.some(
+      ({ key, value }) => key?.kind === 'text' && key.value === 'shell' && value.kind === 'constant' && value.value === 'true',
+    );
+  return NODE_SPAWN.test(name) && fromChildProcess && asksShell ? { command, why: '`shell: true` runs it in a shell' } : null;
+}
+
+function isConstant(fn: FunctionInfo, command: Expr): boolean {
+  if (command.kind === 'text') return command.parts.length === 0;
+  if (command.kind === 'collection') return true;
+  if (command.kind === 'name') {
+    const value = localValue(fn, command);
+    if (value) return isConstant(fn, value);
+    return !fn.params.includes(command.name) && /^[A-Z_\d]+$/.test(command.name);
+  }
+  if (command.kind === 'binary') return isConstant(fn, command.left) && isConstant(fn, command.right);
+  return command.kind === 'num';
+}
+
+function valueIn(fn: FunctionInfo, command: Expr): Expr {
+  if (command.kind === 'name') {
+    const value = localValue(fn, command);
+    return value && value.kind !== 'text' ? valueIn(fn, value) : value?.kind === 'text' ? (value.parts[0] ?? command) : command;
+  }
+  let found: Expr | null = null;
+  some(command, (node: Node) => {
+    if (node !== command && (node.kind === 'name' || node.kind === 'attribute' || node.kind === 'index')) found = node as Expr;
+    return found !== null;
+  });
+  return found ?? command;
+}

@@ -1,0 +1,150 @@
+import { advice, at, place } from '../claims.ts';
+import { calleeName, flatTargets, pathOf, receiver, selfAttribute, wordsOf } from '../expressions.ts';
+import type { Call, Expr, Node } from '../ir.ts';
+import { type FunctionInfo, ownMethod, type SourceModule } from '../module.ts';
+import type { SourceRule } from '../rule.ts';
+import { isContainerMutator } from '../vocabulary.ts';
+
+export const unlockedSibling: SourceRule = {
+  id: 'unlocked-sibling',
+  cwe: 820,
+  severity: 'high',
+  title: 'a method that changes shared state outside the lock that its siblings hold',
+  why: 'Other methods change this state under a lock, so whoever wrote them knew that they can run at the same time. This one takes no lock: it can change the state in the middle of one of the others.',
+  remedy: 'Take the same lock.',
+  checks: 'classes whose methods take locks, and what each method changes',
+  check(module, report) {
+    for (const cls of module.classes.values()) {
+      const methods = [...cls.methods.values()];
+      const locked = methods.filter((method) => lockOf(method) !== null);
+      if (locked.length < 2) continue;
+      for (const method of methods) {
+        if (lockOf(method) !== null || isSetUp(method) || isCalledUnderLock(method, methods)) continue;
+        const found = unlockedChange(module, method, locked);
+        if (!found) continue;
+        const { change, first, second } = found;
+        report({
+          ...place({ line: method.node.line, endLine: change.node.line }, method),
+          claim: `\`${method.name}\` changes \`${change.attribute}\` without the lock that \`${first.method.name}\` and \`${second.method.name}\` hold when they do`,
+          evidence: [
+            at(module, change.node, `changes \`${change.attribute}\` with no lock held`),
+            at(module, first.lock, `\`${first.method.name}\` holds this when it changes it`),
+            at(module, second.lock, `\`${second.method.name}\` too`),
+          ],
+          solution: withDecorator(module, method, first.lock),
+          severity: 'high',
+          confidence: 'certain',
+        });
+      }
+    }
+  },
+};
+
+/** What a method changes with no lock, and two that hold one and the same lock when they change it. */
+function unlockedChange(module: SourceModule, method: FunctionInfo, locked: readonly FunctionInfo[]) {
+  for (const change of changesOf(module, method)) {
+    if (isLockedHere(change.node)) continue;
+    const holding = holders(module, locked, change.attribute);
+    for (const first of holding) {
+      const second = holding.find((one) => one !== first && module.text(one.lock) === module.text(first.lock));
+      if (second) return { change, first, second };
+    }
+  }
+  return null;
+}
+
+interface Holder {
+  readonly method: FunctionInfo;
+  readonly lock: Node;
+}
+
+/** The lock that a method holds from its beginning to its end. */
+function lockOf(method: FunctionInfo): Node | null {
+  const decorator = method.node.decorators.find((one) =>
+    /synchroni[sz]ed|(^|[._])(r?lock(ed)?|with_lock)$/i.test(pathOf(one.kind === 'call' ? one.callee : one) ?? ''),
+  );
+  if (decorator) return decorator;
+  const body = method.node.body.filter(({ kind }) => kind !== 'expression' || method.node.body.length === 1);
+  const [only] = body;
+  if (body.length !== 1 || !only) return null;
+  if (only.kind === 'with') return only.items.find(({ value }) => isLock(value))?.value ?? null;
+  const expr = only.kind === 'expression' ? only.expr : only.kind === 'return' ? only.value : null;
+  const call = expr?.kind === 'other' ? expr.items[0] : expr;
+  return call?.kind === 'call' && /^(runExclusive|withLock|run|synchronized)$/.test(calleeName(call) ?? '') && isLock(receiver(call))
+    ? call
+    : null;
+}
+
+function isLock(node: Expr | null): boolean {
+  const path = node?.kind === 'call' ? pathOf(node.callee) : pathOf(node);
+  return path !== null && wordsOf(path.split('.').at(-1) ?? '').some((word) => /^(r?w?lock|mutex|semaphore)$/.test(word));
+}
+
+function isLockedHere(node: Node): boolean {
+  for (let at: Node | null = node; at; at = at.parent) {
+    if (at.kind === 'with' && at.items.some(({ value }) => isLock(value))) return true;
+    if (at.kind === 'call' && isLock(receiver(at)) && at !== node) return true;
+  }
+  return false;
+}
+
+function isSetUp(method: FunctionInfo): boolean {
+  return /^(__init__|__new__|__enter__|__exit__|__del__|constructor|initiali[sz]e|init.*|setup.*|_setup.*|_init.*)$/i.test(
+    method.name ?? '',
+  );
+}
+
+/** Those that only methods with the lock call are under it too; and what a private one does is said of whoever calls it. */
+function isCalledUnderLock(method: FunctionInfo, methods: readonly FunctionInfo[]): boolean {
+  return methods.some(
+    (caller) => caller !== method && (caller.deep('call') as Call[]).some((call) => ownMethod(call, caller.cls) === method),
+  );
+}
+
+function holders(module: SourceModule, locked: readonly FunctionInfo[], attribute: string): Holder[] {
+  return locked
+    .filter((method) => changesOf(module, method).some((change) => change.attribute === attribute))
+    .map((method) => ({ method, lock: lockOf(method) as Node }));
+}
+
+interface AttributeChange {
+  readonly attribute: string;
+  readonly node: Node;
+}
+
+/**
+ * Attributes that a method changes: itself, through methods of its own class, or through those of an object of a class of this
+ * module. What is changed under a lock of the called method's own is none of the caller's doing.
+ */
+function changesOf(module: SourceModule, method: FunctionInfo, seen = new Set<FunctionInfo>()): AttributeChange[] {
+  if (seen.has(method)) return [];
+  seen.add(method);
+  const found: AttributeChange[] = [];
+  for (const node of [...method.deep('assign'), ...method.deep('delete')]) {
+    for (const target of flatTargets(node.targets)) {
+      const attribute =
+        selfAttribute(target) ?? (target.kind === 'index' || target.kind === 'attribute' ? selfAttribute(target.object) : null);
+      if (attribute !== null) found.push({ attribute, node });
+    }
+  }
+  for (const call of method.deep('call')) {
+    const on = receiver(call);
+    const attribute = selfAttribute(on) ?? (on?.kind === 'index' ? selfAttribute(on.object) : null);
+    const name = calleeName(call);
+    const target = attribute !== null ? module.classOf(method.cls, attribute)?.methods.get(name ?? '') : undefined;
+    const changes = target ? lockOf(target) === null && changesOf(module, target, new Set(seen)).length > 0 : isContainerMutator(name);
+    if (attribute !== null && changes) found.push({ attribute, node: call });
+    const own = ownMethod(call, method.cls);
+    if (own && lockOf(own) === null)
+      found.push(...changesOf(module, own, seen).map(({ attribute: inner }) => ({ attribute: inner, node: call })));
+  }
+  return found;
+}
+
+function withDecorator(module: SourceModule, method: FunctionInfo, lock: Node) {
+  const line = method.node.line;
+  const text = module.lines.textOf(line);
+  const decorator = module.lines.textOf(lock.line);
+  if (!decorator.trim().startsWith('@')) return advice('Take the same lock around the change.');
+  return { text: 'Take the same lock.', diff: `@@ -${line - 1},0 +${line} @@\n+${/^\s*/.exec(text)?.[0]}${decorator.trim()}` };
+}

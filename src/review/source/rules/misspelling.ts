@@ -1,0 +1,116 @@
+import { at, place, replaceLine } from '../claims.ts';
+import { boundNames, wordsOf } from '../expressions.ts';
+import type { FunctionInfo, SourceModule } from '../module.ts';
+import type { SourceRule } from '../rule.ts';
+
+/** How much more often the right spelling has to be there than the other. */
+const TIMES_MORE = 4;
+const MIN_COUNT = 5;
+const MIN_LENGTH = 8;
+
+export const misspeltIdentifier: SourceRule = {
+  id: 'misspelt-identifier',
+  cwe: 1099,
+  severity: 'low',
+  title: 'a name spelt unlike everywhere else',
+  why: 'A word of this name is spelt in one way here and in another everywhere else. Whoever searches for it misses it, and whoever overrides or calls it by the right spelling gets something else.',
+  remedy: 'Rename it.',
+  checks: 'the words that names of definitions are made of',
+  check(module, report) {
+    const words = wordCounts(module);
+    const frequent = new Map([...words].filter(([word, count]) => word.length >= MIN_LENGTH && count >= MIN_COUNT));
+    if (frequent.size === 0) return;
+    for (const { name, node, fn } of definedNames(module)) {
+      for (const word of wordsOf(name)) {
+        const count = words.get(word) ?? 0;
+        const right = word.length >= MIN_LENGTH - 1 ? rightSpelling(word, count, frequent) : null;
+        if (!right) continue;
+        const fixed = name.replace(new RegExp(word, 'i'), (found) =>
+          found[0] === found[0]?.toUpperCase() ? (right[0] as string).toUpperCase() + right.slice(1) : right,
+        );
+        const text = module.lines.textOf(node.line);
+        report({
+          ...place({ line: node.line, endLine: node.line }, fn),
+          claim: `\`${name}\` is misspelt: '${word}' stands for '${right}'`,
+          evidence: [
+            at(module, node, `'${word}', in ${times(words.get(word) ?? 0)} of the file's names`),
+            { line: null, fact: `'${right}' is in ${times(words.get(right) ?? 0)} of them` },
+          ],
+          solution: replaceLine(module, node.line, { text: `Rename it to \`${fixed}\`, with its callers.`, by: text.replace(name, fixed) }),
+          severity: 'low',
+          confidence: 'likely',
+        });
+        break;
+      }
+    }
+  },
+};
+
+function times(count: number): string {
+  return `${count} ${count === 1 ? 'place' : 'places'}`;
+}
+
+interface Definition {
+  readonly name: string;
+  readonly node: { readonly line: number };
+  readonly fn: FunctionInfo | null;
+}
+
+/** Names that this file gives: those of functions, classes and variables, where they are first given. */
+function definedNames(module: SourceModule): Definition[] {
+  const found = new Map<string, Definition>();
+  const add = (name: string | null, node: { line: number }, fn: FunctionInfo | null) => {
+    if (name && !found.has(name)) found.set(name, { name, node, fn });
+  };
+  for (const fn of module.functions) {
+    add(fn.name, fn.node, fn);
+    for (const { name } of fn.node.params) add(name, fn.node, fn);
+    for (const assign of fn.of('assign')) for (const name of boundNames(assign.targets)) add(name, assign, fn);
+  }
+  for (const cls of module.classes.values()) add(cls.name, cls.node, null);
+  return [...found.values()];
+}
+
+/** In how many places of the file's code each word is part of a name. */
+function wordCounts(module: SourceModule): Map<string, number> {
+  const counts = new Map<string, number>();
+  const count = (name: string | null) => {
+    for (const word of name ? wordsOf(name) : []) counts.set(word, (counts.get(word) ?? 0) + 1);
+  };
+  for (const fn of module.functions) {
+    count(fn.name);
+    for (const { name } of fn.node.params) count(name);
+    for (const { name } of fn.of('name')) count(name);
+    for (const { name } of fn.of('attribute')) count(name);
+    for (const { names, module: from } of fn.of('import')) {
+      count(from);
+      for (const { local } of names) count(local);
+    }
+  }
+  return counts;
+}
+
+/**
+ * The word that another stands for: a letter inside left out, doubled, put in or swapped. Two words of the language may differ
+ * by so little too; the right one has to be much more frequent, and both ends have to agree, two letters each.
+ */
+function rightSpelling(word: string, own: number, frequent: ReadonlyMap<string, number>): string | null {
+  for (const [other, count] of frequent) {
+    if (count < own * TIMES_MORE || Math.abs(other.length - word.length) > 1) continue;
+    if (other.slice(0, 2) === word.slice(0, 2) && other.slice(-2) === word.slice(-2) && isSlip(word, other)) return other;
+  }
+  return null;
+}
+
+function isSlip(word: string, other: string): boolean {
+  if (word.length === other.length) {
+    const differing = [...word].flatMap((letter, index) => (letter === other[index] ? [] : [index]));
+    const [first, second] = differing as [number, number];
+    return differing.length === 2 && second === first + 1 && word[first] === other[second] && word[second] === other[first];
+  }
+  const [short, long] = word.length < other.length ? [word, other] : [other, word];
+  for (let index = 1; index < long.length - 1; index++) {
+    if (long.slice(0, index) + long.slice(index + 1) === short) return true;
+  }
+  return false;
+}

@@ -1,0 +1,215 @@
+import type { Evidence } from '../../finding.ts';
+import { advice, at, place } from '../claims.ts';
+import { boundNames, calleeName, isSelf, pathOf, receiver, selfAttribute, some } from '../expressions.ts';
+import { guardingTry, guardsAt, isGuarded, isWithin } from '../flow.ts';
+import type { Assign, Call, Expr, Node } from '../ir.ts';
+import { calledFunction, type FunctionInfo, isMapping, ownMethod, type SourceModule } from '../module.ts';
+import type { SourceRule } from '../rule.ts';
+
+export const noneDereference: SourceRule = {
+  id: 'none-dereference',
+  cwe: 476,
+  severity: 'medium',
+  title: "'not found' as None, and a caller that uses it as if it were there",
+  why: "A look-up answers None for what is not there, and its result is used without asking. What is missing then ends the caller with an AttributeError in the middle of its work, instead of being dealt with as 'not found'.",
+  remedy: 'Ask for None before, raise a typed error in the look-up, or pass over what is gone.',
+  checks: 'look-ups in mappings and functions that return None, and what is done with their results',
+  check(module, report) {
+    if (module.language !== 'python') return;
+    for (const fn of module.functions) {
+      for (const assign of fn.of('assign')) {
+        const name = assign.targets.length === 1 && assign.targets[0]?.kind === 'name' ? assign.targets[0].name : null;
+        const nothing = name === null || !assign.value ? null : maybeNone(module, fn, assign.value);
+        const use = nothing && name !== null ? unguardedUse(fn, name, assign) : null;
+        if (nothing && use && name !== null) report(claimOf(module, fn, { name, use, origin: assign, nothing }));
+      }
+      for (const node of fn.of('attribute')) {
+        const nothing = node.object.kind === 'call' ? maybeNone(module, fn, node.object) : null;
+        if (nothing && !guardingTry(node) && !isGuardedCall(module, node.object)) {
+          report(claimOf(module, fn, { name: module.brief(node.object, 60), use: node, origin: node.object, nothing }));
+        }
+      }
+      for (const found of listsOfMaybe(module, fn)) report(found);
+    }
+  },
+};
+
+interface Nothing {
+  readonly why: string;
+  readonly evidence: readonly Evidence[];
+}
+
+function claimOf(module: SourceModule, fn: FunctionInfo, found: { name: string; use: Node; origin: Node; nothing: Nothing }) {
+  const { name, use, origin, nothing } = found;
+  return {
+    ...place(use, fn),
+    claim: `\`${name}\` is used without asking whether it is None, which ${nothing.why}`,
+    evidence: [
+      at(module, origin, 'where it comes from'),
+      ...nothing.evidence,
+      at(module, use, 'where it is used as if it were there; no condition on the way asks'),
+    ],
+    solution: advice(`Deal with None before line ${use.line}: pass over it, or raise an error that says what was not found.`),
+    severity: 'medium' as const,
+    confidence: 'likely' as const,
+  };
+}
+
+/** Why an expression may be None; null where nothing says so. */
+function maybeNone(module: SourceModule, fn: FunctionInfo, value: Expr): Nothing | null {
+  if (value.kind !== 'call') return null;
+  if (isMappingGet(module, fn, value))
+    return { why: `\`${module.brief(value.callee, 60)}()\` answers for a key that is not there`, evidence: [] };
+  if (isRegexMatch(module, value)) return { why: `\`${module.brief(value.callee)}()\` answers when nothing matches`, evidence: [] };
+  const called = calledFunction(module, value, fn.cls);
+  const empty = called ? returnsNone(module, called) : null;
+  return called && empty
+    ? { why: `\`${called.name}\` returns in some cases`, evidence: [at(module, empty, `\`${called.name}\` returns None here`)] }
+    : null;
+}
+
+/** `mapping.get(key)` without a default, of something that is known to be a mapping. */
+function isMappingGet(module: SourceModule, fn: FunctionInfo, call: Call): boolean {
+  if (calleeName(call) !== 'get' || call.args.length !== 1 || call.keywords.length > 0) return false;
+  return isKnownMapping(module, fn, receiver(call));
+}
+
+function isKnownMapping(module: SourceModule, fn: FunctionInfo, node: Expr | null): boolean {
+  if (!node) return false;
+  const attribute = selfAttribute(node);
+  if (attribute !== null) return fn.cls?.isMapping(attribute) ?? false;
+  if (node.kind === 'name') {
+    const own = fn.of('assign').filter(({ targets }) => boundNames(targets).includes(node.name));
+    return own.length > 0
+      ? own.every(({ value }) => isMapping(value))
+      : !fn.params.includes(node.name) && isMapping(module.constant(node.name));
+  }
+  if (node.kind !== 'call' || node.args.length > 0) return false;
+  const called = calledFunction(module, node, fn.cls);
+  const returns = called?.of('return') ?? [];
+  return called !== null && returns.length === 1 && isKnownMapping(module, called, returns[0]?.value ?? null);
+}
+
+function isRegexMatch(module: SourceModule, call: Call): boolean {
+  if (!/^(match|search|fullmatch)$/.test(calleeName(call) ?? '')) return false;
+  const on = receiver(call);
+  if (on?.kind !== 'name') return false;
+  if (module.imports.get(on.name)?.module === 're') return !matchesAnything(call.args[0]);
+  const constant = module.constant(on.name);
+  return constant?.kind === 'call' && pathOf(constant.callee) === 're.compile' && !matchesAnything(constant.args[0]);
+}
+
+/** A pattern that the empty text matches already, or one that cannot be read here. */
+function matchesAnything(pattern: Expr | undefined): boolean {
+  if (pattern?.kind !== 'text') return false;
+  try {
+    return new RegExp(`^(?:${pattern.value.replace(/\(\?P</g, '(?<')})`).test('');
+  } catch {
+    return true;
+  }
+}
+
+/** A `return` of None beside one of a value. */
+function returnsNone(module: SourceModule, fn: FunctionInfo): Node | null {
+  if (fn.of('other').some(({ form }) => form === 'yield')) return null;
+  const returns = fn.of('return');
+  const isNone = (value: Expr | null) => value === null || (value.kind === 'constant' && value.value === 'none');
+  const empty = returns.find((one) => isNone(one.value) && !isCallersChoice(fn, one));
+  if (empty && returns.some(({ value }) => !isNone(value))) return empty;
+  return returns.find(({ value }) => value?.kind === 'call' && isMappingGet(module, fn, value)) ?? null;
+}
+
+/** A `return` that the arguments alone decide on: whoever passes them knows. */
+function isCallersChoice(fn: FunctionInfo, node: Node): boolean {
+  const guards = guardsAt(node);
+  return guards.length > 0 && guards.every(({ test }) => !some(test, (one) => one.kind === 'name' && !fn.params.includes(one.name)));
+}
+
+/** The first use of a name that fails on None, with nothing in between that asks or assigns. */
+function unguardedUse(fn: FunctionInfo, name: string, origin: Assign): Node | null {
+  const again =
+    fn.of('assign').find((one) => one.start > origin.start && boundNames(one.targets).includes(name))?.start ?? Number.POSITIVE_INFINITY;
+  const uses = [...fn.of('attribute'), ...fn.of('index')].filter((node) => pathOf(node.object) === name && !node.optional);
+  const first = uses.filter((node) => node.start > origin.end && node.start < again).sort((a, b) => a.start - b.start)[0];
+  if (!first || isGuarded(first, name) || guardingTry(first) || asksBefore(fn, name, { from: origin.end, to: first.start })) return null;
+  return isReachedFrom(origin, first) ? first : null;
+}
+
+/** A condition on the way that speaks of it, whatever it does consequent: whoever wrote it thought of it. */
+function asksBefore(fn: FunctionInfo, name: string, range: { from: number; to: number }): boolean {
+  return fn.of('name').some((node) => {
+    if (node.name !== name || node.start < range.from || node.start > range.to) return false;
+    for (let at: Node = node, up = node.parent; up && at.kind !== 'function'; at = up, up = up.parent) {
+      if ((up.kind === 'if' || up.kind === 'ternary' || up.kind === 'assert') && up.test === at) return true;
+      if (up.kind === 'loop' && up.test === at) return true;
+      if (up.kind === 'call' && up.args.includes(at as Expr) && up.parent?.kind === 'expression') return true;
+      if (up.kind === 'not' || up.kind === 'logic' || up.kind === 'compare') return true;
+    }
+    return false;
+  });
+}
+
+/** Whether one follows the other without a branch that the first is in and the second is not. */
+function isReachedFrom(origin: Node, use: Node): boolean {
+  for (let up = origin.parent; up; up = up.parent) {
+    if (up.kind === 'function') return true;
+    if ((up.kind === 'if' || up.kind === 'handler' || up.kind === 'try') && !isWithin(use, up)) return false;
+  }
+  return true;
+}
+
+/** `self.find(x).name` where a condition asked `self.find(x)` before. */
+function isGuardedCall(module: SourceModule, call: Expr): boolean {
+  const text = module.text(call);
+  for (let at: Node = call, up = call.parent; up && at.kind !== 'function'; at = up, up = up.parent) {
+    const test = up.kind === 'if' || up.kind === 'ternary' || up.kind === 'loop' ? up.test : up.kind === 'logic' ? up.left : null;
+    if (test && test !== at && module.text(test).includes(text)) return true;
+  }
+  return false;
+}
+
+/** A list of look-ups, handed to a method of this class that uses each as if it were there. */
+function listsOfMaybe(module: SourceModule, fn: FunctionInfo) {
+  return fn.of('comprehension').flatMap((node) => {
+    const [element] = node.elements;
+    const nothing = node.form !== 'dict' && element ? maybeNone(module, fn, element) : null;
+    const assign = node.parent;
+    if (!nothing || !element || assign?.kind !== 'assign') return [];
+    const asked = node.clauses.some(({ conditions }) => conditions.some((test) => module.text(test).includes(module.text(element))));
+    const [name] = boundNames(assign.targets);
+    const handed = !asked && name !== undefined ? usedByMethod(fn, name, assign) : null;
+    if (!handed) return [];
+    return [
+      {
+        ...place(node, fn),
+        claim: `\`${name}\` can hold None, which ${nothing.why}, and \`${handed.method.name}\` uses each item as if it were there`,
+        evidence: [
+          at(module, element, 'each item is looked up, with None for one that has gone'),
+          ...nothing.evidence,
+          at(module, handed.call, `handed to \`${handed.method.name}\``),
+          at(module, handed.use, 'used there without asking'),
+        ],
+        solution: advice('Look each up once and leave out those that are None, with a line in the log.'),
+        severity: 'medium' as const,
+        confidence: 'likely' as const,
+      },
+    ];
+  });
+}
+
+function usedByMethod(fn: FunctionInfo, name: string, assign: Assign): { call: Call; method: FunctionInfo; use: Node } | null {
+  for (const call of fn.of('call')) {
+    const method = call.start > assign.end ? ownMethod(call, fn.cls) : null;
+    const parameter = method?.params[call.args.findIndex((argument) => argument.kind === 'name' && argument.name === name)];
+    if (!method || parameter === undefined) continue;
+    for (const loop of method.of('loop')) {
+      const item = loop.iter && pathOf(loop.iter) === parameter && loop.target?.kind === 'name' ? loop.target.name : null;
+      const use =
+        item !== null
+          ? method.of('attribute').find((node) => isWithin(node, loop) && pathOf(node.object) === item && !isSelf(node.object))
+          : undefined;
+      if (use && item !== null && !isGuarded(use, item)) return { call, method, use };
+    }
+  }
+  return null;
+}

@@ -1,0 +1,211 @@
+import { advice, at, place } from '../claims.ts';
+import { calleeName, mentions, pathOf, receiver, rootOf, some } from '../expressions.ts';
+import type { Call, Expr, Node } from '../ir.ts';
+import type { FunctionInfo } from '../module.ts';
+import type { SourceRule } from '../rule.ts';
+
+export const pruneAcrossOwners: SourceRule = {
+  id: 'prune-across-owners',
+  cwe: 1023,
+  severity: 'high',
+  title: 'everything that is known compared with what one owner has',
+  why: 'A cache that holds the items of all owners is compared with the list of one of them. Whatever belongs to the others looks as if it were gone, and is forgotten or deleted: after an update of one router the rest are no longer known.',
+  remedy: 'Take from the cache only what belongs to the owner that was asked about, then compare.',
+  checks: 'differences between what is known and what was fetched, and where they lead',
+  check(module, report) {
+    for (const fn of module.functions) {
+      for (const difference of differences(fn)) {
+        const everything = assignmentOf(fn, difference.all, difference.node);
+        const fetched = fetchedFor(fn, difference.some);
+        if (!everything?.value || !fetched || !isWholeState(everything.value)) continue;
+        const removal = removalOf(fn, difference.node);
+        if (!removal) continue;
+        report({
+          ...place(difference.node, fn),
+          claim: `what all owners have (\`${difference.all}\`) is compared with what one has (\`${difference.some}\`), and the difference is removed`,
+          evidence: [
+            at(module, everything, `\`${difference.all}\` holds everything that is known, of every owner`),
+            at(module, fetched.call, `\`${difference.some}\` comes from a query for one owner (\`${module.brief(fetched.owner)}\`)`),
+            at(module, difference.node, "their difference: every other owner's items are in it"),
+            at(module, removal, 'and is removed'),
+          ],
+          solution: advice(
+            `Compare like with like: take from \`${module.brief(everything.value, 60)}\` only the items of \`${module.brief(fetched.owner)}\` before the difference.`,
+          ),
+          severity: 'high',
+          confidence: 'certain',
+        });
+      }
+    }
+  },
+};
+
+interface Difference {
+  readonly node: Node;
+  readonly all: string;
+  readonly some: string;
+}
+
+function differences(fn: FunctionInfo): Difference[] {
+  const found: Difference[] = [];
+  const add = (node: Node, all: Expr | null, part: Expr | null | undefined) => {
+    const a = all && unwrapped(all);
+    if (a?.kind === 'name' && part?.kind === 'name') found.push({ node, all: a.name, some: part.name });
+  };
+  for (const call of fn.deep('call')) {
+    if (calleeName(call) === 'difference') add(call, receiver(call), call.args[0]);
+    const [keep] = call.args;
+    if (calleeName(call) === 'filter' && keep?.kind === 'function')
+      add(call, receiver(call), excludedBy(keep.body[0]?.kind === 'return' ? keep.body[0].value : null));
+  }
+  for (const node of fn.deep('binary')) if (node.op === '-') add(node, node.left, node.right);
+  for (const node of fn.deep('comprehension')) {
+    for (const { iter, conditions } of node.clauses) for (const test of conditions) add(node, iter, excludedBy(test));
+  }
+  for (const loop of fn.deep('loop')) {
+    if (loop.form !== 'each' || !loop.iter) continue;
+    const test = loop.body[0]?.kind === 'if' ? excludedBy(loop.body[0].test) : null;
+    if (test) add(loop, loop.iter, test);
+  }
+  return found;
+}
+
+/** `b` of `x not in b`, `!b.has(x)`, `!b.includes(x)`. */
+function excludedBy(test: Expr | null): Expr | null {
+  if (test?.kind === 'compare' && test.op === 'not in') return test.right;
+  if (test?.kind === 'not' && test.operand.kind === 'call' && /^(has|includes)$/.test(calleeName(test.operand) ?? ''))
+    return receiver(test.operand);
+  return null;
+}
+
+/** `set(x)`, `[...x]` and `list(x)` are x. */
+function unwrapped(node: Expr): Expr {
+  if (node.kind === 'call' && node.args.length === 1 && /^(set|list|sorted|frozenset|Set)$/.test(calleeName(node) ?? ''))
+    return unwrapped(node.args[0] as Expr);
+  if (node.kind === 'collection' && node.items.length === 1 && node.items[0]?.kind === 'other')
+    return unwrapped(node.items[0].items[0] as Expr);
+  return node;
+}
+
+function assignmentOf(fn: FunctionInfo, name: string, before: Node) {
+  return fn
+    .of('assign')
+    .findLast(({ targets, start }) => start < before.start && targets.some((target) => target.kind === 'name' && target.name === name));
+}
+
+/** All of the object's state, as it is: nothing selects from it. */
+function isWholeState(value: Expr): boolean {
+  if (!mentions(value, 'self') && !mentions(value, 'this')) return false;
+  return !some(value, (node) => {
+    if (node.kind === 'index' || node.kind === 'slice' || node.kind === 'comprehension') return true;
+    return node.kind === 'call' && node.args.length > 0 && !/^(set|list|sorted|frozenset|Set|from)$/.test(calleeName(node) ?? '');
+  });
+}
+
+/** The call that a set's content comes from, and the one owner that it was asked for. */
+function fetchedFor(fn: FunctionInfo, name: string): { call: Call; owner: Expr } | null {
+  const queries = fn.of('assign').flatMap(({ targets, value }) => {
+    const call = value && queryIn(value);
+    const owner = call ? ownerOf(call, fn.params) : null;
+    const local = targets[0]?.kind === 'name' ? targets[0].name : null;
+    return call && owner && local !== null ? [{ local, call, owner }] : [];
+  });
+  for (const query of queries) if (query.local === name || fedFrom(fn, name, query.local)) return query;
+  return null;
+}
+
+function queryIn(value: Expr | null): Call | null {
+  if (!value) return null;
+  if (value.kind === 'call' && /^(set|list|Set|map)$/.test(calleeName(value) ?? '')) return queryIn(value.args[0] ?? receiver(value));
+  if (value.kind === 'call') return value;
+  if (value.kind === 'other' && value.form.startsWith('await')) return queryIn(value.items[0] as Expr);
+  if (value.kind === 'comprehension') return queryIn(value.clauses[0]?.iter ?? null);
+  return null;
+}
+
+/** An argument that names one owner: by an id of a parameter, or under a key that is an id. */
+function ownerOf(call: Call, params: readonly string[]): Expr | null {
+  const isParameter = (node: Expr) => params.includes(rootOf(node) ?? '');
+  const saysId = (text: string) => /(^|_)id$|Id$|^id$/.test(text);
+  const named = (node: Expr): boolean => {
+    if (node.kind === 'index' && node.index.kind === 'text') return saysId(node.index.value);
+    if (node.kind === 'attribute' || node.kind === 'name') return saysId(node.name);
+    return false;
+  };
+  const search = (node: Expr, key: string | null): Expr | null => {
+    if (isParameter(node) && (named(node) || (key !== null && saysId(key)))) return node;
+    if (node.kind === 'dict')
+      for (const entry of node.entries) {
+        const found = search(entry.value, entry.key?.kind === 'text' ? entry.key.value : null);
+        if (found) return found;
+      }
+    if (node.kind === 'collection')
+      for (const item of node.items) {
+        const found = search(item, key);
+        if (found) return found;
+      }
+    return null;
+  };
+  for (const argument of call.args) {
+    const found = search(argument, null);
+    if (found) return found;
+  }
+  for (const { name, value } of call.keywords) {
+    const found = search(value, name);
+    if (found) return found;
+  }
+  return null;
+}
+
+/** Whether a set is filled from another list: in a loop over it, or made of it. */
+function fedFrom(fn: FunctionInfo, name: string, source: string): boolean {
+  const made = fn
+    .of('assign')
+    .some(
+      ({ targets, value }) => value && targets.some((target) => target.kind === 'name' && target.name === name) && mentions(value, source),
+    );
+  if (made) return true;
+  return fn
+    .of('loop')
+    .some(
+      (loop) =>
+        loop.iter &&
+        mentions(loop.iter, source) &&
+        fn
+          .of('call')
+          .some(
+            (call) =>
+              /^(add|append|push)$/.test(calleeName(call) ?? '') &&
+              pathOf(receiver(call)) === name &&
+              call.start > loop.start &&
+              call.end <= loop.end,
+          ),
+    );
+}
+
+const REMOVES = /delete|remove|prune|clean|clear|purge|evict|forget|drop|discard|unset/i;
+
+/** Where a difference is removed: handed on to something that says so, or taken out in a loop over it. */
+function removalOf(fn: FunctionInfo, difference: Node): Node | null {
+  let statement: Node | null = difference;
+  while (statement && !['assign', 'expression', 'loop', 'function'].includes(statement.kind)) statement = statement.parent;
+  const inside = (node: Node) => node.start >= difference.start && node.end <= (statement?.end ?? 0);
+  const names = statement?.kind === 'assign' ? statement.targets.flatMap((target) => (target.kind === 'name' ? [target.name] : [])) : [];
+  const removes = (call: Call) => REMOVES.test(calleeName(call) ?? '') || calleeName(call) === 'pop';
+  const calls = fn.deep('call').filter(removes);
+  const direct = statement?.kind === 'loop' || statement?.kind === 'expression' ? statement : null;
+  if (direct)
+    return (
+      [...calls, ...fn.deep('delete')].find((node) => node.start >= direct.start && node.end <= direct.end && !inside(direct)) ??
+      [...calls, ...fn.deep('delete')].find((node) => node.start >= direct.start && node.end <= direct.end) ??
+      null
+    );
+  for (const name of names) {
+    const handed = calls.find((call) => call.start > difference.end && call.args.some((argument) => mentions(argument, name)));
+    if (handed) return handed;
+    const loop = fn.deep('loop').find((one) => one.iter && mentions(one.iter, name));
+    const taken = loop && [...calls, ...fn.deep('delete')].find((node) => node.start > loop.start && node.end <= loop.end);
+    if (taken) return taken;
+  }
+  return null;
+}

@@ -1,0 +1,139 @@
+import { advice, at, place } from '../claims.ts';
+import { calleeName, mentions, pathOf, receiver, rootOf } from '../expressions.ts';
+import { enclosing, guardingTry } from '../flow.ts';
+import type { Assign, Call, Expr, Node } from '../ir.ts';
+import type { FunctionInfo, SourceModule } from '../module.ts';
+import type { SourceRule } from '../rule.ts';
+import { isLogging } from '../vocabulary.ts';
+
+const ACQUIRES_PYTHON =
+  /^(open|io\.open|os\.open|os\.fdopen|socket\.socket|socket\.create_connection|tempfile\.TemporaryFile|tempfile\.NamedTemporaryFile|sqlite3\.connect|smtplib\.SMTP|ftplib\.FTP|http\.client\.HTTPS?Connection)$/;
+const ACQUIRES_NODE = /^(openSync|open|createConnection|createServer|createReadStream|createWriteStream)$/;
+const RELEASES = /^(close|closeSync|release|destroy|end|shutdown|terminate|quit|wait|communicate|unlock|dispose|kill|detach)$/;
+
+export const resourceNotReleased: SourceRule = {
+  id: 'resource-not-released',
+  cwe: 772,
+  severity: 'medium',
+  title: 'something that is opened and not closed on every way out',
+  why: 'A file, socket or process is opened, and there is a way out of the function on which it stays open. A process that runs for long loses one each time, until it has none left to open.',
+  remedy: 'Open it in a `with`, or close it in a `finally`.',
+  checks: 'what functions open, and every way out of them',
+  check(module, report) {
+    for (const fn of module.functions) {
+      for (const assign of fn.of('assign')) {
+        const [target] = assign.targets;
+        const call = assign.value && acquisition(module, assign.value);
+        if (!call || assign.targets.length !== 1 || target?.kind !== 'name' || assign.exported || fn === module.top) continue;
+        const leak = leakOf(fn, { assign, name: target.name });
+        if (!leak) continue;
+        report({
+          ...place({ line: assign.line, endLine: leak.line }, fn),
+          claim: `\`${target.name}\` is opened and ${leak.close ? `stays open when \`${module.brief(leak.node, 50)}\` throws` : 'never closed'}`,
+          evidence: [
+            at(module, assign, 'opened here'),
+            ...(leak.close
+              ? [at(module, leak.node, 'can throw'), at(module, leak.close, 'closed only here, in no `finally`')]
+              : [{ line: leak.line, fact: `\`${fn.symbol}\` ends; nothing in it closes \`${target.name}\`, returns it or keeps it` }]),
+          ],
+          solution: advice(
+            module.language === 'python'
+              ? `Open it in a \`with\` statement: it is then closed on every way out.`
+              : `Close \`${target.name}\` in a \`finally\`.`,
+          ),
+          severity: 'medium',
+          confidence: 'certain',
+        });
+      }
+    }
+  },
+};
+
+function acquisition(module: SourceModule, value: Expr): Call | null {
+  const inner = value.kind === 'other' && value.form.startsWith('await') ? (value.items[0] as Expr) : value;
+  if (inner.kind !== 'call') return null;
+  const path = pathOf(inner.callee) ?? '';
+  if (module.language === 'python') return ACQUIRES_PYTHON.test(path) ? inner : null;
+  const from = module.imports.get(rootOf(inner.callee) ?? '')?.module ?? '';
+  return ACQUIRES_NODE.test(calleeName(inner) ?? '') &&
+    /^(node:)?(fs|net|tls)(\/promises)?$/.test(from) &&
+    calleeName(inner) !== 'createServer'
+    ? inner
+    : null;
+}
+
+interface Leak {
+  readonly node: Node;
+  readonly line: number;
+  readonly close: Node | null;
+}
+
+function leakOf(fn: FunctionInfo, { assign, name }: { assign: Assign; name: string }): Leak | null {
+  if (escapes(fn, name, assign)) return null;
+  const closes = fn.deep('call').filter((call) => call.start > assign.end && closesName(call, name));
+  const [close] = closes;
+  if (!close) return { node: fn.node, line: lastLine(fn), close: null };
+  if (closes.some((call) => isInFinally(call) || enclosing(call, 'handler'))) return null;
+  const risky = fn
+    .of('call')
+    .find(
+      (call) =>
+        call.start > assign.end &&
+        call.end < close.start &&
+        !isLogging(call) &&
+        !guardingTry(call) &&
+        !isHarmless(call) &&
+        !enclosing(call, 'raise'),
+    );
+  return risky ? { node: risky, line: close.line, close } : null;
+}
+
+function lastLine(fn: FunctionInfo): number {
+  return fn.node.endLine;
+}
+
+function closesName(call: Call, name: string): boolean {
+  if (!RELEASES.test(calleeName(call) ?? '')) return false;
+  return pathOf(receiver(call)) === name || call.args.some((argument) => pathOf(argument) === name);
+}
+
+function isHarmless(call: Call): boolean {
+  return /^(len|str|int|repr|print|append|add|format|isinstance|range)$/.test(calleeName(call) ?? '');
+}
+
+function isInFinally(node: Node): boolean {
+  for (let at: Node = node, up = node.parent; up; at = up, up = up.parent) {
+    if (up.kind === 'try' && up.finalizer?.includes(at as never)) return true;
+    if (up.kind === 'with') return true;
+  }
+  return false;
+}
+
+/** Handed on: returned, kept in an attribute or a container, given to somebody, used in a `with`. */
+function escapes(fn: FunctionInfo, name: string, assign: Assign): boolean {
+  const isIt = (node: Expr | null) => node?.kind === 'name' && node.name === name;
+  const carries = (node: Expr | null): boolean =>
+    node !== null &&
+    (isIt(node) ||
+      (node.kind === 'collection' && node.items.some(carries)) ||
+      (node.kind === 'dict' && node.entries.some(({ value }) => carries(value))) ||
+      (node.kind === 'other' && node.items.some((item) => carries(item as Expr))) ||
+      (node.kind === 'ternary' && (carries(node.consequent) || carries(node.otherwise))));
+  if (fn.deep('return').some(({ value }) => carries(value))) return true;
+  if (fn.deep('other').some(({ form, items }) => form.startsWith('yield') && items.some((item) => carries(item as Expr)))) return true;
+  if (fn.deep('assign').some((one) => one !== assign && carries(one.value))) return true;
+  if (fn.deep('with').some(({ items }) => items.some(({ value }) => mentions(value, name)))) return true;
+  if (fn.of('global').some(({ names }) => names.includes(name))) return true;
+  return fn
+    .deep('call')
+    .some(
+      (call) => !closesName(call, name) && !isReading(call) && [...call.args, ...call.keywords.map(({ value }) => value)].some(carries),
+    );
+}
+
+/** Functions that use what they are given and do not keep it. */
+function isReading(call: Call): boolean {
+  return /^(json\.load|json\.dump|pickle\.load|pickle\.dump|yaml\.safe_load|csv\.reader|os\.read|os\.write|readSync|writeSync|fstatSync|len|print|str)$/.test(
+    pathOf(call.callee) ?? '',
+  );
+}

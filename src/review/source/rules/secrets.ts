@@ -1,0 +1,194 @@
+import { advice, at, place } from '../claims.ts';
+import { boundNames, calleeName, keyword, pathOf, rootOf } from '../expressions.ts';
+import type { Call, Expr, Node } from '../ir.ts';
+import type { FunctionInfo, SourceModule } from '../module.ts';
+import type { SourceRule } from '../rule.ts';
+import { isLogging, isSecretName, lastName } from '../vocabulary.ts';
+
+export const secretInLog: SourceRule = {
+  id: 'secret-in-log',
+  cwe: 532,
+  severity: 'high',
+  title: 'a secret that is written to the log',
+  why: 'Logs are read by more people than secrets are meant for, are copied to other machines, and are kept for long.',
+  remedy: 'Leave it out, or log something about it: its id, or whether it is there.',
+  checks: 'what log lines are given',
+  check(module, report) {
+    // In a file that takes texts apart, a token is a word.
+    if (module.occurrences('tokenize') + module.occurrences('tokenizer') + module.occurrences('lexer') > 0) return;
+    for (const fn of module.functions) {
+      for (const call of fn.of('call')) {
+        if (!isLogging(call) && !isPrint(module, call)) continue;
+        const secret = [...call.args, ...call.keywords.map(({ value }) => value)].map(secretIn).find((one) => one !== null);
+        if (!secret) continue;
+        report({
+          ...place(call, fn),
+          claim: `\`${module.brief(secret, 50)}\` is written to the log`,
+          evidence: [at(module, call, 'the log line'), at(module, secret, 'the secret in it, by its name')],
+          solution: advice('Leave it out of the line, or log its id.'),
+          severity: 'high',
+          confidence: 'likely',
+        });
+      }
+    }
+  },
+};
+
+function isPrint(module: SourceModule, call: Call): boolean {
+  return module.language === 'python' && call.callee.kind === 'name' && call.callee.name === 'print';
+}
+
+/** A secret that goes into a log line as it is: not its length, not masked, not a test of it. */
+function secretIn(node: Expr): Expr | null {
+  switch (node.kind) {
+    case 'name':
+    case 'attribute':
+    case 'index': {
+      const name = lastName(node);
+      return name !== null && isSecretName(name) ? node : null;
+    }
+    case 'text':
+      return first(node.parts);
+    case 'binary':
+      return first([node.left, node.right]);
+    case 'collection':
+      return first(node.items);
+    case 'dict':
+      return first(node.entries.map(({ value }) => value));
+    case 'call':
+      if (/^(str|repr|format|join|stringify|String|decode)$/.test(calleeName(node) ?? ''))
+        return first([...node.args, ...node.keywords.map(({ value }) => value)]);
+      return null;
+    default:
+      return null;
+  }
+}
+
+function first(nodes: readonly Expr[]): Expr | null {
+  for (const node of nodes) {
+    const found = secretIn(node);
+    if (found) return found;
+  }
+  return null;
+}
+
+const WEAK_PYTHON = /^random\.(random|randint|randrange|choice|choices|getrandbits|sample|uniform|randbytes)$/;
+const UNGUESSABLE = /(token|secret|password|passwd|nonce|salt|session_?id|sessionid|api_?key|csrf|otp|session_?cookie)$/i;
+
+export const predictableSecret: SourceRule = {
+  id: 'predictable-secret',
+  cwe: 338,
+  severity: 'high',
+  title: 'a secret from a random generator that can be predicted',
+  why: 'The generator is made for simulations: whoever sees some of its numbers can compute the next ones, and with them the tokens that others are given.',
+  remedy: "Take the system's generator: `secrets` in Python, `node:crypto` in Node.",
+  checks: 'where tokens, passwords and nonces come from',
+  check(module, report) {
+    for (const fn of module.functions) {
+      for (const call of fn.of('call')) {
+        const path = pathOf(call.callee) ?? '';
+        const weak =
+          module.language === 'python'
+            ? WEAK_PYTHON.test(path) && module.imports.get('random')?.module === 'random'
+            : path === 'Math.random';
+        const name = weak ? becomes(fn, call) : null;
+        if (name === null) continue;
+        report({
+          ...place(call, fn),
+          claim: `\`${name}\` comes from \`${path}\`, whose numbers can be predicted`,
+          evidence: [at(module, call, 'not a generator for secrets')],
+          solution: advice(
+            module.language === 'python'
+              ? 'Use `secrets.token_urlsafe()` or `secrets.choice()`.'
+              : 'Use `randomBytes` or `randomUUID` of node:crypto.',
+          ),
+          severity: 'high',
+          confidence: 'certain',
+        });
+      }
+    }
+  },
+};
+
+/** The name of a secret that a value becomes part of. */
+function becomes(fn: FunctionInfo, node: Node): string | null {
+  for (let up = node.parent; up; up = up.parent) {
+    if (up.kind === 'assign') {
+      const names = [...boundNames(up.targets), ...up.targets.map((target) => lastName(target) ?? '')];
+      return names.find((name) => UNGUESSABLE.test(name)) ?? null;
+    }
+    if (up.kind === 'return') return fn.name !== null && UNGUESSABLE.test(fn.name) ? fn.name : null;
+    if (up.kind === 'function' && !up.concise && up.name !== null) return null;
+    if (up.kind === 'expression') return null;
+  }
+  return null;
+}
+
+export const tlsVerificationOff: SourceRule = {
+  id: 'tls-verification-off',
+  cwe: 295,
+  severity: 'high',
+  title: 'a TLS connection that trusts whoever answers',
+  why: 'Without a check of the certificate the connection is encrypted to whoever sits in between: they read and change everything, credentials too.',
+  remedy: 'Trust the authority that signed the certificate, and leave the check on.',
+  checks: 'options of TLS connections',
+  check(module, report) {
+    for (const fn of module.functions) {
+      const found = [
+        ...fn.of('call').flatMap((call) => offInCall(module, call)),
+        ...fn.of('assign').flatMap((node) => offInAssign(module, node)),
+        ...fn.of('dict').flatMap((node) => offInObject(module, node)),
+      ];
+      for (const { node, what } of found) {
+        report({
+          ...place(node, fn),
+          claim: `${what} turns the check of the other side's certificate off`,
+          evidence: [at(module, node, 'the option')],
+          solution: advice('Leave the check on, and name the authority that signs the certificate (`verify="/path/ca.pem"`, `ca:`).'),
+          severity: 'high',
+          confidence: 'certain',
+        });
+      }
+    }
+  },
+};
+
+interface Off {
+  readonly node: Node;
+  readonly what: string;
+}
+
+function isFalse(node: Expr | null): boolean {
+  return node?.kind === 'constant' && node.value === 'false';
+}
+
+function offInCall(module: SourceModule, call: Call): Off[] {
+  if (module.language !== 'python') return [];
+  if (pathOf(call.callee) === 'ssl._create_unverified_context') return [{ node: call, what: '`ssl._create_unverified_context()`' }];
+  const verify = keyword(call, 'verify');
+  const speaksHttp =
+    /^(requests|httpx|session|self\.session|self\._session|client)$/i.test(rootOf(call.callee) ?? '') ||
+    /session|requests|http/i.test(pathOf(call.callee) ?? '');
+  return isFalse(verify) && speaksHttp ? [{ node: call, what: '`verify=False`' }] : [];
+}
+
+function offInAssign(module: SourceModule, node: Node & { kind: 'assign' }): Off[] {
+  const [target] = node.targets;
+  if (target?.kind !== 'attribute' && target?.kind !== 'index') return [];
+  const name = lastName(target) ?? '';
+  if (name === 'verify_mode' && node.value?.kind === 'attribute' && node.value.name === 'CERT_NONE') return [{ node, what: '`CERT_NONE`' }];
+  if (name === 'verify' && isFalse(node.value) && /session/i.test(pathOf(target) ?? '')) return [{ node, what: '`verify = False`' }];
+  const disables = node.value?.kind === 'text' && node.value.value === '0';
+  if (name === 'NODE_TLS_REJECT_UNAUTHORIZED' && disables && module.language !== 'python')
+    return [{ node, what: '`NODE_TLS_REJECT_UNAUTHORIZED`' }];
+  return [];
+}
+
+function offInObject(module: SourceModule, node: Node & { kind: 'dict' }): Off[] {
+  if (module.language === 'python') return [];
+  return node.entries.flatMap(({ key, value }) =>
+    key?.kind === 'text' && key.value === 'rejectUnauthorized' && isFalse(value)
+      ? [{ node: value, what: '`rejectUnauthorized: false`' }]
+      : [],
+  );
+}

@@ -1,0 +1,59 @@
+import { advice, at, place } from '../claims.ts';
+import { keyword, pathOf, rootOf } from '../expressions.ts';
+import type { Call } from '../ir.ts';
+import type { SourceModule } from '../module.ts';
+import type { SourceRule } from '../rule.ts';
+
+const NEEDS_TIMEOUT =
+  /^(requests\.(get|post|put|patch|delete|head|options|request)|urllib\.request\.urlopen|urlopen|socket\.create_connection|http\.client\.HTTPS?Connection|smtplib\.SMTP(_SSL)?|ftplib\.FTP(_TLS)?|telnetlib\.Telnet)$/;
+/** Position of the time-out among the arguments, where it can be one. */
+const POSITION: Readonly<Record<string, number>> = { 'socket.create_connection': 1, 'urllib.request.urlopen': 2, urlopen: 2 };
+
+export const missingTimeout: SourceRule = {
+  id: 'missing-timeout',
+  cwe: 1088,
+  severity: 'medium',
+  title: 'a call over the network without a time-out',
+  why: 'When the other side does not answer, the call waits for ever, and everything that waits for it: a thread, a lock, a queue.',
+  remedy: 'Give it a time-out, and deal with the error.',
+  checks: 'calls that open connections or send requests',
+  check(module, report) {
+    for (const fn of module.functions) {
+      for (const call of fn.of('call')) {
+        const path = pathOf(call.callee) ?? '';
+        const open = module.language === 'python' ? lacksTimeout(module, call, path) : lacksSignal(module, call, path);
+        if (!open) continue;
+        report({
+          ...place(call, fn),
+          claim: `\`${path}\` waits for ever when the other side does not answer`,
+          evidence: [at(module, call, open)],
+          solution: advice(
+            module.language === 'python' ? 'Pass `timeout=` with a number of seconds.' : 'Pass `signal: AbortSignal.timeout(ms)`.',
+          ),
+          severity: 'medium',
+          confidence: 'certain',
+        });
+      }
+    }
+  },
+};
+
+function lacksTimeout(module: SourceModule, call: Call, path: string): string | null {
+  if (!NEEDS_TIMEOUT.test(path) || !module.imports.has(rootOf(call.callee) ?? '')) return null;
+  if (keyword(call, 'timeout') || call.args.length > (POSITION[path] ?? Number.POSITIVE_INFINITY)) return null;
+  if (
+    call.args.some(({ kind }) => kind === 'other') ||
+    module.top.of('call').some((one) => pathOf(one.callee) === 'socket.setdefaulttimeout')
+  )
+    return null;
+  return 'no `timeout`, and the default is none';
+}
+
+function lacksSignal(module: SourceModule, call: Call, path: string): string | null {
+  if (path !== 'fetch' || module.imports.has('fetch') || module.functions.some(({ name }) => name === 'fetch')) return null;
+  const [, options] = call.args;
+  if (options === undefined) return 'no options, so no `signal`';
+  if (options.kind !== 'dict' || options.entries.some(({ key }) => key === null || (key.kind === 'text' && key.value === 'signal')))
+    return null;
+  return 'options without a `signal`';
+}

@@ -1,0 +1,84 @@
+import { advice, at, place } from '../claims.ts';
+import { some } from '../expressions.ts';
+import type { FunctionInfo, SourceModule } from '../module.ts';
+import type { SourceRule } from '../rule.ts';
+
+export const unusedBinding: SourceRule = {
+  id: 'unused-binding',
+  cwe: 563,
+  severity: 'low',
+  title: 'a value that is kept and never read',
+  why: 'What was computed is thrown away. Either it is left over, or its result, often a failure, should have been looked at.',
+  remedy: 'Look at it, or do not keep it.',
+  checks: 'local variables and imports, and where they are read',
+  check(module, report) {
+    for (const fn of module.functions) {
+      if (fn === module.top || usesLocals(fn)) continue;
+      for (const assign of fn.of('assign')) {
+        const [target] = assign.targets;
+        if (assign.targets.length !== 1 || target?.kind !== 'name' || assign.op !== '=' || assign.exported) continue;
+        if (assign.declared === 'field' || assign.parent?.kind === 'class' || target.name.startsWith('_') || !assign.value) continue;
+        if (isShared(fn, target.name) || isRead(module, fn, target.name)) continue;
+        report({
+          ...place(assign, fn),
+          claim: `\`${target.name}\` is assigned and never read`,
+          evidence: [at(module, assign, `the only place of \`${fn.symbol}\` that names \`${target.name}\``)],
+          solution: advice(
+            some(assign.value, ({ kind }) => kind === 'call')
+              ? `Look at what the call returned, or call it without keeping \`${target.name}\`.`
+              : `Remove \`${target.name}\`.`,
+          ),
+          severity: 'low',
+          confidence: 'certain',
+        });
+      }
+    }
+    if (module.language === 'python' && !/__init__\.py$/.test(module.path)) unusedImports(module, report);
+  },
+};
+
+function usesLocals(fn: FunctionInfo): boolean {
+  return fn.deep('call').some((call) => call.callee.kind === 'name' && /^(locals|vars|eval|exec)$/.test(call.callee.name));
+}
+
+function isShared(fn: FunctionInfo, name: string): boolean {
+  return (
+    fn.deep('global').some(({ names }) => names.includes(name)) ||
+    (fn.outer !== null && (isNamedIn(fn.outer, name) || fn.outer.params.includes(name)))
+  );
+}
+
+function isNamedIn(fn: FunctionInfo, name: string): boolean {
+  return fn.of('name').some((one) => one.name === name) || (fn.outer !== null && isNamedIn(fn.outer, name));
+}
+
+/** Read anywhere in the function's text but where it is bound; types count, which are not in the tree. */
+function isRead(module: SourceModule, fn: FunctionInfo, name: string): boolean {
+  if (fn.count(name) > 1) return true;
+  if (module.occurrences(name) < 2) return false;
+  const occurrences = module.text(fn.node).match(new RegExp(`(?<![\\w$])${name.replace('$', '\\$')}(?![\\w$])`, 'g'))?.length ?? 0;
+  return occurrences > 1;
+}
+
+function unusedImports(module: SourceModule, report: Parameters<SourceRule['check']>[1]): void {
+  for (const node of module.top.of('import')) {
+    if (node.parent !== module.top.node || node.module === '__future__' || /noqa|unused-import|pylint/.test(module.lines.textOf(node.line)))
+      continue;
+    for (const { local, imported, position } of node.names) {
+      if (imported === '*' || imported === local + local || local === '_') continue;
+      if (imported === null && node.module.includes('.') && module.brief(node).includes(' as ') === false) continue;
+      const own = module.text(node).match(new RegExp(`(?<![\\w])${local}(?![\\w])`, 'g'))?.length ?? 0;
+      if (module.occurrences(local) > own) continue;
+      report({
+        line: position.line,
+        endLine: position.line,
+        symbol: null,
+        claim: `\`${local}\` is imported and never used`,
+        evidence: [at(module, position, `the only place of the file that names \`${local}\``)],
+        solution: advice('Remove the import, or say that it is there for its effect.'),
+        severity: 'info',
+        confidence: 'certain',
+      });
+    }
+  }
+}

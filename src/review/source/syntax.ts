@@ -1,0 +1,184 @@
+import { createRequire } from 'node:module';
+import { Language, Parser, type Tree } from 'web-tree-sitter';
+
+export type LanguageName = 'python' | 'typescript' | 'tsx';
+
+/** A node of the concrete syntax tree. Offsets are in UTF-16 code units of the text. */
+export interface SyntaxNode {
+  readonly type: string;
+  /** Of the parent's grammar rule, as the grammar names it. */
+  readonly field: string | null;
+  readonly named: boolean;
+  readonly start: number;
+  readonly end: number;
+  /** Without punctuation and keywords that have no field. */
+  readonly children: readonly SyntaxNode[];
+}
+
+/** Offsets of a definition that is not of the language in some place; it is in the tree without what it consists of. */
+export interface Broken {
+  readonly start: number;
+  readonly end: number;
+  readonly at: number;
+}
+
+/** What became of a parse. `unreadable`: offset of the first thing of a text that is not of the language. */
+export type Parsed =
+  | { readonly root: SyntaxNode; readonly broken: readonly Broken[] }
+  | { readonly unreadable: number }
+  | { readonly stopped: 'time' | 'depth' };
+
+const GRAMMARS: Readonly<Record<LanguageName, string>> = {
+  python: 'tree-sitter-python/tree-sitter-python.wasm',
+  typescript: 'tree-sitter-typescript/tree-sitter-typescript.wasm',
+  tsx: 'tree-sitter-typescript/tree-sitter-tsx.wasm',
+};
+
+/** No file that people write comes near; what follows walks the tree recursively. */
+const MAX_DEPTH = 400;
+/** A text of which more than this part is not of the language is another language's. */
+const MAX_BROKEN = 0.25;
+const PARSE_LIMIT_MS = 700;
+
+/** Parses source files. Grammars are loaded when first needed; a parser serves one file at a time. */
+export class SyntaxParser {
+  readonly #parser: Parser;
+  readonly #languages = new Map<LanguageName, Grammar>();
+
+  private constructor(parser: Parser) {
+    this.#parser = parser;
+  }
+
+  static async create(): Promise<SyntaxParser> {
+    await Parser.init();
+    return new SyntaxParser(new Parser());
+  }
+
+  async load(name: LanguageName): Promise<void> {
+    if (this.#languages.has(name)) return;
+    const path = createRequire(import.meta.url).resolve(GRAMMARS[name]);
+    this.#languages.set(name, new Grammar(await Language.load(path)));
+  }
+
+  /** @throws Error when the language was not loaded */
+  parse(name: LanguageName, text: string): Parsed {
+    const grammar = this.#languages.get(name);
+    if (!grammar) throw new Error(`${name} was not loaded`);
+    this.#parser.setLanguage(grammar.language);
+    const deadline = performance.now() + PARSE_LIMIT_MS;
+    const tree = this.#parser.parse(text, null, { progressCallback: () => performance.now() > deadline });
+    if (!tree) {
+      this.#parser.reset();
+      return { stopped: 'time' };
+    }
+    try {
+      const root = copy(tree, grammar);
+      if (root === null) return { stopped: 'depth' };
+      const broken = tree.rootNode.hasError ? cutErrors(root, missingIn(tree)) : [];
+      const length = broken.reduce((sum, { start, end }) => sum + end - start, 0);
+      const [first] = broken;
+      return first && (length > text.length * MAX_BROKEN || root.type === 'ERROR') ? { unreadable: first.at } : { root, broken };
+    } finally {
+      tree.delete();
+    }
+  }
+
+  close(): void {
+    this.#parser.delete();
+  }
+}
+
+/** A language with its names looked up once: each question to the wasm module costs as much as a node. */
+class Grammar {
+  readonly language: Language;
+  readonly #types: string[] = [];
+  readonly #fields: (string | null)[] = [null];
+
+  constructor(language: Language) {
+    this.language = language;
+    for (let id = 1; id <= language.fieldCount; id++) this.#fields.push(language.fieldNameForId(id));
+  }
+
+  type(id: number): string {
+    this.#types[id] ??= this.language.nodeTypeForId(id) ?? 'ERROR';
+    return this.#types[id];
+  }
+
+  field(id: number): string | null {
+    return this.#fields[id] ?? null;
+  }
+}
+
+type Building = { -readonly [K in keyof SyntaxNode]: K extends 'children' ? Building[] : SyntaxNode[K] };
+
+const NO_CHILDREN: Building[] = [];
+
+/** Copies the tree out of the wasm heap, where reading it again and again would be slow. null: it is too deep. */
+function copy(tree: Tree, grammar: Grammar): Building | null {
+  const cursor = tree.walk();
+  const path: Building[][] = [];
+  let siblings: Building[] = [];
+  const top = siblings;
+  try {
+    for (;;) {
+      const field = grammar.field(cursor.currentFieldId);
+      const named = cursor.nodeIsNamed;
+      const type = grammar.type(cursor.nodeTypeId);
+      if (named || field !== null || type === ':') {
+        const node: Building = { type, field, named, start: cursor.startIndex, end: cursor.endIndex, children: NO_CHILDREN };
+        siblings.push(node);
+        if (cursor.gotoFirstChild()) {
+          if (path.length > MAX_DEPTH) return null;
+          path.push(siblings);
+          node.children = [];
+          siblings = node.children;
+          continue;
+        }
+      }
+      while (!cursor.gotoNextSibling()) {
+        if (!cursor.gotoParent()) return top[0] ?? null;
+        siblings = path.pop() as Building[];
+      }
+    }
+  } finally {
+    cursor.delete();
+  }
+}
+
+const DEFINITIONS = new Set([
+  'function_definition',
+  'decorated_definition',
+  'method_definition',
+  'function_declaration',
+  'public_field_definition',
+  'arrow_function',
+]);
+
+/** Offsets of what the parser put in because it was missing: such nodes are not marked in the copy. */
+function missingIn(tree: Tree): ReadonlySet<number> {
+  const found = new Set<number>();
+  const stack = [tree.rootNode];
+  for (let node = stack.pop(); node; node = stack.pop()) {
+    if (node.isMissing) found.add(node.startIndex);
+    if (node.hasError) for (const child of node.children) if (child) stack.push(child);
+  }
+  return found;
+}
+
+/** Empties the definitions that errors are in (the innermost), so that nothing is said of what was not understood. */
+function cutErrors(root: Building, missing: ReadonlySet<number>): Broken[] {
+  const found: Broken[] = [];
+  const visit = (node: Building, around: Building): number | null => {
+    const inner = DEFINITIONS.has(node.type) ? node : around;
+    let at = node.type === 'ERROR' || (node.start === node.end && missing.has(node.start)) ? node.start : null;
+    for (const child of node.children) at ??= visit(child, inner);
+    if (at === null || (inner !== node && node.type !== 'module' && node.type !== 'program')) return at;
+    found.push({ start: node.start, end: node.end, at });
+    node.type = 'broken';
+    node.children = [];
+    return null;
+  };
+  const at = visit(root, root);
+  if (at !== null) found.push({ start: root.start, end: root.end, at });
+  return found;
+}

@@ -1,0 +1,49 @@
+import { calleeName, pathOf, receiver, wordsOf } from './expressions.ts';
+import type { Call, Expr } from './ir.ts';
+
+const LOG_METHODS = /^(debug|info|warn|warning|error|exception|critical|fatal|trace|log|notice)$/;
+const LOGGERS = /(^|[._#])(log|logger|logging|_?log|console|syslog)$/i;
+
+/** A line for the log: `LOG.debug(…)`, `this.#logger.warn(…)`. */
+export function isLogging(call: Call): boolean {
+  const name = calleeName(call);
+  const on = pathOf(receiver(call));
+  return name !== null && on !== null && LOG_METHODS.test(name) && LOGGERS.test(on);
+}
+
+const SECRET = /^(password|passwd|passphrase|secret|token|credential|credentials|apikey|pwd)s?$/;
+const SECRET_PAIRS = [
+  ['api', 'key'],
+  ['private', 'key'],
+  ['secret', 'key'],
+  ['access', 'key'],
+  ['session', 'key'],
+];
+/** What is said about a secret is none: its length, its id, the file that it is in. */
+const ABOUT =
+  /^(id|ids|count|counts|len|length|size|name|names|path|file|files|type|types|field|url|hash|digest|index|kind|policy|expiry|expires|age|ttl|limit|bucket|usage|header|provider|manager|store|required|set|valid|is|has|no|num)$/;
+
+/** Whether a name says that its value is a secret. */
+export function isSecretName(name: string): boolean {
+  const words = wordsOf(name);
+  const last = words.at(-1) ?? '';
+  if (words.some((word) => ABOUT.test(word))) return false;
+  if (SECRET.test(last)) return true;
+  return SECRET_PAIRS.some(([first, second]) => last === second && words.at(-2) === first);
+}
+
+/** Last name of a path: of `self.config.password`, `password`. */
+export function lastName(node: Expr): string | null {
+  if (node.kind === 'name') return node.name;
+  if (node.kind === 'attribute') return node.name;
+  if (node.kind === 'index' && node.index.kind === 'text' && node.index.parts.length === 0) return node.index.value;
+  return null;
+}
+
+const MUTATORS =
+  /^(append|add|insert|extend|update|setdefault|pop|popitem|popleft|appendleft|remove|discard|clear|set|delete|push|unshift|shift|splice)$/;
+
+/** Methods of the languages' own containers that change them. */
+export function isContainerMutator(name: string | null): boolean {
+  return name !== null && MUTATORS.test(name);
+}

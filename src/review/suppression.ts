@@ -1,0 +1,64 @@
+import type { Finding } from './finding.ts';
+
+/** `pinhole-review: ignore RULE[, RULE] -- why`, in a comment on the line of the finding or on one before it. */
+const DIRECTIVE = /pinhole-review:\s*ignore\s+([a-z0-9, -]*?)(?:\s+--\s*(.*))?$/;
+
+export interface Suppression {
+  readonly line: number;
+  /** Lines that it speaks of: its own, and the next that is no comment. */
+  readonly covers: readonly number[];
+  readonly rules: readonly string[];
+  /** null: no reason is given, so that it does not count. */
+  readonly reason: string | null;
+}
+
+/** Suppressions of a text, whatever its comments look like. */
+export function suppressionsIn(text: string): Suppression[] {
+  if (!text.includes('pinhole-review:')) return [];
+  const lines = text.split(/\r?\n/);
+  return lines.flatMap((content, index) => {
+    const [found, rules = '', reason = ''] = DIRECTIVE.exec(content.replace(/\s*(-->|\*\/)\s*$/, '').trimEnd()) ?? [];
+    if (found === undefined || !/(#|\/\/|\/\*|<!--|;)/.test(content.slice(0, content.indexOf('pinhole-review:')))) return [];
+    let next = index + 1;
+    while (next < lines.length && /^\s*(#|\/\/|\*|\/\*|<!--|;|@|$)/.test(lines[next] ?? '')) next++;
+    const isAlone = /^\s*(#|\/\/|\/\*|<!--|;)/.test(content);
+    return [
+      {
+        line: index + 1,
+        covers: isAlone ? [index + 1, next + 1] : [index + 1],
+        rules: rules.split(/[\s,]+/).filter(Boolean),
+        reason: reason.trim() === '' ? null : reason.trim(),
+      },
+    ];
+  });
+}
+
+export interface Applied {
+  readonly findings: readonly Finding[];
+  /** Suppressions that count for nothing, with what is wrong with them. */
+  readonly problems: readonly { readonly line: number; readonly problem: string }[];
+}
+
+/** Marks what is suppressed; says which suppressions lack a reason, or suppress nothing. */
+export function applySuppressions(findings: readonly Finding[], suppressions: readonly Suppression[]): Applied {
+  const used = new Set<Suppression>();
+  const marked = findings.map((finding) => {
+    const found = suppressions.find(
+      ({ covers, rules, reason }) =>
+        reason !== null && rules.includes(finding.rule) && covers.some((line) => line >= finding.line && line <= finding.endLine),
+    );
+    if (!found) return finding;
+    used.add(found);
+    return { ...finding, suppressed: found.reason };
+  });
+  const problems = suppressions
+    .filter((one) => !used.has(one))
+    .map(({ line, rules, reason }) => ({
+      line,
+      problem:
+        reason === null
+          ? "a suppression without a reason ('-- why') does not count"
+          : `nothing here is ${rules.join(' or ')}: remove the suppression`,
+    }));
+  return { findings: marked, problems };
+}
