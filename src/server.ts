@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import type { Server as TlsServer } from 'node:tls';
 import type { FastifyInstance } from 'fastify';
@@ -7,6 +7,7 @@ import type { Bus } from './bus/interface.ts';
 import { LocalBusServer } from './bus/local.ts';
 import { rabbitBus, userOfHost } from './bus-parts.ts';
 import { type Config, paths } from './config/config.ts';
+import { readIfThere } from './config/files.ts';
 import { Audit } from './control/audit.ts';
 import type { Context } from './control/context.ts';
 import { EventFeed } from './control/events.ts';
@@ -68,7 +69,8 @@ export async function startServer(config: Config): Promise<RunningServer> {
   const audit = new Audit(context, auditKey(config));
   const expiry = new Expiry(context, helpers);
   const janitor = new Janitor(context, config.server.retention);
-  if (existsSync(files.adminToken)) await tokens.adopt(readFileSync(files.adminToken, 'utf8').trim());
+  const adminToken = readIfThere(files.adminToken);
+  if (adminToken !== null) await tokens.adopt(adminToken.trim());
   const live = new Live(context, helpers);
   const services = {
     routers,

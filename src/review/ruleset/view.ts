@@ -1,5 +1,15 @@
 import { FAMILIES, type Family, KERNEL_HELPERS, type KernelHelper } from '../../model/catalogue.ts';
-import { type Action, type Base, type Chain, CONNTRACK_PRIORITY, chainKey, type Match, type Rule, type Ruleset } from './model.ts';
+import {
+  type Action,
+  type Base,
+  type Chain,
+  CONNTRACK_PRIORITY,
+  chainKey,
+  type HelperObject,
+  type Match,
+  type Rule,
+  type Ruleset,
+} from './model.ts';
 
 /** What is known of the host that a ruleset is for. */
 export interface HostFacts {
@@ -59,13 +69,17 @@ export class RulesetView {
   readonly host: HostFacts;
   readonly assignments: readonly Assignment[];
   readonly #chains: ReadonlyMap<string, Chain>;
+  readonly #objects: ReadonlyMap<string, HelperObject>;
   readonly #contexts = new Map<Chain, Context[]>();
+  readonly #numbers = new Map<Chain, Map<Rule, number>>();
+  readonly #memo = new Map<string, unknown>();
 
   /** @param others assignments that are not rules: options of a firewall program */
   constructor(name: string, ruleset: Ruleset, facts: { readonly host: HostFacts; readonly others?: readonly Assignment[] }) {
     this.name = name;
     this.ruleset = ruleset;
     this.host = facts.host;
+    this.#objects = new Map(ruleset.helpers.map((helper) => [chainKey(helper), helper]));
     this.#chains = new Map(ruleset.chains.map((chain) => [chainKey(chain), chain]));
     for (const chain of ruleset.chains) if (chain.base) this.#reach(chain, { base: chain, path: [], matches: [] }, 0);
     const assigned = ruleset.chains.flatMap((chain) => this.contextsOf(chain).flatMap((context) => this.#assignmentsIn(chain, context)));
@@ -97,13 +111,35 @@ export class RulesetView {
   symbol(chain: Chain, rule?: Rule): string {
     const name = `${chain.family} ${chain.table} ${chain.name}`;
     if (!rule) return name;
-    return rule.nftHandle === null ? `${name} rule ${ruleNumber(chain, rule)}` : `${name} handle ${rule.nftHandle}`;
+    return rule.nftHandle === null ? `${name} rule ${this.#number(chain, rule)}` : `${name} handle ${rule.nftHandle}`;
+  }
+
+  /** What is computed once for the whole ruleset. */
+  memo<T>(key: string, make: () => T): T {
+    if (!this.#memo.has(key)) this.#memo.set(key, make());
+    return this.#memo.get(key) as T;
+  }
+
+  /** Rules of a chain from 1; the entries of one verdict map are one. */
+  #number(chain: Chain, rule: Rule): number {
+    const known = this.#numbers.get(chain);
+    if (known) return known.get(rule) ?? 0;
+    const numbers = new Map<Rule, number>();
+    let count = 0;
+    for (const [index, one] of chain.rules.entries()) {
+      const before = chain.rules[index - 1];
+      if (!before || before.line !== one.line || before.text !== one.text) count++;
+      numbers.set(one, count);
+    }
+    this.#numbers.set(chain, numbers);
+    return numbers.get(rule) ?? 0;
   }
 
   #reach(chain: Chain, context: Context, depth: number): void {
     const known = this.#contexts.get(chain) ?? [];
     if (depth > MAX_DEPTH || known.length >= MAX_CONTEXTS) return;
-    this.#contexts.set(chain, [...known, context]);
+    known.push(context);
+    this.#contexts.set(chain, known);
     for (const rule of chain.rules) {
       const next = rule.action && this.target(chain, rule.action);
       if (next && next !== chain)
@@ -124,9 +160,7 @@ export class RulesetView {
     entry: { port: string | null; object: string | null },
   ): Assignment | null {
     const { action } = rule;
-    const object = this.ruleset.helpers.find(
-      ({ family, table, name }) => family === chain.family && table === chain.table && name === entry.object,
-    );
+    const object = entry.object === null ? undefined : this.#objects.get(`${chain.family} ${chain.table} ${entry.object}`);
     const direct = action?.kind === 'set-helper' ? action.type : null;
     const type = object?.type ?? direct;
     if (type === null || type === undefined) return null;
@@ -154,11 +188,6 @@ export class RulesetView {
       },
     };
   }
-}
-
-function ruleNumber(chain: Chain, rule: Rule): number {
-  const lines = [...new Set(chain.rules.map(({ text, line }) => `${line} ${text}`))];
-  return lines.indexOf(`${rule.line} ${rule.text}`) + 1;
 }
 
 export function sees(chain: Chain, family: Family): boolean {

@@ -71,11 +71,7 @@ export function mentions(node: Node, path: string): boolean {
 
 /** Words of an identifier: `get_conntackHelper` → get, conntack, helper. */
 export function wordsOf(identifier: string): string[] {
-  return identifier
-    .replace(/([a-z0-9])([A-Z])/g, '$1_$2')
-    .toLowerCase()
-    .split(/[^a-z]+/)
-    .filter(Boolean);
+  return identifier.match(/[A-Z]?[a-z]+|[A-Z]+(?![a-z])/g)?.map((word) => word.toLowerCase()) ?? [];
 }
 
 /** What is written to by an assignment, with tuples taken apart. */

@@ -4,6 +4,7 @@ import type { SyntaxNode } from './syntax.ts';
 /** Lines of a text, found by offset. */
 export class Lines {
   readonly #starts: number[] = [0];
+  #last = 0;
   readonly text: string;
 
   constructor(text: string) {
@@ -15,8 +16,14 @@ export class Lines {
     return this.#starts.length;
   }
 
-  /** Line that an offset is on, from 1. */
+  /** Line that an offset is on, from 1. Quick for offsets near the last that was asked for. */
   of(offset: number): number {
+    const last = this.#last;
+    if (this.#isOn(last, offset)) return last + 1;
+    if (this.#isOn(last + 1, offset)) {
+      this.#last = last + 1;
+      return last + 2;
+    }
     let low = 0;
     let high = this.#starts.length - 1;
     while (low < high) {
@@ -24,7 +31,12 @@ export class Lines {
       if ((this.#starts[middle] as number) <= offset) low = middle;
       else high = middle - 1;
     }
+    this.#last = low;
     return low + 1;
+  }
+
+  #isOn(index: number, offset: number): boolean {
+    return offset >= (this.#starts[index] ?? Number.POSITIVE_INFINITY) && offset < (this.#starts[index + 1] ?? Number.POSITIVE_INFINITY);
   }
 
   /** A line's text, without its end. */
@@ -53,7 +65,8 @@ export abstract class Lowering {
   /** The fields that every node has. */
   base<K extends string>(kind: K, node: SyntaxNode): Position & { kind: K; parent: null } {
     const { start, end } = node;
-    return { kind, start, end, line: this.lines.of(start), endLine: this.lines.of(end > start ? end - 1 : end), parent: null };
+    const line = this.lines.of(start);
+    return { kind, start, end, line, endLine: this.lines.of(end > start ? end - 1 : end), parent: null };
   }
 
   protected other(node: SyntaxNode, form = node.type): Other {
@@ -72,9 +85,13 @@ export abstract class Lowering {
 
 const COMMENT = new Set(['comment', 'line_continuation', 'html_comment']);
 
+function isMeaningful({ named: isNamed, type }: SyntaxNode): boolean {
+  return isNamed && type !== 'comment' && type !== 'line_continuation' && type !== 'html_comment';
+}
+
 /** The children that mean something: neither punctuation nor comments. */
 export function named(node: SyntaxNode): SyntaxNode[] {
-  return node.children.length === 0 ? [] : node.children.filter((child) => child.named && !COMMENT.has(child.type));
+  return node.children.length === 0 ? [] : node.children.filter(isMeaningful);
 }
 
 export function field(node: SyntaxNode, name: string): SyntaxNode | undefined {

@@ -15,6 +15,8 @@ import {
 import type { Lines } from './lowering.ts';
 import type { LanguageName } from './syntax.ts';
 
+const NOTHING: readonly Node[] = [];
+
 /** A function, with what stands in it (nested functions apart), in the order of the source. */
 export class FunctionInfo {
   readonly node: Func;
@@ -22,7 +24,7 @@ export class FunctionInfo {
   readonly cls: ClassInfo | null;
   readonly outer: FunctionInfo | null;
   readonly inner: FunctionInfo[] = [];
-  readonly #nodes = new Map<Kind, Node[]>();
+  readonly #nodes: Partial<Record<Kind, Node[]>> = {};
   #names: Map<string, number> | null = null;
 
   constructor(node: Func, place: { name: string | null; cls: ClassInfo | null; outer: FunctionInfo | null }) {
@@ -48,13 +50,13 @@ export class FunctionInfo {
   }
 
   add(node: Node): void {
-    const list = this.#nodes.get(node.kind);
+    const list = this.#nodes[node.kind];
     if (list) list.push(node);
-    else this.#nodes.set(node.kind, [node]);
+    else this.#nodes[node.kind] = [node];
   }
 
   of<K extends Kind>(kind: K): readonly NodeOf<K>[] {
-    return (this.#nodes.get(kind) ?? []) as NodeOf<K>[];
+    return (this.#nodes[kind] ?? NOTHING) as readonly NodeOf<K>[];
   }
 
   /** How often a name stands in its code, nested functions included. */
@@ -116,7 +118,6 @@ export class SourceModule {
   readonly functions: FunctionInfo[] = [];
   readonly classes = new Map<string, ClassInfo>();
   /** Local name → where it comes from. */
-  #words: Map<string, number> | null = null;
   readonly #memo = new Map<string, unknown>();
   readonly imports = new Map<string, { readonly module: string; readonly imported: string | null }>();
 
@@ -159,10 +160,9 @@ export class SourceModule {
     return this.#memo.get(key) as T;
   }
 
-  /** How often a word stands in the text, comments and strings included. */
-  occurrences(name: string): number {
-    this.#words ??= countWords(this.lines.text);
-    return this.#words.get(name) ?? 0;
+  /** How often a word stands in the text, comments and strings included; counting ends at `most`. */
+  occurrences(word: string, most = Number.POSITIVE_INFINITY): number {
+    return countWord(this.lines.text, word, most);
   }
 
   /** The class that a method is called on when `self.NAME.method()` is. */
@@ -219,10 +219,20 @@ export class SourceModule {
   }
 }
 
-function countWords(text: string): Map<string, number> {
-  const counts = new Map<string, number>();
-  for (const [word] of text.matchAll(/[\p{L}_$][\p{L}\p{N}_$]*/gu)) counts.set(word, (counts.get(word) ?? 0) + 1);
-  return counts;
+/** How often a word stands in a text; counting ends at `most`. */
+export function countWord(text: string, word: string, most = Number.POSITIVE_INFINITY): number {
+  let count = 0;
+  for (let at = text.indexOf(word); at >= 0 && count < most; at = text.indexOf(word, at + word.length)) {
+    if (!isWordCharacter(text.charCodeAt(at - 1)) && !isWordCharacter(text.charCodeAt(at + word.length))) count++;
+  }
+  return count;
+}
+
+/** Letters, digits, `_` and `$`; outside of ASCII everything. */
+function isWordCharacter(code: number): boolean {
+  return (
+    (code >= 97 && code <= 122) || (code >= 65 && code <= 90) || (code >= 48 && code <= 57) || code === 95 || code === 36 || code > 127
+  );
 }
 
 /** A function's name, where it is the value of something that has one. */

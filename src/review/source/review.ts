@@ -32,7 +32,8 @@ export function reviewSource(
   if ('stopped' in parsed) return { reason: parsed.stopped === 'depth' ? 'it is nested too deeply' : 'parsing it takes too long' };
   const lowered: Lowered = file.language === 'python' ? lowerPython(parsed.root, lines) : lowerTypescript(parsed.root, lines);
   const module = new SourceModule(file.path, file.language, { lowered, lines });
-  const claims = rules.flatMap((rule) => {
+  const relevant = rules.filter(({ hint }) => hint === undefined || hint.test(file.text));
+  const claims = relevant.flatMap((rule) => {
     const found: { rule: SourceRule; claim: Claim }[] = [];
     rule.check(module, (claim) => found.push({ rule, claim }));
     return found;

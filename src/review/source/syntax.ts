@@ -88,10 +88,32 @@ export class SyntaxParser {
   }
 }
 
+const LEAVES = new Set([
+  'identifier',
+  'property_identifier',
+  'private_property_identifier',
+  'shorthand_property_identifier',
+  'type_identifier',
+  'integer',
+  'float',
+  'number',
+  'string_start',
+  'string_content',
+  'string_end',
+  'string_fragment',
+  'comment',
+  'none',
+  'true',
+  'false',
+  'this',
+]);
+
 /** A language with its names looked up once: each question to the wasm module costs as much as a node. */
 class Grammar {
   readonly language: Language;
   readonly #types: string[] = [];
+  readonly #named: boolean[] = [];
+  readonly #leaves: boolean[] = [];
   readonly #fields: (string | null)[] = [null];
 
   constructor(language: Language) {
@@ -102,6 +124,17 @@ class Grammar {
   type(id: number): string {
     this.#types[id] ??= this.language.nodeTypeForId(id) ?? 'ERROR';
     return this.#types[id];
+  }
+
+  isNamed(id: number): boolean {
+    this.#named[id] ??= this.language.nodeTypeIsNamed(id) || this.type(id) === 'ERROR';
+    return this.#named[id];
+  }
+
+  /** Whether such a node has nothing inside that matters. */
+  isLeaf(id: number): boolean {
+    this.#leaves[id] ??= LEAVES.has(this.type(id));
+    return this.#leaves[id];
   }
 
   field(id: number): string | null {
@@ -122,12 +155,13 @@ function copy(tree: Tree, grammar: Grammar): Building | null {
   try {
     for (;;) {
       const field = grammar.field(cursor.currentFieldId);
-      const named = cursor.nodeIsNamed;
-      const type = grammar.type(cursor.nodeTypeId);
+      const id = cursor.nodeTypeId;
+      const named = grammar.isNamed(id);
+      const type = grammar.type(id);
       if (named || field !== null || type === ':') {
         const node: Building = { type, field, named, start: cursor.startIndex, end: cursor.endIndex, children: NO_CHILDREN };
         siblings.push(node);
-        if (cursor.gotoFirstChild()) {
+        if (!grammar.isLeaf(id) && cursor.gotoFirstChild()) {
           if (path.length > MAX_DEPTH) return null;
           path.push(siblings);
           node.children = [];

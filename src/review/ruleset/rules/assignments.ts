@@ -5,7 +5,11 @@ import { at, brief, list, placeOf, type RulesetRule } from '../rule.ts';
 import { type Assignment, kernelHelper, portText, type RulesetView, takesEffect } from '../view.ts';
 
 /** Each assignment once, however many ways lead to its rule. */
-function distinct(view: RulesetView): Assignment[] {
+function distinct(view: RulesetView): readonly Assignment[] {
+  return view.memo('distinct', () => distinctOf(view));
+}
+
+function distinctOf(view: RulesetView): Assignment[] {
   const seen = new Set<string>();
   return view.assignments.filter(({ type, line, ports, text, place }) => {
     const key = `${type} ${line} ${JSON.stringify(ports)} ${text} ${place ? view.symbol(place.chain, place.rule) : ''}`;
@@ -89,9 +93,12 @@ export const slipstreamingExposure: RulesetRule = {
 };
 
 function holdsLowPorts(view: RulesetView, { type, families, protocol }: Assignment): boolean {
-  return families.every(
-    (family) =>
-      evaluate(view, { family, hook: 'forward', state: 'related', helper: type, protocol: protocol ?? 'tcp', port: 22 }).verdict === 'drop',
+  return view.memo(`low ${type} ${families} ${protocol}`, () =>
+    families.every(
+      (family) =>
+        evaluate(view, { family, hook: 'forward', state: 'related', helper: type, protocol: protocol ?? 'tcp', port: 22 }).verdict ===
+        'drop',
+    ),
   );
 }
 
@@ -316,8 +323,7 @@ export const shadowedAssignment: RulesetRule = {
     const order = (one: Assignment) => one.place?.base.priority ?? 0;
     const byPort = new Map<string, Assignment[]>();
     for (const one of all) {
-      for (const [from, to] of one.ports ?? [])
-        if (from === to) byPort.set(`${one.protocol} ${from}`, [...(byPort.get(`${one.protocol} ${from}`) ?? []), one]);
+      for (const [from, to] of one.ports ?? []) if (from === to) addTo(byPort, `${one.protocol} ${from}`, one);
     }
     for (const group of byPort.values()) {
       const sorted = [...group].sort((a, b) => order(a) - order(b));
@@ -344,6 +350,12 @@ export const shadowedAssignment: RulesetRule = {
     }
   },
 };
+
+function addTo<T>(groups: Map<string, T[]>, key: string, item: T): void {
+  const group = groups.get(key);
+  if (group) group.push(item);
+  else groups.set(key, [item]);
+}
 
 export const snmpForwarded: RulesetRule = {
   id: 'snmp-forwarded',

@@ -1,6 +1,6 @@
 import { FAMILIES, type Family } from '../../../model/catalogue.ts';
 import type { Claim } from '../../finding.ts';
-import { evaluate, type Outcome, type Probe } from '../evaluate.ts';
+import { couldMatch, evaluate, type Outcome, type Probe } from '../evaluate.ts';
 import type { Chain, Rule } from '../model.ts';
 import { at, brief, list, type RulesetRule, stepsOf } from '../rule.ts';
 import { type Assignment, kernelHelper, type RulesetView } from '../view.ts';
@@ -24,6 +24,10 @@ interface Passage {
 
 /** How a related packet passes, where a rule about related packets is what lets it. */
 function passage(view: RulesetView, probe: Pick<Probe, 'helper' | 'protocol' | 'port'>, families: readonly Family[]): Passage | null {
+  return view.memo(`passage ${probe.helper} ${probe.protocol} ${probe.port} ${families}`, () => findPassage(view, probe, families));
+}
+
+function findPassage(view: RulesetView, probe: Pick<Probe, 'helper' | 'protocol' | 'port'>, families: readonly Family[]): Passage | null {
   for (const hook of HOOKS) {
     for (const family of families) {
       const outcome = evaluate(view, { ...probe, hook, family, state: 'related' });
@@ -43,8 +47,8 @@ function isAboutRelated(view: RulesetView, rule: Rule): boolean {
   return view.ruleset.chains.some((chain) => chain.rules.includes(rule) && view.contextsOf(chain).some(({ path }) => path.some(speaks)));
 }
 
-function assigned(view: RulesetView): Assignment[] {
-  return view.assignments.filter((one) => kernelHelper(one) !== null && one.families.length > 0);
+function assigned(view: RulesetView): readonly Assignment[] {
+  return view.memo('assigned', () => view.assignments.filter((one) => kernelHelper(one) !== null && one.families.length > 0));
 }
 
 /** Data connections of a helper: what their packets are. */
@@ -149,6 +153,7 @@ export const relatedToLowPorts: RulesetRule = {
 
 /** Drops of what no data connection is, before the rule that accepts it. */
 function dropsBefore(rule: Rule, by: readonly Assignment[]): Claim['solution'] {
+  // pinhole-review: ignore unvalidated-text -- advice in a report; the helper's name is one of the catalogue
   const drops = [...new Set(by.map((one) => `ct state related ct helper "${one.type}" ${dataProtocol(one)} dport < 1024 drop`))];
   const hunk = `@@ -${rule.line - 1},0 +${rule.line}${drops.length > 1 ? `,${drops.length}` : ''} @@\n${drops.map((drop) => `+${rule.indent ?? ''}${drop}`).join('\n')}`;
   return { text: `Before it, drop what no data connection is: \`${drops[0]}\`.`, diff: rule.indent === null ? null : hunk };
@@ -201,28 +206,26 @@ export const helperWithoutRelatedAccept: RulesetRule = {
 
 /** What dropped it, if every way through is closed without a doubt. */
 function dropsAll(view: RulesetView, assignment: Assignment, families: readonly Family[]): Outcome | null {
-  if (families.length === 0) return null;
+  return view.memo(`drops ${assignment.type} ${assignment.protocol} ${families}`, () => findDrop(view, assignment, families));
+}
+
+function findDrop(view: RulesetView, assignment: Assignment, families: readonly Family[]): Outcome | null {
   const data = kernelHelper(assignment)?.data === 'tcp-udp' ? ['tcp', 'udp'] : [dataProtocol(assignment)];
-  const outcomes = families.flatMap((family) =>
-    data.map((protocol) =>
-      evaluate(view, { family, hook: 'forward', state: 'related', helper: assignment.type, protocol, port: HIGH_PORT }),
-    ),
+  const probes = families.flatMap((family) =>
+    data.map((protocol): Probe => ({ family, hook: 'forward', state: 'related', helper: assignment.type, protocol, port: HIGH_PORT })),
   );
-  const isClosed = outcomes.every(({ verdict }) => verdict === 'drop') && !mayAccept(view, families);
+  const outcomes = probes.map((probe) => evaluate(view, probe));
+  const isClosed = outcomes.every(({ verdict }) => verdict === 'drop') && !probes.some((probe) => mayAccept(view, probe));
   return isClosed ? (outcomes[0] ?? null) : null;
 }
 
-/** A rule that accepts under a condition that cannot be seen, or only for some addresses: the helper may be for those. */
-function mayAccept(view: RulesetView, families: readonly Family[]): boolean {
-  const bases = families.flatMap((family) => view.baseChains('forward', family));
+/** A rule that accepts under a condition that cannot be seen, or for some addresses only: the helper may be for those. */
+function mayAccept(view: RulesetView, probe: Probe): boolean {
+  const bases = view.baseChains('forward', probe.family);
   return view.ruleset.chains.some(
     (chain) =>
       view.contextsOf(chain).some(({ base }) => bases.includes(base)) &&
-      chain.rules.some(
-        ({ action, matches }) =>
-          (action?.kind === 'accept' || action?.kind === 'queue') &&
-          !matches.some(({ key, values, negated }) => key === 'state' && !negated && !values?.includes('related')),
-      ),
+      chain.rules.some((rule) => (rule.action?.kind === 'accept' || rule.action?.kind === 'queue') && couldMatch(rule, probe)),
   );
 }
 

@@ -73,17 +73,18 @@ export const familiesDiffer: RulesetRule = {
     const said = new Set<string>();
     for (const assignment of view.assignments) {
       const helper = kernelHelper(assignment);
-      if (!helper || helper.families.length < 2 || assignment.families.length !== 1 || !takesEffect(assignment)) continue;
+      if (
+        !helper ||
+        helper.families.length < 2 ||
+        assignment.families.length !== 1 ||
+        !takesEffect(assignment) ||
+        isOfAddresses(assignment)
+      )
+        continue;
       const [family] = assignment.families as [Family];
       const other = family === 'ipv4' ? 'ipv6' : 'ipv4';
       const key = `${assignment.type} ${portText(assignment)}`;
-      if (
-        said.has(key) ||
-        view.assignments.some(
-          (one) => one.type === assignment.type && one.families.includes(other) && portText(one) === portText(assignment),
-        )
-      )
-        continue;
+      if (said.has(key) || assignedFor(view).has(`${other} ${key}`)) continue;
       said.add(key);
       report({
         ...placeOf(view, assignment),
@@ -102,6 +103,19 @@ export const familiesDiffer: RulesetRule = {
     }
   },
 };
+
+/** `family type port` of every assignment. */
+function assignedFor(view: RulesetView): ReadonlySet<string> {
+  return view.memo(
+    'assigned for',
+    () => new Set(view.assignments.flatMap((one) => one.families.map((family) => `${family} ${one.type} ${portText(one)}`))),
+  );
+}
+
+/** Narrowed to addresses, which are of one family: whoever wrote them chose it. */
+function isOfAddresses({ place }: Assignment): boolean {
+  return place?.matches.some(({ key }) => key === 'saddr' || key === 'daddr') ?? false;
+}
 
 function name(family: Family): string {
   return family === 'ipv4' ? 'IPv4' : 'IPv6';
@@ -123,6 +137,7 @@ export const expectationLimit: RulesetRule = {
         takesEffect(one) &&
         kernelHelper(one) &&
         one.place &&
+        one.place.base.hook !== 'output' &&
         !one.place.rule.limited &&
         !isCounted(view, one),
     );
@@ -151,15 +166,14 @@ export const expectationLimit: RulesetRule = {
 
 /** A rule with a limit that speaks of the same port. */
 function isCounted(view: RulesetView, { ports }: Assignment): boolean {
-  return view.ruleset.chains.some(({ rules }) =>
-    rules.some(
-      ({ limited, matches }) =>
-        limited &&
-        matches.some(
-          ({ key, ranges }) => key === 'dport' && ranges?.some(([from, to]) => ports?.some(([low, high]) => low >= from && high <= to)),
-        ),
+  const limited = view.memo('limited ports', () =>
+    view.ruleset.chains.flatMap(({ rules }) =>
+      rules
+        .filter((rule) => rule.limited)
+        .flatMap(({ matches }) => matches.flatMap(({ key, ranges }) => (key === 'dport' ? (ranges ?? []) : []))),
     ),
   );
+  return limited.some(([from, to]) => ports?.some(([low, high]) => low >= from && high <= to));
 }
 
 export const knownAdvisory: RulesetRule = {

@@ -15,6 +15,7 @@ export const missingAuthorisation: SourceRule = {
   id: 'missing-authorisation',
   cwe: 862,
   severity: 'high',
+  hint: /authori|enforce|polic|permission|access|require|allow|\bcan\(|rights|owner|admin|login/i,
   title: 'a handler that does not ask whether the caller may, beside others that do',
   why: "The handlers around it ask for the caller's rights before they act. This one acts for anybody who can reach it.",
   remedy: 'Ask first, as the others do; better, ask in one place that all handlers pass.',

@@ -12,6 +12,7 @@ export const addressSplitByColon: SourceRule = {
   id: 'address-split-by-colon',
   cwe: 436,
   severity: 'low',
+  hint: /['"]:['"]/,
   title: 'an address taken apart at its colon',
   why: 'An IPv6 address has colons of its own. What splits `host:port` at a colon reads `[2001:db8::1]:80` as something else than whoever wrote it, and two programs then mean two different hosts.',
   remedy: 'Let a parser of addresses do it: `urllib.parse`, `URL`, or the last colon after a bracket.',

@@ -11,13 +11,14 @@ const CHANGES = /^(add|remove|clear|set|delete|del|append|insert|update|replace|
 /** What these collect is undone by whoever owns them when the transaction fails. */
 const TRANSACTIONS = /(session|cursor|conn|connection|db|database|transaction|trx|txn|tx|batch|builder|repo|git)$/i;
 /** Tables of who waits for what have to be filled first. */
-const WAITING = /pending|waiting|waiter|inflight|in_flight|queue|callback|listener|request|timer|seen|cache/i;
+const WAITING = /pending|waiting|waiter|inflight|in_flight|queue|callback|listener|request|timer/i;
 const FALLIBLE = /^(apply|restore|install|check_call|check_output|execute|commit|program|writeFile|writeFileSync|save)$/;
 
 export const stateBeforeApply: SourceRule = {
   id: 'state-before-apply',
   cwe: 460,
   severity: 'high',
+  hint: /apply|restore|install|program|reload|sync|flush_rules|commit|check_call|check_output|execute|writeFile|save/,
   title: 'a model in memory that is changed before the operation that can fail',
   why: 'The program writes down a change, then tries to make it. When that throws, memory says what the system does not: the change is believed to be there, or, worse, is tried again with every later one, so that one bad item poisons all that follow.',
   remedy:

@@ -11,6 +11,7 @@ export const earlyReturnInBatch: SourceRule = {
   id: 'early-return-in-batch',
   cwe: 705,
   severity: 'high',
+  hint: /\bfor\b[\s\S]*\b(return|break)\b/,
   title: 'a batch that is left at the first item that cannot be served',
   why: 'A loop over a batch returns (or breaks) when one item is not found or not wanted. The items after it are dropped, and nobody is told: which ones are served depends on their order.',
   remedy: 'Go on with the next item; collect what failed and report it after the loop.',
@@ -93,6 +94,7 @@ export const unboundedReceivedList: SourceRule = {
   id: 'unbounded-received-list',
   cwe: 770,
   severity: 'medium',
+  hint: /\bfor\b/,
   title: 'a received list that is worked through whatever its length',
   why: 'A message handler loops over a list that its sender chose, doing work for each item, and nothing on the way looks at how long the list is. One message can keep the process, and the lock that it holds, for as long as its sender likes.',
   remedy: 'Refuse or cut lists beyond a number that is more than enough, count that, and pull the full state instead.',
@@ -140,7 +142,7 @@ function isBounded(fn: FunctionInfo, loop: Loop): boolean {
   if (fn.deep('slice').some((slice) => speaksOf(slice))) return true;
   if (fn.deep('attribute').some(({ name, object }) => /^(length|size)$/.test(name) && speaksOf(object))) return true;
   return fn.deep('call').some((call) => {
-    if (isWithin(loop, call) || call.start > loop.start) return false;
+    if (isWithin(loop, call) || (call.start > loop.start && !isWithin(call, loop.iter as Node))) return false;
     const name = calleeName(call) ?? '';
     const checks = /^(len|islice)$/.test(name) || /limit|bound|valid|check|assert|slice|parse|schema|max/i.test(name);
     return checks && [...call.args, ...(call.callee.kind === 'attribute' ? [call.callee.object] : [])].some(speaksOf);

@@ -15,6 +15,7 @@ export const checkThenUse: SourceRule = {
   id: 'check-then-use',
   cwe: 367,
   severity: 'medium',
+  hint: /exists|isfile|isdir|is_file|is_dir|list_network_namespaces|listnetns/i,
   title: 'something that is looked at first and used after',
   why: 'Between the look and the use somebody else can remove, make or replace it. The use then fails with an error that nobody expects, or works on another file than the one that was looked at.',
   remedy: 'Use it at once and deal with the error that says that it is not there, or there already.',

@@ -24,6 +24,7 @@ export const identifierCut: SourceRule = {
   id: 'identifier-cut',
   cwe: 694,
   severity: 'medium',
+  hint: /:\s*[\w.]|slice|substr/,
   title: 'an identifier that is cut to a length',
   why: 'A name is made of an id and cut to what fits. Two ids that begin alike get one name: one thing then overwrites, or deletes, what belongs to the other.',
   remedy: 'Take names that need no cutting, or hash the whole id and keep enough of the hash; look whether the name is taken by another.',

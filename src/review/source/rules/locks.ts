@@ -9,6 +9,7 @@ export const unlockedSibling: SourceRule = {
   id: 'unlocked-sibling',
   cwe: 820,
   severity: 'high',
+  hint: /lock|mutex|semaphore|synchroni|exclusive/i,
   title: 'a method that changes shared state outside the lock that its siblings hold',
   why: 'Other methods change this state under a lock, so whoever wrote them knew that they can run at the same time. This one takes no lock: it can change the state in the middle of one of the others.',
   remedy: 'Take the same lock.',
@@ -122,8 +123,7 @@ function changesOf(module: SourceModule, method: FunctionInfo, seen = new Set<Fu
   const found: AttributeChange[] = [];
   for (const node of [...method.deep('assign'), ...method.deep('delete')]) {
     for (const target of flatTargets(node.targets)) {
-      const attribute =
-        selfAttribute(target) ?? (target.kind === 'index' || target.kind === 'attribute' ? selfAttribute(target.object) : null);
+      const attribute = changedAttribute(target);
       if (attribute !== null) found.push({ attribute, node });
     }
   }
@@ -139,6 +139,15 @@ function changesOf(module: SourceModule, method: FunctionInfo, seen = new Set<Fu
       found.push(...changesOf(module, own, seen).map(({ attribute: inner }) => ({ attribute: inner, node: call })));
   }
   return found;
+}
+
+/** `x` of `self.x`, `self.x[k]` and `self.x[k].y`. */
+function changedAttribute(target: Expr): string | null {
+  for (let at = target; at.kind === 'attribute' || at.kind === 'index'; at = at.object) {
+    const attribute = selfAttribute(at);
+    if (attribute !== null) return attribute;
+  }
+  return null;
 }
 
 function withDecorator(module: SourceModule, method: FunctionInfo, lock: Node) {

@@ -73,21 +73,23 @@ function definedNames(module: SourceModule): Definition[] {
 
 /** In how many places of the file's code each word is part of a name. */
 function wordCounts(module: SourceModule): Map<string, number> {
-  const counts = new Map<string, number>();
+  const names = new Map<string, number>();
   const count = (name: string | null) => {
-    for (const word of name ? wordsOf(name) : []) counts.set(word, (counts.get(word) ?? 0) + 1);
+    if (name && name.length >= MIN_LENGTH - 1) names.set(name, (names.get(name) ?? 0) + 1);
   };
   for (const fn of module.functions) {
     count(fn.name);
     for (const { name } of fn.node.params) count(name);
     for (const { name } of fn.of('name')) count(name);
     for (const { name } of fn.of('attribute')) count(name);
-    for (const { names, module: from } of fn.of('import')) {
+    for (const { names: imported, module: from } of fn.of('import')) {
       count(from);
-      for (const { local } of names) count(local);
+      for (const { local } of imported) count(local);
     }
   }
-  return counts;
+  const words = new Map<string, number>();
+  for (const [name, uses] of names) for (const word of wordsOf(name)) words.set(word, (words.get(word) ?? 0) + uses);
+  return words;
 }
 
 /**

@@ -8,6 +8,7 @@ export const pruneAcrossOwners: SourceRule = {
   id: 'prune-across-owners',
   cwe: 1023,
   severity: 'high',
+  hint: /difference|\.filter\(| - |not in/,
   title: 'everything that is known compared with what one owner has',
   why: 'A cache that holds the items of all owners is compared with the list of one of them. Whatever belongs to the others looks as if it were gone, and is forgotten or deleted: after an update of one router the rest are no longer known.',
   remedy: 'Take from the cache only what belongs to the owner that was asked about, then compare.',

@@ -15,6 +15,7 @@ export const resourceNotReleased: SourceRule = {
   id: 'resource-not-released',
   cwe: 772,
   severity: 'medium',
+  hint: /open|socket|connect|Connection|Stream|TemporaryFile|SMTP|FTP/,
   title: 'something that is opened and not closed on every way out',
   why: 'A file, socket or process is opened, and there is a way out of the function on which it stays open. A process that runs for long loses one each time, until it has none left to open.',
   remedy: 'Open it in a `with`, or close it in a `finally`.',
@@ -104,7 +105,7 @@ function isHarmless(call: Call): boolean {
 function isInFinally(node: Node): boolean {
   for (let at: Node = node, up = node.parent; up; at = up, up = up.parent) {
     if (up.kind === 'try' && up.finalizer?.includes(at as never)) return true;
-    if (up.kind === 'with') return true;
+    if (up.kind === 'with' || (up.kind === 'call' && calleeName(up) === 'finally')) return true;
   }
   return false;
 }

@@ -1,5 +1,5 @@
 import { advice, at, place } from '../claims.ts';
-import { keyword, pathOf, rootOf } from '../expressions.ts';
+import { boundNames, keyword, pathOf, rootOf } from '../expressions.ts';
 import type { Call } from '../ir.ts';
 import type { SourceModule } from '../module.ts';
 import type { SourceRule } from '../rule.ts';
@@ -13,6 +13,7 @@ export const missingTimeout: SourceRule = {
   id: 'missing-timeout',
   cwe: 1088,
   severity: 'medium',
+  hint: /requests|urlopen|create_connection|HTTPS?Connection|SMTP|FTP|Telnet|fetch\(/,
   title: 'a call over the network without a time-out',
   why: 'When the other side does not answer, the call waits for ever, and everything that waits for it: a thread, a lock, a queue.',
   remedy: 'Give it a time-out, and deal with the error.',
@@ -50,10 +51,18 @@ function lacksTimeout(module: SourceModule, call: Call, path: string): string | 
 }
 
 function lacksSignal(module: SourceModule, call: Call, path: string): string | null {
-  if (path !== 'fetch' || module.imports.has('fetch') || module.functions.some(({ name }) => name === 'fetch')) return null;
+  if (path !== 'fetch' || isNamedHere(module, 'fetch')) return null;
   const [, options] = call.args;
   if (options === undefined) return 'no options, so no `signal`';
   if (options.kind !== 'dict' || options.entries.some(({ key }) => key === null || (key.kind === 'text' && key.value === 'signal')))
     return null;
   return 'options without a `signal`';
+}
+
+/** Whether a name is given to something else in this file. */
+function isNamedHere(module: SourceModule, name: string): boolean {
+  if (module.imports.has(name)) return true;
+  return module.functions.some(
+    (fn) => fn.name === name || fn.params.includes(name) || fn.of('assign').some(({ targets }) => boundNames(targets).includes(name)),
+  );
 }

@@ -1,6 +1,6 @@
 import { advice, at, place } from '../claims.ts';
 import { some } from '../expressions.ts';
-import type { FunctionInfo, SourceModule } from '../module.ts';
+import { countWord, type FunctionInfo, type SourceModule } from '../module.ts';
 import type { SourceRule } from '../rule.ts';
 
 export const unusedBinding: SourceRule = {
@@ -55,7 +55,7 @@ function isNamedIn(fn: FunctionInfo, name: string): boolean {
 /** Read anywhere in the function's text but where it is bound; types count, which are not in the tree. */
 function isRead(module: SourceModule, fn: FunctionInfo, name: string): boolean {
   if (fn.count(name) > 1) return true;
-  if (module.occurrences(name) < 2) return false;
+  if (module.occurrences(name, 2) < 2) return false;
   const occurrences = module.text(fn.node).match(new RegExp(`(?<![\\w$])${name.replace('$', '\\$')}(?![\\w$])`, 'g'))?.length ?? 0;
   return occurrences > 1;
 }
@@ -67,8 +67,8 @@ function unusedImports(module: SourceModule, report: Parameters<SourceRule['chec
     for (const { local, imported, position } of node.names) {
       if (imported === '*' || imported === local + local || local === '_') continue;
       if (imported === null && node.module.includes('.') && module.brief(node).includes(' as ') === false) continue;
-      const own = module.text(node).match(new RegExp(`(?<![\\w])${local}(?![\\w])`, 'g'))?.length ?? 0;
-      if (module.occurrences(local) > own) continue;
+      const own = countWord(module.text(node), local);
+      if (module.occurrences(local, own + 1) > own) continue;
       report({
         line: position.line,
         endLine: position.line,

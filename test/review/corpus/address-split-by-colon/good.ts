@@ -1,0 +1,3 @@
+export function hostOf(endpoint: string): string {
+  return new URL(`tcp://${endpoint}`).hostname;
+}

@@ -1,0 +1,2 @@
+def mean(samples):
+    return sum(samples) / len(samples)  # finds: division-by-count

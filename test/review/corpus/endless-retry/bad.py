@@ -1,0 +1,7 @@
+def connect(client):
+    while True:  # finds: endless-retry
+        try:
+            client.connect()
+            return
+        except ConnectionError:
+            continue

@@ -1,0 +1,3 @@
+export function issue(log: Logger, token: string): void {
+  log.info(`issued ${token}`); // finds: secret-in-log
+}

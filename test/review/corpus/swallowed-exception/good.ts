@@ -1,0 +1,12 @@
+export async function stop(server: Server, log: Logger): Promise<void> {
+  try {
+    await server.stop();
+  } catch (error) {
+    log.warn({ error }, 'could not stop');
+  }
+  try {
+    server.unlink();
+  } catch {
+    // Somebody else removed it: that is what we want.
+  }
+}

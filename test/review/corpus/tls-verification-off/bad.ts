@@ -1,0 +1,1 @@
+export const options = { host: 'broker', rejectUnauthorized: false }; // finds: tls-verification-off

@@ -1,0 +1,1 @@
+export const options = { host: 'broker', rejectUnauthorized: true, ca: '/etc/pinhole/ca.pem' };

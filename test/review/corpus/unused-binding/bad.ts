@@ -1,0 +1,3 @@
+export function save(store: Store, state: State): void {
+  const written = store.write(state); // finds: unused-binding
+}

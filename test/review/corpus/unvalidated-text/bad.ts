@@ -1,0 +1,3 @@
+export function rule(helper: any): string {
+  return `tcp dport ${helper.port} ct helper set "${helper.name}"`; // finds: unvalidated-text
+}
