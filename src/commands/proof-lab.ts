@@ -1,14 +1,19 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { LinuxKernel } from '../kernel/linux/linux-kernel.ts';
 import { ScratchNetwork } from '../kernel/scratch.ts';
 import { parseNetwork } from '../model/address.ts';
 import type { Protocol } from '../model/catalogue.ts';
+import { silentLogger } from '../model/logger.ts';
 import { liveParts } from '../review/ruleset/live.ts';
 import type { Assignment, RulesetView } from '../review/ruleset/view.ts';
 import type { Subject } from '../review/subject.ts';
 
 const PEER = fileURLToPath(new URL('./proof-peer.js', import.meta.url));
 const READY_MS = 5000;
+const CARRIER_ATTEMPTS = 100;
+const CARRIER_POLL_MS = 30;
 
 export interface LabNetwork {
   readonly client: string;
@@ -74,7 +79,24 @@ export class ProofLab {
     await this.#scratch.route('server', 'default', serverGateway);
     await this.#scratch.exec('client', ['ip', '-6', 'route', 'add', 'default', 'via', 'fd66:1::1']);
     await this.#scratch.exec('server', ['ip', '-6', 'route', 'add', 'default', 'via', 'fd66:2::1']);
+    for (const [host, name] of [
+      ['client', 'lab0'],
+      ['server', 'lab0'],
+      ['router', inside],
+      ['router', outside],
+    ] as const)
+      await this.#carrier(host, name);
     await this.#scratch.sysctl('router', { 'net.ipv4.ip_forward': 1, 'net.ipv6.conf.all.forwarding': 1 });
+  }
+
+  /** A new link takes a moment until it carries packets. */
+  async #carrier(host: string, name: string): Promise<void> {
+    for (let attempt = 0; attempt < CARRIER_ATTEMPTS; attempt++) {
+      const { stdout } = await this.#scratch.exec(host, ['ip', '-br', 'link', 'show', 'dev', name]);
+      if (/\sUP\s/.test(stdout)) return;
+      await sleep(CARRIER_POLL_MS);
+    }
+    throw new Error(`the link ${name} of the laboratory does not come up`);
   }
 
   /** @returns null when the kernel took the ruleset, or what it said */
@@ -103,17 +125,32 @@ export class ProofLab {
     await this.#scratch.nft('router', rules);
   }
 
-  /** Which helper a connection from the client to a port of the server gets; null for none. */
-  async helperOf(protocol: Protocol, port: number, types: readonly string[], family: 'ipv4' | 'ipv6' = 'ipv4'): Promise<string | null> {
-    const names = types.map((type, index) => `\t\tct helper "${type}" counter comment "${index}"`).join('\n');
+  /**
+   * Which helper a connection from the client to a port of the server gets: asked by taking each off it. `seen` false: the
+   * connection did not pass the router.
+   */
+  async helperOf(protocol: Protocol, port: number, types: readonly string[]): Promise<{ seen: boolean; type: string | null }> {
+    const netns = this.#scratch.netns('router');
     await this.add(
-      `table inet pinhole_proof\ndelete table inet pinhole_proof\ntable inet pinhole_proof {\n\tchain seen {\n\t\ttype filter hook prerouting priority 0; policy accept;\n${names}\n\t}\n}\n`,
+      proofTable(`chain passed {\n type filter hook postrouting priority 300; policy accept;\n${protocol} dport ${port} counter\n}\n`),
     );
-    const server = family === 'ipv4' ? this.network.server : 'fd66:2::2';
-    await this.#scratch.exec('client', [process.execPath, PEER, 'touch', protocol, server, String(port)]).catch(() => undefined);
-    const { stdout } = await this.#scratch.exec('router', ['nft', 'list', 'chain', 'inet', 'pinhole_proof', 'seen']);
-    const index = [...stdout.matchAll(/counter packets (\d+) bytes \d+ comment "(\d+)"/g)].find(([, packets]) => packets !== '0')?.[2];
-    return index === undefined ? null : (types[Number(index)] ?? null);
+    const answering = this.#scratch.start('server', [process.execPath, PEER, 'server', protocol === 'udp' ? 'tftp' : 'ftp', String(port)]);
+    try {
+      await heard(answering, [], 'ready');
+      await this.#scratch.exec('client', [process.execPath, PEER, 'touch', protocol, this.network.server, String(port)]);
+    } finally {
+      answering.kill('SIGKILL');
+    }
+    const kernel = new LinuxKernel({ allowed: (one) => one === netns, logger: silentLogger });
+    try {
+      for (const type of types) {
+        if ((await kernel.changeLive(netns, { action: 'strip', selectors: [{ protocol, port, type }] })) > 0) return { seen: true, type };
+      }
+      const { stdout } = await this.#scratch.exec('router', ['nft', 'list', 'chain', 'inet', 'pinhole_proof', 'passed']);
+      return { seen: /counter packets [1-9]/.test(stdout), type: null };
+    } finally {
+      await kernel.close();
+    }
   }
 
   /** The client announces a port of its own, and the server connects to it. */
@@ -141,7 +178,9 @@ export class ProofLab {
   async #trace(target: number) {
     const { outside } = this.network;
     await this.add(
-      `table inet pinhole_proof\ndelete table inet pinhole_proof\ntable inet pinhole_proof {\n\tchain trace {\n\t\ttype filter hook prerouting priority -350; policy accept;\n\t\tiifname "${outside}" tcp flags & (syn | ack) == syn meta nftrace set 1\n\t\tiifname "${outside}" udp dport ${target} meta nftrace set 1\n\t}\n}\n`,
+      proofTable(
+        `chain trace {\n type filter hook prerouting priority -350; policy accept;\niifname "${outside}" tcp flags & (syn | ack) == syn meta nftrace set 1\niifname "${outside}" udp dport ${target} meta nftrace set 1\n}\n`,
+      ),
     );
     const monitor = this.#scratch.start('router', ['stdbuf', '-oL', 'nft', 'monitor', 'trace']);
     let text = '';
@@ -157,6 +196,11 @@ export class ProofLab {
       },
     };
   }
+}
+
+/** A table of the proof's own, in place of the one before. */
+function proofTable(content: string): string {
+  return `table inet pinhole_proof\ndelete table inet pinhole_proof\ntable inet pinhole_proof {\n${content}}\n`;
 }
 
 /** Rules and verdicts of a trace, without the proof's own chain. */

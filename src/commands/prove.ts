@@ -165,28 +165,30 @@ async function isDead(experiment: Experiment): Promise<Proof> {
   };
 }
 
-async function attached({ lab, view, assignment }: Experiment): Promise<{ port: number; type: string | null } | null> {
+/** Which helper a connection got, or why nobody knows. */
+async function attached({ lab, view, assignment }: Experiment): Promise<{ port: number; type: string | null } | { why: string }> {
   const port = assignment && portOf(assignment);
   const protocol = assignment?.protocol;
-  if (port === null || port === undefined || (protocol !== 'tcp' && protocol !== 'udp')) return null;
+  if (port === null || port === undefined || (protocol !== 'tcp' && protocol !== 'udp')) return { why: 'it names no single port' };
   const types = [...new Set(view.assignments.filter((one) => kernelHelper(one)).map(({ type }) => type))];
-  return { port, type: await lab.helperOf(protocol, port, types) };
+  const { seen, type } = await lab.helperOf(protocol, port, types);
+  return seen ? { port, type } : { why: `a connection to ${protocol} port ${port} did not come about: something drops it` };
 }
 
 async function getsNone(experiment: Experiment): Promise<Proof> {
-  const seen = await attached(experiment);
-  if (!seen) return { result: 'untried', why: 'it names no single port' };
-  if (seen.type === experiment.assignment?.type) return { result: 'withdrawn', why: `a connection to port ${seen.port} got ${seen.type}` };
-  return {
-    result: 'proved',
-    evidence: [{ line: null, fact: `watched: a connection to port ${seen.port} got ${seen.type === null ? 'no helper' : seen.type}` }],
-  };
+  const found = await attached(experiment);
+  if ('why' in found) return { result: 'untried', why: found.why };
+  return otherThan(experiment, found);
 }
 
 async function getsAnother(experiment: Experiment): Promise<Proof> {
-  const seen = await attached(experiment);
-  if (!seen) return { result: 'untried', why: 'it names no single port' };
-  if (seen.type === experiment.assignment?.type) return { result: 'withdrawn', why: `a connection to port ${seen.port} got ${seen.type}` };
-  if (seen.type === null) return { result: 'untried', why: `a connection to port ${seen.port} got no helper at all` };
-  return { result: 'proved', evidence: [{ line: null, fact: `watched: a connection to port ${seen.port} got ${seen.type}` }] };
+  const found = await attached(experiment);
+  if ('why' in found) return { result: 'untried', why: found.why };
+  if (found.type === null) return { result: 'untried', why: `a connection to port ${found.port} got no helper at all` };
+  return otherThan(experiment, found);
+}
+
+function otherThan({ assignment }: Experiment, { port, type }: { port: number; type: string | null }): Proof {
+  if (type === assignment?.type) return { result: 'withdrawn', why: `a connection to port ${port} got ${type}` };
+  return { result: 'proved', evidence: [{ line: null, fact: `watched: a connection to port ${port} got ${type ?? 'no helper'}` }] };
 }

@@ -9,6 +9,8 @@ import { type Assignment, kernelHelper, type RulesetView } from '../view.ts';
 const LOW_PORT = 22;
 /** Where a data connection may well go. */
 const HIGH_PORT = 40_000;
+/** Helpers that refuse low ports themselves (`process_sdp` and `ct_sip_parse_header_uri` of nf_conntrack_sip.c). */
+const HIGH_ONLY: ReadonlySet<string> = new Set(['sip']);
 /** A helper that nothing assigns: what passes for it passes for any. */
 const ANY_OTHER = 'another-helper';
 const HOOKS = ['forward', 'input'] as const;
@@ -117,7 +119,7 @@ export const relatedToLowPorts: RulesetRule = {
     const opened = new Map<Rule, { found: Passage; by: Assignment[] }>();
     for (const assignment of assigned(view)) {
       const helper = kernelHelper(assignment);
-      if (helper?.data === 'gre') continue;
+      if (helper?.data === 'gre' || HIGH_ONLY.has(assignment.type)) continue;
       const found = passage(
         view,
         { helper: assignment.type, protocol: dataProtocol(assignment), port: LOW_PORT },
