@@ -15,6 +15,7 @@ const PARTS: Readonly<Record<string, () => Promise<Result[]>>> = {
   scale: async () => (await import('./scale.ts')).benchScale(),
   datapath: async () => (await import('./datapath.ts')).benchDatapath(),
   memory: async () => (await import('./memory.ts')).benchMemory(),
+  review: async () => (await import('./review.ts')).benchReview(),
 };
 
 const { values } = parseArgs({ options: { only: { type: 'string' }, json: { type: 'boolean' }, save: { type: 'boolean' } } });

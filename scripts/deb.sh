@@ -27,6 +27,9 @@ npm ls --omit=dev --all --parseable 2>/dev/null | sed 1d | while read -r module;
   [ -e "$lib/$path" ] || cp -r "$path" "$lib/$path"
 done
 find "$lib/node_modules" \( -name '*.map' -o -name '*.md' -o -name '*.ts' -o -name '*.c' -o -name '*.o' -o -name '*.a' \) -type f -delete
+# Of the grammars, the wasm.
+find "$lib"/node_modules/tree-sitter-* -type f ! -name '*.wasm' ! -name package.json -delete
+rm -rf "$lib/node_modules/node-gyp-build" "$lib/node_modules/node-addon-api" "$lib/node_modules/web-tree-sitter/debug"
 rm -rf "$lib/node_modules/better-sqlite3/deps" "$lib/node_modules/better-sqlite3/src"
 find "$lib/node_modules/better-sqlite3/build" -type f ! -name better_sqlite3.node -delete
 find "$lib" -type d -empty -delete

@@ -40,5 +40,12 @@ function readCorpusFile(file: string): CorpusFile {
   const kind = kindOf(path, text);
   if (kind === null) throw new Error(`${path}: nobody knows what this is`);
   const kernel = /^# kernel: (\S+)/.exec(text)?.[1] ?? null;
-  return { rule: path.split('/')[0] as string, path, kernel, expected: expected.sort(), subject: { name: path, kind, text, mode: null } };
+  const mode = /^# mode: (\d+)/.exec(text)?.[1];
+  return {
+    rule: path.split('/')[0] as string,
+    path,
+    kernel,
+    expected: expected.sort(),
+    subject: { name: path, kind, text, mode: mode === undefined ? null : Number.parseInt(mode, 8) },
+  };
 }
