@@ -102,7 +102,7 @@ function holdsLowPorts(view: RulesetView, { type, families, protocol }: Assignme
   );
 }
 
-/** Ports whose protocol is another: what a helper reads there is not meant for it. */
+/** TCP ports whose protocol is another: what a helper reads there is not meant for it. */
 const OTHERS: Readonly<Record<number, string>> = {
   22: 'ssh',
   25: 'smtp',
@@ -160,7 +160,7 @@ function mismatch(assignment: Assignment): { what: string; fact: string; cure: s
     };
   }
   for (const [from, to] of ports ?? []) {
-    const foreign = Object.entries(OTHERS).find(([port]) => Number(port) >= from && Number(port) <= to);
+    const foreign = protocol === 'udp' ? undefined : Object.entries(OTHERS).find(([port]) => Number(port) >= from && Number(port) <= to);
     if (foreign)
       return {
         what: `port ${foreign[0]} is ${foreign[1]}`,

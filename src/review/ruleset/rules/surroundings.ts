@@ -157,7 +157,10 @@ export const expectationLimit: RulesetRule = {
             : 'the table is bounded for the whole host (net.netfilter.nf_conntrack_expect_max)',
         },
       ],
-      solution: { text: 'Limit new control connections by source: `meter ftp { ip saddr ct count over 20 } reject`.', diff: null },
+      solution: {
+        text: `Limit new control connections by source: \`meter ${first.type} { ip saddr ct count over 20 } reject\`.`,
+        diff: null,
+      },
       severity: 'info',
       confidence: 'certain',
     });

@@ -47,11 +47,16 @@ function unlockedChange(module: SourceModule, method: FunctionInfo, locked: read
     if (isLockedHere(change.node)) continue;
     const holding = holders(module, locked, change.attribute);
     for (const first of holding) {
-      const second = holding.find((one) => one !== first && module.text(one.lock) === module.text(first.lock));
+      const second = holding.find((one) => one !== first && lockName(module, one.lock) === lockName(module, first.lock));
       if (second) return { change, first, second };
     }
   }
   return null;
+}
+
+/** What is locked, whatever is done under it. */
+function lockName(module: SourceModule, lock: Node): string {
+  return lock.kind === 'call' && lock.args.some(({ kind }) => kind === 'function') ? module.text(lock.callee) : module.text(lock);
 }
 
 interface Holder {

@@ -8,7 +8,7 @@ export const pruneAcrossOwners: SourceRule = {
   id: 'prune-across-owners',
   cwe: 1023,
   severity: 'high',
-  hint: /difference|\.filter\(| - |not in/,
+  hint: /difference|\.filter\(| - |not in|\.(has|includes)\(/,
   title: 'everything that is known compared with what one owner has',
   why: 'A cache that holds the items of all owners is compared with the list of one of them. Whatever belongs to the others looks as if it were gone, and is forgotten or deleted: after an update of one router the rest are no longer known.',
   remedy: 'Take from the cache only what belongs to the owner that was asked about, then compare.',
@@ -16,22 +16,23 @@ export const pruneAcrossOwners: SourceRule = {
   check(module, report) {
     for (const fn of module.functions) {
       for (const difference of differences(fn)) {
-        const everything = assignmentOf(fn, difference.all, difference.node);
+        const everything = assignedTo(fn, difference.all, difference.node);
         const fetched = fetchedFor(fn, difference.some);
-        if (!everything?.value || !fetched || !isWholeState(everything.value)) continue;
+        if (!everything || !fetched || !isWholeState(everything)) continue;
+        const all = module.brief(difference.all, 60);
         const removal = removalOf(fn, difference.node);
         if (!removal) continue;
         report({
           ...place(difference.node, fn),
-          claim: `what all owners have (\`${difference.all}\`) is compared with what one has (\`${difference.some}\`), and the difference is removed`,
+          claim: `what all owners have (\`${all}\`) is compared with what one has (\`${difference.some}\`), and the difference is removed`,
           evidence: [
-            at(module, everything, `\`${difference.all}\` holds everything that is known, of every owner`),
+            at(module, everything, `\`${all}\` holds everything that is known, of every owner`),
             at(module, fetched.call, `\`${difference.some}\` comes from a query for one owner (\`${module.brief(fetched.owner)}\`)`),
             at(module, difference.node, "their difference: every other owner's items are in it"),
             at(module, removal, 'and is removed'),
           ],
           solution: advice(
-            `Compare like with like: take from \`${module.brief(everything.value, 60)}\` only the items of \`${module.brief(fetched.owner)}\` before the difference.`,
+            `Compare like with like: take from \`${module.brief(everything, 60)}\` only the items of \`${module.brief(fetched.owner)}\` before the difference.`,
           ),
           severity: 'high',
           confidence: 'certain',
@@ -43,7 +44,7 @@ export const pruneAcrossOwners: SourceRule = {
 
 interface Difference {
   readonly node: Node;
-  readonly all: string;
+  readonly all: Expr;
   readonly some: string;
 }
 
@@ -51,7 +52,7 @@ function differences(fn: FunctionInfo): Difference[] {
   const found: Difference[] = [];
   const add = (node: Node, all: Expr | null, part: Expr | null | undefined) => {
     const a = all && unwrapped(all);
-    if (a?.kind === 'name' && part?.kind === 'name') found.push({ node, all: a.name, some: part.name });
+    if (a && part?.kind === 'name') found.push({ node, all: a, some: part.name });
   };
   for (const call of fn.deep('call')) {
     if (calleeName(call) === 'difference') add(call, receiver(call), call.args[0]);
@@ -88,10 +89,15 @@ function unwrapped(node: Expr): Expr {
   return node;
 }
 
-function assignmentOf(fn: FunctionInfo, name: string, before: Node) {
-  return fn
+/** What a name was assigned before a place; another expression as it is. */
+function assignedTo(fn: FunctionInfo, node: Expr, before: Node): Expr | null {
+  if (node.kind !== 'name') return node;
+  const assigned = fn
     .of('assign')
-    .findLast(({ targets, start }) => start < before.start && targets.some((target) => target.kind === 'name' && target.name === name));
+    .findLast(
+      ({ targets, start }) => start < before.start && targets.some((target) => target.kind === 'name' && target.name === node.name),
+    );
+  return assigned?.value ?? null;
 }
 
 /** All of the object's state, as it is: nothing selects from it. */
