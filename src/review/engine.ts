@@ -4,7 +4,7 @@ import type { ConfigKind } from './config/document.ts';
 import { readConfigDocument } from './config/readers.ts';
 import { CONFIG_RULES } from './config/rules.ts';
 import { pillarOf } from './cwe.ts';
-import { type Claim, compareFindings, type Finding, type RuleInfo } from './finding.ts';
+import { type Claim, compareFindings, type Finding, type RuleInfo, SEVERITIES } from './finding.ts';
 import { ALL_TYPES, isChosen, type SubjectFamily, type Types } from './rules.ts';
 import { readIptablesSave } from './ruleset/iptables.ts';
 import { readLive } from './ruleset/live.ts';
@@ -134,13 +134,29 @@ export class ReviewEngine {
       .map(({ rule, claim }) => findingOf(subject, rule, claim))
       .filter(({ cwe }) => isChosen(this.#types, cwe))
       .sort(compareFindings);
-    const { findings: marked, problems } = applySuppressions(withFingerprints(findings, lines), suppressionsIn(subject.text));
+    const worst = worstOf(findings);
+    const left = findings.length - worst.length;
+    const cut =
+      left > 0 ? [{ subject: subject.name, line: null, note: `${left} more findings, none worse than those shown, are left out` }] : [];
+    const { findings: marked, problems } = applySuppressions(withFingerprints(worst, lines), suppressionsIn(subject.text));
     return {
       reviewed: { name: subject.name, family: made.family, lines: lines.length },
       findings: marked,
-      notes: [...made.notes, ...problems.map(({ line, problem }) => ({ subject: subject.name, line, note: problem }))],
+      notes: [...made.notes, ...cut, ...problems.map(({ line, problem }) => ({ subject: subject.name, line, note: problem }))],
     };
   }
+}
+
+/** More of one subject than anybody reads. */
+const MAX_FINDINGS = 1000;
+
+function worstOf(findings: readonly Finding[]): readonly Finding[] {
+  if (findings.length <= MAX_FINDINGS) return findings;
+  const rank = ({ severity }: Finding) => SEVERITIES.indexOf(severity);
+  return [...findings]
+    .sort((a, b) => rank(b) - rank(a))
+    .slice(0, MAX_FINDINGS)
+    .sort(compareFindings);
 }
 
 interface Made {

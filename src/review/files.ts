@@ -2,9 +2,11 @@ import { closeSync, fstatSync, openSync, readdirSync, readSync, statSync } from 
 import { join } from 'node:path';
 import { kindOf, type Subject, type SubjectKind } from './subject.ts';
 
-/** Source that people write is smaller; rulesets and their JSON are not. */
-const MAX_SOURCE = 1024 * 1024;
+/** What people write is smaller; rulesets that programs write, and their JSON, are not. */
+const MAX_SOURCE = 512 * 1024;
+const MAX_CONFIG = 256 * 1024;
 const MAX_FILE = 8 * 1024 * 1024;
+const RULESETS: ReadonlySet<SubjectKind> = new Set(['nft', 'nft-json', 'iptables', 'live']);
 const MAX_FILES = 100_000;
 const MAX_DEPTH = 40;
 const SKIPPED = new Set(['node_modules', 'dist', '__pycache__', 'venv']);
@@ -80,10 +82,14 @@ export function readSubject({ path, isNamed }: FileCandidate, kind: SubjectKind 
       : null;
   if (isBinary) return unread('it is a binary file');
   if (text.includes('\uFFFD') && !bytes.equals(Buffer.from(text, 'utf8'))) return unread('it is not UTF-8 text');
-  const isSource = found === 'python' || found === 'typescript' || found === 'tsx';
-  if (isSource && bytes.length > MAX_SOURCE)
-    return unread(`it is larger than ${MAX_SOURCE / 1024} KiB, too large for source that people write`);
+  const most = maxOf(found);
+  if (bytes.length > most) return unread(`it is larger than ${most / 1024} KiB, too large for what people write`);
   return { subject: { name: path, kind: found, text, mode } };
+}
+
+function maxOf(kind: SubjectKind): number {
+  if (RULESETS.has(kind)) return MAX_FILE;
+  return kind === 'python' || kind === 'typescript' || kind === 'tsx' ? MAX_SOURCE : MAX_CONFIG;
 }
 
 class TooLarge extends Error {}

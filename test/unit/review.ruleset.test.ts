@@ -6,6 +6,8 @@ import type { Ruleset } from '../../src/review/ruleset/model.ts';
 import { readNftText } from '../../src/review/ruleset/nft-text.ts';
 import { NO_HOST, RulesetView } from '../../src/review/ruleset/view.ts';
 
+import { reviewOne, subject } from '../support/review.ts';
+
 const RELATED: Probe = { family: 'ipv4', hook: 'forward', state: 'related', helper: 'ftp', protocol: 'tcp', port: 40_000 };
 
 function view(ruleset: Ruleset): RulesetView {
@@ -61,6 +63,17 @@ table inet fw { ct helper ftp-tcp { type "ftp" protocol tcp; l3proto ip; }
     ['table inet fw {\n chain {\n }\n}', 'line 2: expected the name of a chain'],
   ])('%j is refused with its line', (text, message) => {
     expect(() => readNftText(text, 'x')).toThrow(message);
+  });
+});
+
+describe('a ruleset with more findings than anybody reads', () => {
+  it('is reported with the worst of them, and says how many are left out', async () => {
+    const rules = Array.from({ length: 1500 }, (_, i) => `tcp dport ${2000 + i} ct helper set "ftp-tcp"`).join('\n');
+    const text = `table inet fw {\nct helper ftp-tcp {\ntype "ftp" protocol tcp\n}\nchain pre {\ntype filter hook prerouting priority mangle;\n${rules}\ntcp dport 22 ct helper set "ftp-tcp"\n}\n}\n`;
+    const { findings, notes } = await reviewOne(subject('x.nft', 'nft', text));
+    expect(findings).toHaveLength(1000);
+    expect(findings.some(({ rule }) => rule === 'helper-port-mismatch')).toBe(true);
+    expect(notes[0]?.note).toMatch(/^\d+ more findings/);
   });
 });
 

@@ -1,7 +1,7 @@
 import { InvalidInput } from '../../model/errors.ts';
 import { type Base, type Chain, chainKey, type HelperObject, type NftFamily, PRIORITIES, type Ruleset } from './model.ts';
 import { readRule } from './nft-rule.ts';
-import { type Token, tokenize } from './nft-tokens.ts';
+import { type Token, TokenStream } from './nft-tokens.ts';
 
 const FAMILIES = new Set(['inet', 'ip', 'ip6', 'bridge', 'arp', 'netdev']);
 /** Blocks of a table that nothing here looks into. */
@@ -16,7 +16,7 @@ export function readNftText(text: string, name: string): Ruleset {
 }
 
 class NftReader {
-  readonly #tokens: readonly Token[];
+  readonly #tokens: TokenStream;
   readonly #lines: readonly string[];
   readonly #name: string;
   readonly #text: string;
@@ -27,7 +27,7 @@ class NftReader {
   #at = 0;
 
   constructor(text: string, name: string) {
-    this.#tokens = tokenize(text);
+    this.#tokens = new TokenStream(text);
     this.#lines = text.split(/\r?\n/);
     this.#name = name;
     this.#text = text;
@@ -38,18 +38,18 @@ class NftReader {
     return { format: 'nft', chains: [...this.#chains.values()], helpers: this.#helpers, unread: this.#unread };
   }
 
-  #fail(expected: string, token = this.#tokens[Math.min(this.#at, this.#tokens.length - 1)]): never {
+  #fail(expected: string, token = this.#tokens.at(this.#at) ?? this.#tokens.last): never {
     const found = token ? `'${token.text === '\n' ? 'end of line' : token.text.slice(0, 40)}'` : 'nothing';
     throw new InvalidInput('ruleset', `${this.#name}: line ${token?.line ?? 1}: expected ${expected}, not ${found}.`);
   }
 
   #peek(): Token | undefined {
-    return this.#tokens[this.#at];
+    return this.#tokens.at(this.#at);
   }
 
   #next(expected = 'more'): Token {
-    const token = this.#tokens[this.#at];
-    if (!token) this.#fail(expected, this.#tokens.at(-1));
+    const token = this.#tokens.at(this.#at);
+    if (!token) this.#fail(expected, this.#tokens.last);
     this.#at++;
     return token;
   }
@@ -177,7 +177,7 @@ class NftReader {
     this.#at--;
     const name = this.#word('the name of a chain');
     this.#blank();
-    if (this.#next("'{'").text !== '{') this.#fail("'{'", this.#tokens[this.#at - 1]);
+    if (this.#next("'{'").text !== '{') this.#fail("'{'", this.#tokens.at(this.#at - 1));
     const chain = this.#chain({ family, table, name, line });
     this.#block((statement) => this.#chainStatement(chain, statement));
   }
@@ -225,7 +225,7 @@ class NftReader {
   #object(place: { family: NftFamily; table: string }, kind: string): void {
     const { line, text: name } = this.#next('the name of an object');
     this.#blank();
-    if (this.#next("'{'").text !== '{') this.#fail("'{'", this.#tokens[this.#at - 1]);
+    if (this.#next("'{'").text !== '{') this.#fail("'{'", this.#tokens.at(this.#at - 1));
     const fields = new Map<string, string>();
     this.#block((statement) => {
       for (let index = 0; index + 1 < statement.length; index += 2)

@@ -10,23 +10,42 @@ export interface Token {
 /** Longer than what nft accepts (NFT_NAME_MAXLEN 256, comments 128). */
 const MAX_WORD = 4096;
 
-/** Words, strings and punctuation of nft's language; comments and continued lines are gone, line ends are tokens. */
-export function tokenize(text: string): Token[] {
-  const tokens: Token[] = [];
-  let line = 1;
-  const pattern =
-    /(\\\r?\n)|(#[^\n]*)|(\r?\n)|([ \t\r\f\v]+)|"([^"\n]*)"|([{};,:=]|[<>]=?|==|!=|!)|([^\s{};,"#=<>!:]+(?::[^\s{};,"#=<>!:]+)*)|(.)/gy;
-  for (const found of text.matchAll(pattern)) {
-    const start = found.index;
-    const place = { line, start, end: start + found[0].length };
-    const [, continued, comment, newline, space, string, symbol, word] = found;
-    if (continued) line++;
-    else if (newline) {
-      tokens.push({ ...place, text: '\n', quoted: false });
-      line++;
-    } else if (string !== undefined) tokens.push({ ...place, text: string.slice(0, MAX_WORD), quoted: true });
-    else if (symbol ?? word) tokens.push({ ...place, text: ((symbol ?? word) as string).slice(0, MAX_WORD), quoted: false });
-    else if (!comment && !space) tokens.push({ ...place, text: found[0], quoted: false });
+const PATTERN =
+  /(\\\r?\n)|(#[^\n]*)|(\r?\n)|([ \t\r\f\v]+)|"([^"\n]*)"|([{};,:=]|[<>]=?|==|!=|!)|([^\s{};,"#=<>!:]+(?::[^\s{};,"#=<>!:]+)*)|(.)/gy;
+
+/**
+ * Words, strings and punctuation of nft's language, read as far as they are asked for: what is no ruleset ends early. Comments
+ * and continued lines are gone, line ends are tokens.
+ */
+export class TokenStream {
+  readonly #found: RegExpStringIterator<RegExpExecArray>;
+  readonly #tokens: Token[] = [];
+  #line = 1;
+
+  constructor(text: string) {
+    this.#found = text.matchAll(PATTERN);
   }
-  return tokens;
+
+  at(index: number): Token | undefined {
+    while (this.#tokens.length <= index && this.#read());
+    return this.#tokens[index];
+  }
+
+  /** The last that was read. */
+  get last(): Token | undefined {
+    return this.#tokens.at(-1);
+  }
+
+  #read(): boolean {
+    const { value: found, done } = this.#found.next();
+    if (done) return false;
+    const place = { line: this.#line, start: found.index, end: found.index + found[0].length };
+    const [whole, continued, comment, newline, space, string, symbol, word] = found;
+    if (continued ?? newline) this.#line++;
+    if (newline) this.#tokens.push({ ...place, text: '\n', quoted: false });
+    else if (string !== undefined) this.#tokens.push({ ...place, text: string.slice(0, MAX_WORD), quoted: true });
+    else if (!continued && !comment && !space)
+      this.#tokens.push({ ...place, text: (symbol ?? word ?? whole).slice(0, MAX_WORD), quoted: false });
+    return true;
+  }
 }

@@ -103,6 +103,17 @@ export class RulesetView {
       .sort((a, b) => (a.base as Base).priority - (b.base as Base).priority);
   }
 
+  /** Each assignment once, however many ways lead to its rule. */
+  get distinct(): readonly Assignment[] {
+    return this.memo('distinct', () => {
+      const seen = new Set<string>();
+      return this.assignments.filter(({ type, line, ports, text, place }) => {
+        const key = `${type} ${line} ${JSON.stringify(ports)} ${text} ${place ? this.symbol(place.chain, place.rule) : ''}`;
+        return !seen.has(key) && seen.add(key);
+      });
+    });
+  }
+
   get hasNat(): boolean {
     return this.ruleset.chains.some(({ rules }) => rules.some(({ action }) => action?.kind === 'nat'));
   }

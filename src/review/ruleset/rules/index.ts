@@ -1,14 +1,7 @@
 import type { RulesetRule } from '../rule.ts';
-import {
-  helperPortMismatch,
-  helperUnscoped,
-  ipv4OnlyInV6,
-  shadowedAssignment,
-  slipstreamingExposure,
-  snmpForwarded,
-  unknownHelper,
-  wrongPriority,
-} from './assignments.ts';
+import { helperUnscoped, slipstreamingExposure } from './exposure.ts';
+import { helperPortMismatch, ipv4OnlyInV6, unknownHelper } from './fit.ts';
+import { shadowedAssignment, snmpForwarded, wrongPriority } from './order.ts';
 import { helperWithoutRelatedAccept, relatedAcceptBare, relatedAcceptWithoutHelper, relatedToLowPorts } from './related.ts';
 import { expectationLimit, familiesDiffer, knownAdvisory, noAntiSpoofing } from './surroundings.ts';
 

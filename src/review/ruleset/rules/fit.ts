@@ -1,0 +1,181 @@
+import { CATALOGUE, KERNEL_HELPERS } from '../../../model/catalogue.ts';
+import { at, brief, list, placeOf, type RulesetRule } from '../rule.ts';
+import { type Assignment, kernelHelper, portText } from '../view.ts';
+
+/** TCP ports whose protocol is another: what a helper reads there is not meant for it. */
+const OTHERS: Readonly<Record<number, string>> = {
+  22: 'ssh',
+  25: 'smtp',
+  53: 'dns',
+  80: 'http',
+  443: 'https',
+  853: 'dns over TLS',
+  990: 'ftp over TLS, which no helper can read',
+  993: 'imaps',
+  5061: 'sip over TLS, which no helper can read',
+  6697: 'irc over TLS, which no helper can read',
+};
+
+export const helperPortMismatch: RulesetRule = {
+  id: 'helper-port-mismatch',
+  cwe: 684,
+  severity: 'medium',
+  title: 'a helper on a protocol or port that makes no sense',
+  why: 'The helper is never attached, or reads a protocol that is not its own: at best it does nothing, at worst what it takes for an announcement opens a port.',
+  remedy: "Assign it on the protocol's own port.",
+  checks: 'protocols and ports of assignments',
+  check(view, report) {
+    for (const assignment of view.distinct) {
+      const problem = mismatch(assignment);
+      if (!problem) continue;
+      report({
+        ...placeOf(view, assignment),
+        claim: `${assignment.type} on ${portText(assignment)}: ${problem.what}`,
+        evidence: [at(assignment, 'assigned here'), { line: null, fact: problem.fact }],
+        solution: { text: problem.cure, diff: null },
+        severity: 'medium',
+        confidence: 'certain',
+      });
+    }
+  },
+};
+
+function mismatch(assignment: Assignment): { what: string; fact: string; cure: string } | null {
+  const { type, protocol, ports, place } = assignment;
+  const object = place?.objectProtocol ?? null;
+  const usual = usualPort(type, object ?? protocol);
+  if (object !== null && protocol !== null && object !== protocol && kernelHelper({ type, protocol: object })) {
+    return {
+      what: `the object is for ${object}, so it is never attached`,
+      fact: `its object says protocol ${object}`,
+      cure: `Match \`${object} dport ${usual ?? ''}\`.`,
+    };
+  }
+  if (!kernelHelper(assignment)) return null;
+  if (ports === null && protocol !== null && place) {
+    return {
+      what: 'no port narrows it, so it reads every connection of that protocol',
+      fact: 'no `dport` on the way to it',
+      cure: `Match \`${protocol} dport ${usual ?? ''}\`.`,
+    };
+  }
+  for (const [from, to] of ports ?? []) {
+    const foreign = protocol === 'udp' ? undefined : Object.entries(OTHERS).find(([port]) => Number(port) >= from && Number(port) <= to);
+    if (foreign)
+      return {
+        what: `port ${foreign[0]} is ${foreign[1]}`,
+        fact: `${type} listens on ${usual ?? 'another port'}`,
+        cure: `Assign it on port ${usual ?? 'of its own'}.`,
+      };
+    const other = from === to ? ownerOfPort(from, protocol) : null;
+    if (other !== null && other !== type)
+      return {
+        what: `port ${from} is that of ${other}`,
+        fact: `the usual port of ${type} is ${usual}`,
+        cure: `Assign ${other} there, or ${type} on port ${usual}.`,
+      };
+  }
+  return null;
+}
+
+function usualPort(type: string, protocol: string | null): number | null {
+  for (const { protocols } of CATALOGUE) {
+    for (const [name, entry] of Object.entries(protocols))
+      if (entry.kernel?.type === type && (protocol === null || name === protocol)) return entry.port;
+  }
+  return null;
+}
+
+function ownerOfPort(port: number, protocol: string | null): string | null {
+  for (const { protocols } of CATALOGUE) {
+    for (const [name, entry] of Object.entries(protocols))
+      if (entry.port === port && entry.kernel && (protocol === null || name === protocol)) return entry.kernel.type;
+  }
+  return null;
+}
+
+export const unknownHelper: RulesetRule = {
+  id: 'unknown-helper',
+  cwe: 573,
+  severity: 'medium',
+  title: 'a helper that no kernel has',
+  why: 'The kernel refuses the name: the transaction that carries it fails as a whole, and with it every rule that was loaded together with this one.',
+  remedy: "Use the kernel's name: RAS and Q.931 for h323, amanda on udp.",
+  checks: 'types and protocols of helpers against those that Linux 6.18 registers',
+  check(view, report) {
+    const objects = view.ruleset.helpers.map(({ type, protocol, line, name, family, table }) => ({
+      type,
+      protocol,
+      line,
+      symbol: `${family} ${table} ct helper ${name}`,
+      text: `ct helper ${name} { type "${type}" protocol ${protocol}; }`,
+    }));
+    const direct = view.distinct
+      .filter(({ place }) => place === null || place.objectProtocol === null)
+      .map(({ type, protocol, line, text, place }) => ({
+        type,
+        protocol,
+        line,
+        symbol: place ? view.symbol(place.chain, place.rule) : null,
+        text,
+      }));
+    for (const { type, protocol, line, symbol, text } of [...objects, ...direct]) {
+      if (type === '' || kernelHelper({ type, protocol })) continue;
+      const known = KERNEL_HELPERS.filter(
+        (helper) =>
+          helper.type === type ||
+          helper.type.toLowerCase() === type.toLowerCase() ||
+          (/^h\.?323$/i.test(type) && /^(RAS|Q\.931)$/.test(helper.type)),
+      );
+      const right = known.map((helper) => `${helper.type}/${helper.protocol}`);
+      report({
+        line,
+        endLine: line,
+        symbol,
+        claim: `no kernel has a helper ${type}${protocol === null ? '' : ` for ${protocol}`}`,
+        evidence: [
+          { line, fact: brief(text) },
+          {
+            line: null,
+            fact:
+              right.length > 0 ? `the kernel has ${list(right)}` : `the kernel has ${list(KERNEL_HELPERS.map((helper) => helper.type))}`,
+          },
+        ],
+        solution: { text: right.length > 0 ? `Write ${list(right)}.` : 'Remove it.', diff: null },
+        severity: 'medium',
+        confidence: 'certain',
+      });
+    }
+  },
+};
+
+export const ipv4OnlyInV6: RulesetRule = {
+  id: 'ipv4-only-in-v6',
+  cwe: 573,
+  severity: 'low',
+  title: 'a helper of IPv4 for IPv6 connections',
+  why: 'irc, pptp, snmp and netbios-ns are there for IPv4 alone. The kernel refuses one in an ip6 table, with everything that is loaded together with it, and passes IPv6 connections by elsewhere: the service works over one family only.',
+  remedy: 'Say `l3proto ip`, so that the ruleset reads as it works.',
+  checks: 'families of irc, pptp, snmp and netbios-ns',
+  check(view, report) {
+    for (const assignment of view.distinct) {
+      const helper = kernelHelper(assignment);
+      const { place } = assignment;
+      if (!helper || helper.families.includes('ipv6') || !assignment.families.includes('ipv6')) continue;
+      const refused = place?.chain.family === 'ip6' || place?.l3proto === 'ip6';
+      report({
+        ...placeOf(view, assignment),
+        claim: refused
+          ? `${assignment.type} exists for IPv4 only: the kernel refuses it here`
+          : `${assignment.type} exists for IPv4 only: IPv6 connections to ${portText(assignment)} get no helper`,
+        evidence: [
+          at(assignment, 'assigned for IPv6 too'),
+          { line: null, fact: `Linux registers ${assignment.type} for IPv4 (nf_conntrack_${assignment.type.replace('-', '_')})` },
+        ],
+        solution: { text: refused ? 'Remove it.' : 'Declare the object with `l3proto ip`.', diff: null },
+        severity: refused ? 'medium' : 'low',
+        confidence: 'certain',
+      });
+    }
+  },
+};

@@ -1,0 +1,108 @@
+import { CONNTRACK_PRIORITY, type Rule } from '../model.ts';
+import { at, brief, placeOf, type RulesetRule } from '../rule.ts';
+import { type Assignment, kernelHelper, portText, takesEffect } from '../view.ts';
+
+export const wrongPriority: RulesetRule = {
+  id: 'wrong-priority',
+  cwe: 696,
+  severity: 'medium',
+  title: 'a helper assigned before conntrack has seen the packet',
+  why: 'nft sets a helper on a connection, and at this priority there is none yet: the rule runs and assigns nothing. At -200 exactly it depends on which of the two was registered first.',
+  remedy: 'Use priority mangle (-150).',
+  checks: 'priorities of chains that assign helpers',
+  check(view, report) {
+    for (const assignment of view.distinct) {
+      const { place } = assignment;
+      if (!place || place.l3proto === null || place.base.priority > CONNTRACK_PRIORITY) continue;
+      report({
+        ...placeOf(view, assignment),
+        claim: `${assignment.type} is set at priority ${place.base.priority}, ${place.base.priority === CONNTRACK_PRIORITY ? 'where it depends on the order of registration whether there is a connection yet' : 'before there is a connection to set it on'}`,
+        evidence: [
+          at(assignment, 'assigned here'),
+          {
+            line: place.baseChain.line,
+            fact: `${view.symbol(place.baseChain)}: hook ${place.base.hook}, priority ${place.base.priority}; conntrack works at ${CONNTRACK_PRIORITY}`,
+          },
+        ],
+        solution: { text: 'Give the chain `priority mangle`.', diff: null },
+        severity: 'medium',
+        confidence: 'certain',
+      });
+    }
+  },
+};
+
+export const shadowedAssignment: RulesetRule = {
+  id: 'shadowed-assignment',
+  cwe: 561,
+  severity: 'medium',
+  title: 'a helper that another one is there before',
+  why: 'A connection has one helper, and the first that is set stays. The other rule runs and does nothing: whoever wrote it believes that its protocol works.',
+  remedy: 'Remove one of the two.',
+  checks: 'assignments that meet on one port, in the order of hooks and priorities',
+  check(view, report) {
+    const all = view.distinct.filter((one) => one.place !== null && takesEffect(one) && kernelHelper(one));
+    const order = (one: Assignment) => one.place?.base.priority ?? 0;
+    const byPort = new Map<string, Assignment[]>();
+    for (const one of all) {
+      for (const [from, to] of one.ports ?? []) if (from === to) addTo(byPort, `${one.protocol} ${from}`, one);
+    }
+    for (const group of byPort.values()) {
+      const sorted = [...group].sort((a, b) => order(a) - order(b));
+      const [winner] = sorted;
+      if (!winner || winner.source || winner.destination) continue;
+      for (const loser of sorted.slice(1)) {
+        const same =
+          loser.place?.base.hook === winner.place?.base.hook &&
+          loser.families.every((family) => winner.families.includes(family) && kernelHelper(winner)?.families.includes(family));
+        if (!same || loser.type === winner.type || loser.families.length === 0) continue;
+        report({
+          ...placeOf(view, loser),
+          claim: `${loser.type} on ${portText(loser)} never takes effect: ${winner.type} is set before`,
+          evidence: [
+            { line: winner.line, fact: `first, at priority ${order(winner)}: ${brief(winner.text)}` },
+            { line: loser.line, fact: `then, at priority ${order(loser)}: ${brief(loser.text)}` },
+            { line: null, fact: 'a helper that is set on a connection stays (net/netfilter/nft_ct.c)' },
+          ],
+          solution: { text: `Remove one of the two rules on ${portText(loser)}.`, diff: null },
+          severity: 'medium',
+          confidence: 'certain',
+        });
+      }
+    }
+  },
+};
+
+function addTo<T>(groups: Map<string, T[]>, key: string, item: T): void {
+  const group = groups.get(key);
+  if (group) group.push(item);
+  else groups.set(key, [item]);
+}
+
+export const snmpForwarded: RulesetRule = {
+  id: 'snmp-forwarded',
+  cwe: 436,
+  severity: 'medium',
+  title: 'the snmp helper on forwarded NAT traffic',
+  why: 'The helper rewrites addresses inside SNMPv1 and v2c packets as it understands them; what it cannot parse, SNMPv3 and some traps, is dropped. Monitoring across the router fails without a word.',
+  remedy: 'Assign snmp in the output hook only, for broadcasts of the router itself.',
+  checks: 'hooks of snmp assignments in rulesets with NAT',
+  check(view, report) {
+    for (const assignment of view.distinct) {
+      if (assignment.type !== 'snmp' || assignment.place?.base.hook !== 'prerouting' || !view.hasNat) continue;
+      const nat = view.ruleset.chains.flatMap(({ rules }) => rules).find(({ action }) => action?.kind === 'nat') as Rule;
+      report({
+        ...placeOf(view, assignment),
+        claim: 'snmp on forwarded traffic with NAT: SNMPv3 and v1 traps are dropped',
+        evidence: [
+          at(assignment, 'assigned to connections that come in'),
+          { line: nat.line, fact: `and addresses are translated: ${brief(nat.text)}` },
+          { line: null, fact: 'nf_nat_snmp_basic drops what it cannot decode' },
+        ],
+        solution: { text: 'Move it to a chain at hook output.', diff: null },
+        severity: 'medium',
+        confidence: 'certain',
+      });
+    }
+  },
+};
