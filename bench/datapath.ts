@@ -2,7 +2,7 @@ import koffi from 'koffi';
 import { loadLibc } from '../src/kernel/linux/libc.ts';
 import { LinuxKernel } from '../src/kernel/linux/linux-kernel.ts';
 import { NetnsOpener } from '../src/kernel/linux/netns-socket.ts';
-import { ScratchNetwork } from '../src/kernel/scratch.ts';
+import { ownPrefix, ScratchNetwork } from '../src/kernel/scratch.ts';
 import type { HelperId } from '../src/model/conntrack-helper.ts';
 import type { DesiredHelper } from '../src/model/desired.ts';
 import { silentLogger } from '../src/model/logger.ts';
@@ -11,7 +11,7 @@ import type { Table } from '../src/model/table.ts';
 import { render } from '../src/plan/render.ts';
 import { median, type Result, round } from './measure.ts';
 
-const PREFIX = 'phb-path';
+const PREFIX = `${ownPrefix('phb')}-path`;
 const HELPERS = [0, 1, 10, 100, 1000] as const;
 const PACKETS = 30_000;
 const FLOWS = 8_000;

@@ -7,7 +7,7 @@ import { Connection } from 'rabbitmq-client';
 import { hintTopic } from '../src/bus/topics.ts';
 import { Client } from '../src/commands/client.ts';
 import type { RouterJson } from '../src/commands/resources.ts';
-import { ScratchNetwork } from '../src/kernel/scratch.ts';
+import { ownPrefix, ScratchNetwork } from '../src/kernel/scratch.ts';
 import { CLI } from '../test/support/cli-path.ts';
 import { eventually } from '../test/support/eventually.ts';
 import { RabbitNode } from '../test/support/rabbitmq.ts';
@@ -16,7 +16,7 @@ import { type Result, summarise } from './measure.ts';
 import { seedPostgres } from './seed.ts';
 import { TouchWatch } from './touch-watch.ts';
 
-const PREFIX = 'phb-fleet';
+const PREFIX = `${ownPrefix('phb')}-fleet`;
 const SAMPLES = 300;
 const TARGET_MS = 5;
 

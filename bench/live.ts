@@ -10,11 +10,11 @@ import type { HelperJson, RouterJson } from '../src/commands/resources.ts';
 import { loadLibc } from '../src/kernel/linux/libc.ts';
 import { NetlinkSocket, NetnsOpener } from '../src/kernel/linux/netns-socket.ts';
 import { encodeReplacement } from '../src/kernel/linux/nft-encode.ts';
-import { ScratchNetwork } from '../src/kernel/scratch.ts';
+import { ownPrefix, ScratchNetwork } from '../src/kernel/scratch.ts';
 import { type Result, summarise, UNLIMITED } from './measure.ts';
 import { type Touch, TouchWatch } from './touch-watch.ts';
 
-const PREFIX = 'phb-live';
+const PREFIX = `${ownPrefix('phb')}-live`;
 const SAMPLES = 300;
 const DRIFTS = 60;
 

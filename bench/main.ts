@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, release } from 'node:os';
 import { parseArgs } from 'node:util';
+import { removeOrphans } from '../src/kernel/scratch.ts';
 import type { Result } from './measure.ts';
 import { markdown, type Report } from './report.ts';
 
@@ -21,6 +22,7 @@ const PARTS: Readonly<Record<string, () => Promise<Result[]>>> = {
 const { values } = parseArgs({ options: { only: { type: 'string' }, json: { type: 'boolean' }, save: { type: 'boolean' } } });
 const names = values.only ? values.only.split(',') : Object.keys(PARTS);
 const results: Result[] = [];
+if (process.getuid?.() === 0) await removeOrphans('phb');
 for (const name of names) {
   const part = PARTS[name];
   if (!part) throw new Error(`there is no part '${name}', only ${Object.keys(PARTS).join(', ')}`);

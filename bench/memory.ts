@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Instance } from '../src/commands/instance.ts';
 import type { RouterJson } from '../src/commands/resources.ts';
-import { ScratchNetwork } from '../src/kernel/scratch.ts';
+import { ownPrefix, ScratchNetwork } from '../src/kernel/scratch.ts';
 import { type Result, round, UNLIMITED } from './measure.ts';
 
-const PREFIX = 'phb-mem';
+const PREFIX = `${ownPrefix('phb')}-mem`;
 const COUNT = 1000;
 const HELPERS = [
   { helper: 'ftp', protocol: 'tcp', port: 21 },

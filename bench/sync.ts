@@ -11,7 +11,7 @@ import { loadLibc } from '../src/kernel/linux/libc.ts';
 import { NetlinkSocket, NetnsOpener } from '../src/kernel/linux/netns-socket.ts';
 import { encodeReplacement } from '../src/kernel/linux/nft-encode.ts';
 import { RemoteKernel } from '../src/kernel/remote.ts';
-import { ScratchNetwork } from '../src/kernel/scratch.ts';
+import { ownPrefix, ScratchNetwork } from '../src/kernel/scratch.ts';
 import { FAMILIES, KERNEL_HELPERS } from '../src/model/catalogue.ts';
 import type { HelperId } from '../src/model/conntrack-helper.ts';
 import type { DesiredRouter } from '../src/model/desired.ts';
@@ -25,7 +25,7 @@ import { KERNEL_NODE_FLAGS } from '../src/supervisor/supervisor.ts';
 import { LibnftablesLoop } from './libnftables.ts';
 import { median, milliseconds, type Result, round } from './measure.ts';
 
-const PREFIX = 'phb-sync';
+const PREFIX = `${ownPrefix('phb')}-sync`;
 const COUNT = 1000;
 const SPAWNS = 40;
 const ROUNDS = 5;

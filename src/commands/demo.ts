@@ -42,7 +42,7 @@ interface StepResult {
 /** The main job, on real packets: an FTP download fails, works once the helper is declared, and fails when it is removed. */
 export async function demo(flags: { json?: boolean }): Promise<void> {
   if (process.getuid?.() !== 0) throw new Denied('This needs root: it makes network namespaces. Try again with sudo.');
-  await removeLeftovers(PREFIX);
+  await removeLeftovers((netns) => netns.startsWith(`${PREFIX}-`));
   const lab = new Lab();
   const interrupted = new Promise<never>((_resolve, reject) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) {

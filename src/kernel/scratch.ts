@@ -1,5 +1,5 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { readdirSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { promisify } from 'node:util';
 
 const run = promisify(execFile);
@@ -135,14 +135,30 @@ function pidsIn(names: ReadonlySet<string>): number[] {
     });
 }
 
-/** Namespaces of an earlier run that could not clean up. */
-export async function removeLeftovers(prefix: string): Promise<void> {
+/** Takes away what an earlier run could not: namespaces of its names, and the processes in them. */
+export async function removeLeftovers(isLeftover: (netns: string) => boolean): Promise<void> {
   const { stdout } = await run('ip', ['netns', 'list']).catch(() => ({ stdout: '' }));
   const names = stdout
     .split('\n')
     .map((line) => line.split(' ')[0] ?? '')
-    .filter((name) => name.startsWith(`${prefix}-`));
+    .filter((name) => name !== '' && isLeftover(name));
+  if (names.length === 0) return;
+  for (const pid of pidsIn(new Set(names))) kill(pid);
   await removeNamespaces(names);
+}
+
+/** Prefix of namespaces that are this process's own: nobody else's are in its way, and it is in nobody's. */
+export function ownPrefix(family: string): string {
+  return `${family}${process.pid}`;
+}
+
+/** {@link removeLeftovers} of processes that made namespaces under {@link ownPrefix} and are no more. */
+export async function removeOrphans(family: string): Promise<void> {
+  const pattern = new RegExp(`^${family}(\\d+)[^\\d]`);
+  await removeLeftovers((netns) => {
+    const pid = pattern.exec(netns)?.[1];
+    return pid !== undefined && !existsSync(`/proc/${pid}`);
+  });
 }
 
 /** Those that are gone already are no error. */

@@ -1,3 +1,6 @@
-export function setup(): void {
+import { removeOrphans } from '../../src/kernel/scratch.ts';
+
+export async function setup(): Promise<void> {
   if (process.getuid?.() !== 0) throw new Error('system tests need root: they make network namespaces');
+  await removeOrphans('pht');
 }

@@ -2,12 +2,12 @@ import { execFile } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { ScratchNetwork } from '../../src/kernel/scratch.ts';
+import { ownPrefix, ScratchNetwork } from '../../src/kernel/scratch.ts';
 import { VERSION } from '../../src/version.ts';
 import { eventually } from '../support/eventually.ts';
 import { TestPinhole } from '../support/pinhole.ts';
 
-const PREFIX = 'pht-cli';
+const PREFIX = `${ownPrefix('pht')}-cli`;
 const ROOT = resolve(import.meta.dirname, '../..');
 const BIN = join(ROOT, 'bin/pinhole');
 

@@ -2,12 +2,11 @@ import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { HelperJson, RouterJson } from '../../src/commands/resources.ts';
-import { ScratchNetwork } from '../../src/kernel/scratch.ts';
+import { ownPrefix, ScratchNetwork } from '../../src/kernel/scratch.ts';
 import { eventually } from '../support/eventually.ts';
 import { TestPinhole } from '../support/pinhole.ts';
 
-/** Soaks run for long: beside another run of the tests. */
-const PREFIX = `pht-fault${process.pid}`;
+const PREFIX = `${ownPrefix('pht')}-fault`;
 const ROUNDS = process.env['PINHOLE_SOAK'] === undefined ? 10 : 200;
 const ROUTERS = 6;
 

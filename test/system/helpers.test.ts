@@ -2,11 +2,12 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RouterJson } from '../../src/commands/resources.ts';
+import { ownPrefix } from '../../src/kernel/scratch.ts';
 import { eventually } from '../support/eventually.ts';
 import { TestPinhole } from '../support/pinhole.ts';
 import { ADDRESSES, RouterLab } from '../support/router-lab.ts';
 
-const PREFIX = 'pht-e2e';
+const PREFIX = `${ownPrefix('pht')}-e2e`;
 const { v4, v6 } = ADDRESSES;
 const CONTENT = 'through a pinhole\n';
 

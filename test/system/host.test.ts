@@ -3,12 +3,12 @@ import { readFileSync, statSync } from 'node:fs';
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { ScratchNetwork } from '../../src/kernel/scratch.ts';
+import { ownPrefix, ScratchNetwork } from '../../src/kernel/scratch.ts';
 import { NEUTRON_DEFAULT_PAIRS } from '../../src/model/catalogue.ts';
 import { eventually } from '../support/eventually.ts';
 import { TestPinhole } from '../support/pinhole.ts';
 
-const PREFIX = 'pht-host';
+const PREFIX = `${ownPrefix('pht')}-host`;
 const SOAK = process.env['PINHOLE_SOAK'] !== undefined;
 
 /** Somebody else's rules: a firewall in nft and one in iptables. */
@@ -142,7 +142,7 @@ describe('one host', () => {
   });
 
   it('serves no namespace that root’s configuration does not name', async () => {
-    const other = new ScratchNetwork('pho-host');
+    const other = new ScratchNetwork(`${ownPrefix('pht')}-other`);
     try {
       await other.addHost('a');
       const { id } = await pinhole.addRouter(other.netns('a'));

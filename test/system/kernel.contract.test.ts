@@ -1,5 +1,6 @@
+import { ownPrefix } from '../../src/kernel/scratch.ts';
 import { kernelContract } from '../support/kernel-contract.ts';
 import { linuxHarness, remoteHarness } from '../support/real-kernel.ts';
 
-kernelContract('Linux', () => linuxHarness('pht-kernel'));
-kernelContract('Linux, behind its socket', () => remoteHarness('pht-remote'));
+kernelContract('Linux', () => linuxHarness(`${ownPrefix('pht')}-kernel`));
+kernelContract('Linux, behind its socket', () => remoteHarness(`${ownPrefix('pht')}-remote`));

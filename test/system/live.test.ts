@@ -2,11 +2,12 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ownPrefix } from '../../src/kernel/scratch.ts';
 import { eventually } from '../support/eventually.ts';
 import { TestPinhole } from '../support/pinhole.ts';
 import { ADDRESSES, RouterLab } from '../support/router-lab.ts';
 
-const PREFIX = 'phl';
+const PREFIX = `${ownPrefix('pht')}-live`;
 const CONTENT = 'through the pinhole\n';
 
 interface Plan {

@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { paths } from '../../src/config/config.ts';
+import { ownPrefix } from '../../src/kernel/scratch.ts';
 import { newTokenText } from '../../src/model/token.ts';
 import { eventually } from '../support/eventually.ts';
 import { freePorts } from '../support/rabbitmq.ts';
@@ -13,7 +14,7 @@ const run = promisify(execFile);
 const ROOT = resolve(import.meta.dirname, '../..');
 const CLI = join(ROOT, 'dist/src/cli.js');
 const UNITS = readdirSync(join(ROOT, 'packaging/systemd'));
-const NETNS = 'pht-package';
+const NETNS = `${ownPrefix('pht')}-package`;
 const MAX_EXPOSURE = 2.5;
 
 describe('the Debian package', () => {

@@ -4,14 +4,14 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
-import { ScratchNetwork } from '../../src/kernel/scratch.ts';
+import { ownPrefix, ScratchNetwork } from '../../src/kernel/scratch.ts';
 import type { Report } from '../../src/review/report.ts';
 import { CLI } from '../support/cli-path.ts';
 import { corpus } from '../support/corpus.ts';
 import { reviewOne } from '../support/review.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
-const PREFIX = 'pht-rv';
+const PREFIX = `${ownPrefix('pht')}-review`;
 
 async function review(...argv: string[]): Promise<Report> {
   const { stdout } = await promisify(execFile)(process.execPath, [CLI, 'review', ...argv, '--json'], {

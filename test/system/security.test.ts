@@ -1,10 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RouterJson } from '../../src/commands/resources.ts';
+import { ownPrefix } from '../../src/kernel/scratch.ts';
 import { eventually } from '../support/eventually.ts';
 import { TestPinhole } from '../support/pinhole.ts';
 import { ADDRESSES, RouterLab } from '../support/router-lab.ts';
 
-const PREFIX = 'pht-sec';
+const PREFIX = `${ownPrefix('pht')}-security`;
 const { v4 } = ADDRESSES;
 
 describe('what helpers open, and how it is held', () => {
