@@ -96,6 +96,12 @@ export class ClassInfo {
     return null;
   }
 
+  /** What is called to make `self.NAME`, as text: `threading.local`; null where that is not to be seen. */
+  madeBy(attribute: string): string | null {
+    for (const { value } of this.attributes.get(attribute) ?? []) if (value?.kind === 'call') return pathOf(value.callee);
+    return null;
+  }
+
   /** Whether `self.NAME` is a container of keys and values. */
   isMapping(attribute: string): boolean {
     return (this.attributes.get(attribute) ?? []).some(({ value }) => isMapping(value));

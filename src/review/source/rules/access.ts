@@ -6,7 +6,7 @@ import type { SourceRule } from '../rule.ts';
 import { isContainerMutator } from '../vocabulary.ts';
 
 const AUTHORISES =
-  /^_?#?(authori[sz]e\w*|enforce\w*|check_(policy|permission|access|owner|auth|rights)\w*|require(_\w+|[A-Z]\w*)?|assert(Can|Allowed|Owner)\w*|can|is_allowed|ensure(Allowed|Can|_allowed|_can)\w*|check(Access|Permission|Policy|Owner)\w*|has_permission|verify_(owner|access)\w*)$/;
+  /^_?#?(authori[sz]e\w*|enforce\w*|check_(policy|permission|access|owner|auth|rights)\w*|require|require\w*?(role|right|perm|admin|auth|login|polic|owner|scope|access|project|tenant|member)\w*|assert(Can|Allowed|Owner)\w*|can|is_allowed|ensure(Allowed|Can|_allowed|_can)\w*|check(Access|Permission|Policy|Owner)\w*|has_permission|verify_(owner|access)\w*)$/;
 const DECORATORS =
   /(login_required|require_\w+|requires_\w+|authori[sz]ed|permission_required|policy|enforce|auth_required|admin_required)$/i;
 const WRITES = /^_?#?(create|add|delete|remove|update|set|put|post|patch|save|insert|revoke|reset|apply|destroy|purge|clear)/i;

@@ -1,5 +1,5 @@
 import { advice, at, place } from '../claims.ts';
-import { calleeName, receiver } from '../expressions.ts';
+import { boundNames, calleeName, receiver } from '../expressions.ts';
 import { guardsAt } from '../flow.ts';
 import type { Call, Node } from '../ir.ts';
 import type { SourceRule } from '../rule.ts';
@@ -7,6 +7,9 @@ import { lastName } from '../vocabulary.ts';
 
 const ADDRESS =
   /(^|_)(addr|address|host|hostport|host_port|endpoint|peer|listen|bind|server|netloc|authority|hostname)$|(Addr|Address|Endpoint|Peer|HostPort|Listen|Authority)$/;
+
+/** What somebody calls the parts who takes them for a host and a port. */
+const PART = /(^|_)[rlsd]?port$|[a-z]Port$|host|addr|(^|_)ip|server|netloc|Host|Addr|Server/;
 
 export const addressSplitByColon: SourceRule = {
   id: 'address-split-by-colon',
@@ -53,8 +56,9 @@ function splitAddress(call: Call): string | null {
 /** Host and port are taken from the parts by position. */
 function takenApart(call: Call): string | null {
   const up: Node | null = call.parent;
-  if (up?.kind === 'assign' && up.targets[0]?.kind === 'collection')
-    return 'taken apart into as many parts as an IPv4 address and port have';
+  const names = up?.kind === 'assign' && up.targets[0]?.kind === 'collection' ? boundNames(up.targets) : [];
+  // `transport, rest` of a D-Bus address is something else.
+  if (names.some((name) => PART.test(name))) return `taken apart into ${names.map((name) => `\`${name}\``).join(' and ')}`;
   if (up?.kind === 'index' && up.object === call && up.index.kind === 'num')
     return `part ${up.index.value} is taken for the ${up.index.value === 0 ? 'host' : 'port'}`;
   return null;

@@ -94,6 +94,8 @@ function signBit(node: Binary): Slip | null {
   };
 }
 
+const NUMBERS = /^(hash|int|len|abs|ord|sum|max|min|round|crc32|adler32|from_bytes|randrange|randint|getrandbits)$/;
+
 export const divisionByCount: SourceRule = {
   id: 'division-by-count',
   cwe: 369,
@@ -105,7 +107,7 @@ export const divisionByCount: SourceRule = {
   check(module, report) {
     for (const fn of module.functions) {
       for (const node of fn.of('binary')) {
-        const counted = /^(\/|\/\/|%)$/.test(node.op) && node.left.kind !== 'text' ? countedIn(node.right) : null;
+        const counted = divides(module, node) ? countedIn(node.right) : null;
         const path = counted ? pathOf(counted) : null;
         if (!counted || path === null || !mayBeEmpty(fn, path) || guardingTry(node)) continue;
         if (guardsAt(node).some(({ test }) => mentions(test, path))) continue;
@@ -125,6 +127,18 @@ export const divisionByCount: SourceRule = {
     }
   },
 };
+
+/** Python's `%` of anything but a number puts values into a text. */
+function divides(module: SourceModule, { op, left }: Binary): boolean {
+  if (op === '/' || op === '//') return true;
+  if (op !== '%') return false;
+  return (
+    module.language !== 'python' ||
+    left.kind === 'num' ||
+    left.kind === 'binary' ||
+    (left.kind === 'call' && NUMBERS.test(calleeName(left) ?? ''))
+  );
+}
 
 function countedIn(right: Expr): Expr | null {
   if (right.kind === 'call' && right.callee.kind === 'name' && right.callee.name === 'len') return right.args[0] ?? null;

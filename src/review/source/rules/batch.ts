@@ -19,9 +19,10 @@ export const earlyReturnInBatch: SourceRule = {
   check(module, report) {
     for (const fn of module.functions) {
       if (fn.of('return').some(({ value }) => value !== null && !(value.kind === 'constant' && value.value === 'none'))) continue;
-      for (const exit of [...fn.of('return'), ...fn.of('jump').filter(({ form }) => form === 'break')]) {
+      const exits = [...fn.of('return'), ...fn.of('jump').filter(({ form }) => form === 'break')];
+      for (const exit of exits) {
         const loop = enclosing(exit, 'loop');
-        if (loop?.form !== 'each' || !loop.target || !loop.iter || isRange(loop.iter)) continue;
+        if (loop?.form !== 'each' || !loop.target || !loop.iter || loop.otherwise || isRange(loop.iter)) continue;
         const lookup = failedLookup(fn, loop, exit);
         const skipped = lookup && effectAfter(fn, loop, exit);
         if (!lookup || !skipped) continue;
@@ -35,6 +36,7 @@ export const earlyReturnInBatch: SourceRule = {
             at(module, lookup.test, 'one item that does not pass this'),
             at(module, exit, 'ends the function for all that follow it'),
             at(module, skipped, 'what the rest of the batch then misses'),
+            ...exits.filter((one) => one !== exit && enclosing(one, 'loop') === loop).map((one) => at(module, one, 'here too')),
           ],
           solution: replaceLine(module, exit.line, {
             text: 'Go on with the next item, and say that this one was passed over.',
@@ -66,7 +68,26 @@ function failedLookup(fn: FunctionInfo, loop: Loop, exit: Return | Jump): { test
   if (!branch || !isWithin(branch, loop) || enclosing(exit, 'loop') !== enclosing(branch, 'loop')) return null;
   const guard = guardsAt(exit).find(({ test }) => test === branch.test);
   const missing = guard?.holds ? absent(branch.test) : null;
-  return missing && found.has(rootOf(missing) ?? '') ? { test: branch.test } : null;
+  const name = missing ? rootOf(missing) : null;
+  if (name === null || !found.has(name) || PROBLEMS.test(name) || isDescent(fn, loop, name)) return null;
+  return { test: branch.test };
+}
+
+/** No problems is a success: the loop was looking for that one. */
+const PROBLEMS = /err(or)?s?$|problems?$|failures?$|violations?$|conflicts?$/i;
+
+/** A loop that goes down a path, each look-up in what the one before found: there is no rest without it. */
+function isDescent(fn: FunctionInfo, loop: Loop, name: string): boolean {
+  const inside = fn.of('assign').filter((node) => isWithin(node, loop));
+  const lookup = inside.find(({ targets }) => boundNames(targets).includes(name));
+  return inside.some(
+    ({ targets, value, start }) =>
+      value &&
+      lookup?.value &&
+      start > lookup.start &&
+      mentions(value, name) &&
+      boundNames(targets).some((one) => mentions(lookup.value as Expr, one)),
+  );
 }
 
 /** What a test says is not there: `not x`, `x is None`, `x === undefined`. */

@@ -1,7 +1,7 @@
 import { advice, at, place } from '../claims.ts';
 import { boundNames, calleeName, pathOf, rootOf } from '../expressions.ts';
-import { siblingsAfter } from '../flow.ts';
-import type { Compare, Expr, If, Stmt } from '../ir.ts';
+import { exits, siblingsAfter } from '../flow.ts';
+import type { Compare, Expr, If, Node, Stmt } from '../ir.ts';
 import type { FunctionInfo, SourceModule } from '../module.ts';
 import type { SourceRule } from '../rule.ts';
 
@@ -78,9 +78,17 @@ function chainOf(first: If): Chain | null {
   return subject === null ? null : { subject: (first.test as Compare).left, path: subject, branches, values };
 }
 
-/** What follows the chain deals with the rest, or is meant for all. */
+/** What follows the chain deals with the rest, or is meant for all; where all branches return, also what follows what it stands in. */
 function goesOn(node: If): boolean {
-  return siblingsAfter(node).length > 0;
+  if (siblingsAfter(node).length > 0) return true;
+  for (let at: Node | null = allReturn(node) ? node.parent : null; at && at.kind !== 'function'; at = at.parent)
+    if (siblingsAfter(at).length > 0) return true;
+  return false;
+}
+
+function allReturn({ consequent, otherwise }: If): boolean {
+  const [next] = otherwise ?? [];
+  return exits(consequent) && (next?.kind !== 'if' || allReturn(next));
 }
 
 function isDispatch(fn: FunctionInfo, subject: string, branches: number): boolean {

@@ -8,6 +8,8 @@ import type { SourceRule } from '../rule.ts';
 const CHECKS = /^(os\.path\.(exists|isfile|isdir|lexists)|existsSync|fs\.existsSync|.*\.(exists|is_file|is_dir))$/;
 const USES =
   /^(open|os\.(remove|unlink|rmdir|mkdir|makedirs|rename|replace|stat|open|chmod|chown|symlink|listdir)|shutil\.(rmtree|move|copy\w*)|(fs\.)?(readFileSync|writeFileSync|unlinkSync|rmSync|mkdirSync|renameSync|openSync|statSync|readdirSync|rmdirSync|chmodSync|readFile|writeFile|unlink|rm|mkdir|rename|stat|readdir))$/;
+/** What fails where it is gone, and changes nothing. */
+const READS = /^(os\.(listdir|stat)|(fs\.)?(readFileSync|statSync|readdirSync|readFile|stat|readdir))$/;
 const NETNS_CHECKS = /(namespace_exists|netns_exists|list_network_namespaces|listnetns)$/;
 const NETNS_USES = /(delete_network_namespace|create_network_namespace|netns\.(delete|add)|netns_delete|remove_netns|setns)$/;
 
@@ -36,13 +38,19 @@ export const checkThenUse: SourceRule = {
           solution: advice(
             `Leave the test out: call \`${module.brief(call.callee)}\` and catch the error that says that it is ${/mk|make|add|create/.test(path) ? 'there already' : 'not there'}.`,
           ),
-          severity: 'medium',
+          severity: onlyReads(call, path) ? 'low' : 'medium',
           confidence: 'certain',
         });
       }
     }
   },
 };
+
+function onlyReads(call: Call, path: string): boolean {
+  if (path !== 'open') return READS.test(path);
+  const mode = call.args[1] ?? keyword(call, 'mode');
+  return !mode || (mode.kind === 'text' && /^r[bt]?$/.test(mode.value));
+}
 
 function toleratesPresence(call: Call): boolean {
   const existOk = keyword(call, 'exist_ok') ?? keyword(call, 'ignore_errors') ?? keyword(call, 'missing_ok');

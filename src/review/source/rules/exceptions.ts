@@ -1,7 +1,7 @@
 import { advice, at, place } from '../claims.ts';
-import { calleeName, pathOf, some } from '../expressions.ts';
-import { isWithin } from '../flow.ts';
-import type { Expr, Handler, Loop, Node, Stmt, Try } from '../ir.ts';
+import { calleeName, mentions, pathOf, some } from '../expressions.ts';
+import { exits, isWithin, siblingsAfter } from '../flow.ts';
+import type { Call, Expr, Handler, Loop, Node, Stmt, Try } from '../ir.ts';
 import type { FunctionInfo, SourceModule } from '../module.ts';
 import type { SourceRule } from '../rule.ts';
 import { isLogging } from '../vocabulary.ts';
@@ -19,7 +19,7 @@ export const swallowedException: SourceRule = {
     for (const fn of module.functions) {
       for (const node of fn.of('try')) {
         for (const handler of node.handlers) {
-          if (!catchesAll(handler) || !isEmpty(module, handler)) continue;
+          if (!catchesAll(handler) || !isEmpty(module, handler) || isFirstAttempt(node)) continue;
           const what = node.body[0];
           report({
             ...place(handler, fn),
@@ -30,7 +30,7 @@ export const swallowedException: SourceRule = {
               ...(what ? [at(module, what, 'what can fail unseen')] : []),
             ],
             solution: advice('Name the type that is expected here; let others through, or log them.'),
-            severity: module.language === 'python' ? 'medium' : 'low',
+            severity: module.language === 'python' && !isCleanup(node) ? 'medium' : 'low',
             confidence: 'certain',
           });
         }
@@ -52,6 +52,19 @@ export const swallowedException: SourceRule = {
     }
   },
 };
+
+/** One that returns where it works: what stands after it is the answer to its failure. */
+function isFirstAttempt(node: Try): boolean {
+  return (exits(node.body) || (node.otherwise !== null && exits(node.otherwise))) && siblingsAfter(node).length > 0;
+}
+
+const CLOSES = /^_?(close|stop|cancel|shutdown|quit|kill|terminate|disconnect|unlink|remove|cleanup|clean_up|release|join|destroy|detach)$/;
+
+/** Nothing but letting something go: whoever does that has no more use for it. */
+function isCleanup(node: Try): boolean {
+  const [only] = node.body;
+  return node.body.length === 1 && only?.kind === 'expression' && only.expr.kind === 'call' && CLOSES.test(calleeName(only.expr) ?? '');
+}
 
 function catchesAll({ type }: Handler): boolean {
   return type === null || (type.kind === 'name' && /^(Exception|BaseException)$/.test(type.name));
@@ -120,11 +133,27 @@ function onlyAttempt(loop: Loop): Try | null {
 }
 
 /** A handler after which the loop goes round again. */
-function retries({ type, body }: Handler): boolean {
-  if (type && some(type, (node) => node.kind === 'name' && /Interrupt|Empty|Timeout|Blocking/.test(node.name))) return false;
-  return !body.some((node) =>
-    some(node, (one) => one.kind === 'raise' || one.kind === 'return' || (one.kind === 'jump' && one.form === 'break')),
+function retries({ type, name, body }: Handler): boolean {
+  const waited = (node: Node) =>
+    (node.kind === 'name' || node.kind === 'attribute') && /Interrupt|Empty|Time_?out|Blocking/i.test(node.name);
+  if (type && some(type, waited)) return false;
+  return !body.some((node) => some(node, (one) => changesSomething(one, name)));
+}
+
+/** Leaves the loop, or does something after which the next attempt is another one. */
+function changesSomething(node: Node, error: string | null): boolean {
+  return (
+    node.kind === 'raise' ||
+    node.kind === 'return' ||
+    (node.kind === 'jump' && node.form === 'break') ||
+    (node.kind === 'call' && !reports(node, error))
   );
+}
+
+/** Says what happened, to whomever. */
+function reports(call: Call, error: string | null): boolean {
+  if (isLogging(call) || /^(print|str|repr|format|format_exc|print_exc)$/.test(calleeName(call) ?? '')) return true;
+  return error !== null && call.args.some((argument) => mentions(argument, error));
 }
 
 function hasPause(fn: FunctionInfo, loop: Loop): boolean {

@@ -4,11 +4,13 @@ import { guardsAt, isWithin } from '../flow.ts';
 import type { Expr, Node } from '../ir.ts';
 import type { FunctionInfo, SourceModule } from '../module.ts';
 import type { SourceRule } from '../rule.ts';
-import { isLogging } from '../vocabulary.ts';
+import { isLogging, lastName } from '../vocabulary.ts';
 
 /** Names that are made to be unique: cutting them makes two alike. */
 const UNIQUE = /(^|_)(id|uuid|guid|ident|identifier)$|Id$|Uuid$|ID$|^name$|_name$|Name$/;
 const MAKES_NAME = /name|chain|device|iface|interface|prefix|label|tag|table|set_?id|key/i;
+/** Ids that UUIDs are. */
+const HEXADECIMAL = /id$/i;
 /** So many hexadecimal digits of a UUID are as good as all of them. */
 const ENOUGH = 16;
 
@@ -39,22 +41,22 @@ export const identifierCut: SourceRule = {
         const limit = lengthOf(module, cut.to);
         if (!limit && !isLimit(cut.to)) continue;
         const prefix = prefixLength(module, cut.value);
-        if (limit && limit.value - prefix >= ENOUGH) continue;
-        const kept = limit ? limit.value - prefix : null;
+        if (limit && limit.value - (prefix ?? 0) >= ENOUGH) continue;
+        const kept = limit && prefix !== null ? limit.value - prefix : null;
         report({
           ...place(cut.node, fn),
           claim: `${target} is \`${module.brief(cut.value, 60)}\` cut to ${limit ? `${limit.value} characters` : `\`${module.brief(cut.to, 40)}\``}: ids that begin alike share it`,
           evidence: [
             at(module, cut.node, limit?.source ? `the cut, to ${limit.value} (${limit.source})` : 'the cut'),
             at(module, id, `\`${module.brief(id, 40)}\`, which tells one from the other`),
-            ...(kept !== null && prefix > 0
+            ...(kept !== null && prefix !== null && prefix > 0
               ? [{ line: null, fact: `the prefix takes ${prefix} of the ${limit?.value} characters: ${kept} are left of the id` }]
               : []),
-            ...(kept !== null && kept > 0
+            ...(kept !== null && kept > 0 && HEXADECIMAL.test(lastName(id) ?? '')
               ? [
                   {
                     line: null,
-                    fact: `${kept} hexadecimal digits are ${16 ** kept} names: an even chance that two of ${birthday(16 ** kept)} are the same`,
+                    fact: `${kept} hexadecimal digits are ${count(16 ** kept)} names: an even chance that two of ${count(birthday(16 ** kept))} are the same`,
                   },
                 ]
               : []),
@@ -69,6 +71,10 @@ export const identifierCut: SourceRule = {
     }
   },
 };
+
+function count(value: number): string {
+  return value < 1e15 ? value.toLocaleString('en') : value.toExponential(1);
+}
 
 /** Of how many, two are alike with even chance. */
 function birthday(names: number): number {
@@ -167,11 +173,11 @@ function lengthOf(module: SourceModule, to: Expr): { value: number; source: stri
   return KNOWN_LIMITS[name] ?? null;
 }
 
-/** Characters that a constant prefix takes of the name. */
-function prefixLength(module: SourceModule, value: Expr): number {
-  if (value.kind === 'binary' && value.op === '+') return constantText(module, value.left)?.length ?? 0;
-  if (value.kind === 'text') return value.value.split('\u0000')[0]?.length ?? 0;
-  return 0;
+/** Characters that stand before the id in what is cut; null where that is not to be seen. */
+function prefixLength(module: SourceModule, value: Expr): number | null {
+  if (value.kind === 'binary' && value.op === '+') return constantText(module, value.left)?.length ?? null;
+  if (value.kind === 'text') return value.parts.length === 1 ? (value.value.split('\u0000')[0]?.length ?? null) : null;
+  return value.kind === 'name' || value.kind === 'attribute' ? 0 : null;
 }
 
 function constantText(module: SourceModule, node: Expr): string | null {

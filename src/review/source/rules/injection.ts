@@ -1,10 +1,11 @@
 import type { Cwe } from '../../cwe.ts';
 import { advice, at, place } from '../claims.ts';
-import { calleeName, keyword, mentions, pathOf, receiver, rootOf, some } from '../expressions.ts';
+import { boundNames, calleeName, keyword, mentions, pathOf, receiver, rootOf, some } from '../expressions.ts';
 import { isGuarded } from '../flow.ts';
 import type { Call, Expr, Node } from '../ir.ts';
 import type { FunctionInfo, SourceModule } from '../module.ts';
 import type { SourceRule } from '../rule.ts';
+import { lastName } from '../vocabulary.ts';
 
 interface Language {
   readonly name: string;
@@ -60,10 +61,12 @@ export const unvalidatedText: SourceRule = {
           claim: `${language.name} is put together as text from ${list(names)}, which nothing in \`${fn.symbol ?? 'this file'}\` checks`,
           evidence: [
             at(module, node, `the text of ${language.name}`),
-            ...open.slice(0, 4).map((value) => at(module, value, `\`${module.brief(value, 40)}\` goes in as it came`)),
+            ...distinct(module, open)
+              .slice(0, 4)
+              .map((value) => at(module, value, `\`${module.brief(value, 40)}\` goes in as it came`)),
           ],
           solution: advice(language.cure),
-          severity: language.cwe === 89 ? 'high' : 'medium',
+          severity: language.cwe === 89 && !open.every(isStructure) ? 'high' : 'medium',
           confidence: 'likely',
           cwe: language.cwe,
         });
@@ -71,6 +74,15 @@ export const unvalidatedText: SourceRule = {
     }
   },
 };
+
+function distinct(module: SourceModule, values: readonly Expr[]): Expr[] {
+  return [...new Map(values.map((value) => [module.text(value), value])).values()];
+}
+
+/** Names of tables and columns, which no parameter of a statement can stand for. */
+function isStructure(value: Expr): boolean {
+  return /table|columns?$|fields?|f?names?$|schema|suffix|prefix/i.test(lastName(value) ?? '');
+}
 
 function list(names: readonly string[]): string {
   const unique = [...new Set(names)];
@@ -116,6 +128,9 @@ function addends(node: Expr): Expr[] {
 
 /** A field of something that was handed in; for SQL, anything that was handed in. */
 function isFromOutside(fn: FunctionInfo, value: Expr, plain: boolean): boolean {
+  // The sign that stands for a parameter, and the structure that an object keeps, are the program's own.
+  if (plain && (/^(plch|placeholders?|paramstyle)$/i.test(lastName(value) ?? '') || (value.kind === 'attribute' && isStructure(value))))
+    return false;
   const root = rootOf(value);
   if (root === null || value.kind === 'call')
     return (
@@ -216,15 +231,41 @@ function shellCommand(module: SourceModule, call: Call): { command: Expr; why: s
 }
 
 function isConstant(fn: FunctionInfo, command: Expr): boolean {
-  if (command.kind === 'text') return command.parts.length === 0;
+  if (command.kind === 'text') return command.parts.every((part) => isConstant(fn, part));
   if (command.kind === 'collection') return true;
   if (command.kind === 'name') {
     const value = localValue(fn, command);
     if (value) return isConstant(fn, value);
+    if (isOfLiterals(fn, command) || isTemporaryFile(fn, command)) return true;
     return !fn.params.includes(command.name) && /^[A-Z_\d]+$/.test(command.name);
   }
   if (command.kind === 'binary') return isConstant(fn, command.left) && isConstant(fn, command.right);
   return command.kind === 'num';
+}
+
+/** A loop's variable, where the loop goes through texts that are written there. */
+function isOfLiterals(fn: FunctionInfo, name: Expr & { name: string }): boolean {
+  return fn
+    .of('loop')
+    .some(
+      ({ target, iter }) =>
+        target?.kind === 'name' &&
+        target.name === name.name &&
+        iter?.kind === 'collection' &&
+        iter.items.every((item) => item.kind === 'text' && item.parts.length === 0),
+    );
+}
+
+/** A file name that `tempfile` made up. */
+function isTemporaryFile(fn: FunctionInfo, name: Expr & { name: string }): boolean {
+  return fn
+    .of('assign')
+    .some(
+      ({ targets, value }) =>
+        value?.kind === 'call' &&
+        /^tempfile\.(mkstemp|mkdtemp|mktemp)$/.test(pathOf(value.callee) ?? '') &&
+        boundNames(targets).includes(name.name),
+    );
 }
 
 function valueIn(fn: FunctionInfo, command: Expr): Expr {

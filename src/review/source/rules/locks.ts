@@ -20,7 +20,7 @@ export const unlockedSibling: SourceRule = {
       const locked = methods.filter((method) => lockOf(method) !== null);
       if (locked.length < 2) continue;
       for (const method of methods) {
-        if (lockOf(method) !== null || isSetUp(method) || isCalledUnderLock(method, methods)) continue;
+        if (lockOf(method) !== null || isSetUp(method) || replacesLock(method) || isCalledUnderLock(method, methods)) continue;
         const found = unlockedChange(module, method, locked);
         if (!found) continue;
         const { change, first, second } = found;
@@ -29,6 +29,7 @@ export const unlockedSibling: SourceRule = {
           claim: `\`${method.name}\` changes \`${change.attribute}\` without the lock that \`${first.method.name}\` and \`${second.method.name}\` hold when they do`,
           evidence: [
             at(module, change.node, `changes \`${change.attribute}\` with no lock held`),
+            ...change.through.map((node) => at(module, node, 'by way of')),
             at(module, first.lock, `\`${first.method.name}\` holds this when it changes it`),
             at(module, second.lock, `\`${second.method.name}\` too`),
           ],
@@ -44,7 +45,7 @@ export const unlockedSibling: SourceRule = {
 /** What a method changes with no lock, and two that hold one and the same lock when they change it. */
 function unlockedChange(module: SourceModule, method: FunctionInfo, locked: readonly FunctionInfo[]) {
   for (const change of changesOf(module, method)) {
-    if (isLockedHere(change.node)) continue;
+    if (isLockedHere(change.node) || isItsOwn(method, change.attribute)) continue;
     const holding = holders(module, locked, change.attribute);
     for (const first of holding) {
       const second = holding.find((one) => one !== first && lockName(module, one.lock) === lockName(module, first.lock));
@@ -57,6 +58,16 @@ function unlockedChange(module: SourceModule, method: FunctionInfo, locked: read
 /** What is locked, whatever is done under it. */
 function lockName(module: SourceModule, lock: Node): string {
   return lock.kind === 'call' && lock.args.some(({ kind }) => kind === 'function') ? module.text(lock.callee) : module.text(lock);
+}
+
+/** Locks themselves, and what each thread has of its own. */
+function isItsOwn({ cls }: FunctionInfo, attribute: string): boolean {
+  return isLockName(attribute) || /^(threading\.local|local|AsyncLocalStorage)$/.test(cls?.madeBy(attribute) ?? '');
+}
+
+/** One that makes the lock anew is for when nobody else is there: after a fork, at the end. */
+function replacesLock(method: FunctionInfo): boolean {
+  return method.of('assign').some(({ targets }) => targets.some((target) => isLockName(selfAttribute(target) ?? '')));
 }
 
 interface Holder {
@@ -83,7 +94,11 @@ function lockOf(method: FunctionInfo): Node | null {
 
 function isLock(node: Expr | null): boolean {
   const path = node?.kind === 'call' ? pathOf(node.callee) : pathOf(node);
-  return path !== null && wordsOf(path.split('.').at(-1) ?? '').some((word) => /^(r?w?lock|mutex|semaphore)$/.test(word));
+  return path !== null && isLockName(path.split('.').at(-1) ?? '');
+}
+
+function isLockName(name: string): boolean {
+  return wordsOf(name).some((word) => /^(r?w?lock|mutex|semaphore)$/.test(word));
 }
 
 function isLockedHere(node: Node): boolean {
@@ -115,7 +130,10 @@ function holders(module: SourceModule, locked: readonly FunctionInfo[], attribut
 
 interface AttributeChange {
   readonly attribute: string;
+  /** Where the method does it, or calls what does it. */
   readonly node: Node;
+  /** From there on, call by call, to the change itself. */
+  readonly through: readonly Node[];
 }
 
 /**
@@ -129,7 +147,7 @@ function changesOf(module: SourceModule, method: FunctionInfo, seen = new Set<Fu
   for (const node of [...method.deep('assign'), ...method.deep('delete')]) {
     for (const target of flatTargets(node.targets)) {
       const attribute = changedAttribute(target);
-      if (attribute !== null) found.push({ attribute, node });
+      if (attribute !== null) found.push({ attribute, node, through: [] });
     }
   }
   for (const call of method.deep('call')) {
@@ -138,10 +156,12 @@ function changesOf(module: SourceModule, method: FunctionInfo, seen = new Set<Fu
     const name = calleeName(call);
     const target = attribute !== null ? module.classOf(method.cls, attribute)?.methods.get(name ?? '') : undefined;
     const changes = target ? lockOf(target) === null && changesOf(module, target, new Set(seen)).length > 0 : isContainerMutator(name);
-    if (attribute !== null && changes) found.push({ attribute, node: call });
+    if (attribute !== null && changes) found.push({ attribute, node: call, through: [] });
     const own = ownMethod(call, method.cls);
-    if (own && lockOf(own) === null)
-      found.push(...changesOf(module, own, seen).map(({ attribute: inner }) => ({ attribute: inner, node: call })));
+    if (!own || lockOf(own) !== null || replacesLock(own)) continue;
+    for (const inner of changesOf(module, own, seen)) {
+      if (!isLockedHere(inner.node)) found.push({ attribute: inner.attribute, node: call, through: [inner.node, ...inner.through] });
+    }
   }
   return found;
 }

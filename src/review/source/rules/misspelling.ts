@@ -7,6 +7,8 @@ import type { SourceRule } from '../rule.ts';
 const TIMES_MORE = 4;
 const MIN_COUNT = 5;
 const MIN_LENGTH = 8;
+/** Of what two words, written as one, consist. */
+const MIN_PART = 4;
 
 export const misspeltIdentifier: SourceRule = {
   id: 'misspelt-identifier',
@@ -24,10 +26,8 @@ export const misspeltIdentifier: SourceRule = {
       for (const word of wordsOf(name)) {
         const count = words.get(word) ?? 0;
         const right = word.length >= MIN_LENGTH - 1 ? rightSpelling(word, count, frequent) : null;
-        if (!right) continue;
-        const fixed = name.replace(new RegExp(word, 'i'), (found) =>
-          found[0] === found[0]?.toUpperCase() ? (right[0] as string).toUpperCase() + right.slice(1) : right,
-        );
+        if (!right || isCompound(module, word)) continue;
+        const fixed = name.replace(new RegExp(word, 'i'), (found) => inCaseOf(found, right));
         const text = module.lines.textOf(node.line);
         report({
           ...place({ line: node.line, endLine: node.line }, fn),
@@ -102,6 +102,18 @@ function rightSpelling(word: string, own: number, frequent: ReadonlyMap<string, 
     if (other.slice(0, 2) === word.slice(0, 2) && other.slice(-2) === word.slice(-2) && isSlip(word, other)) return other;
   }
   return null;
+}
+
+/** Two words written as one (`sourcelist`) are no slip of another word that is made like that (`sourceslist`). */
+function isCompound(module: SourceModule, word: string): boolean {
+  const text = module.memo('words of the text', () => new Set(wordsOf(module.lines.text)));
+  for (let at = MIN_PART; at <= word.length - MIN_PART; at++) if (text.has(word.slice(0, at)) && text.has(word.slice(at))) return true;
+  return false;
+}
+
+function inCaseOf(model: string, word: string): string {
+  if (model === model.toUpperCase()) return word.toUpperCase();
+  return model[0] === model[0]?.toUpperCase() ? (word[0] as string).toUpperCase() + word.slice(1) : word;
 }
 
 function isSlip(word: string, other: string): boolean {

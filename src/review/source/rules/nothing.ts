@@ -60,9 +60,9 @@ function maybeNone(module: SourceModule, fn: FunctionInfo, value: Expr): Nothing
   if (value.kind !== 'call') return null;
   if (isMappingGet(module, fn, value))
     return { why: `\`${module.brief(value.callee, 60)}()\` answers for a key that is not there`, evidence: [] };
-  if (isRegexMatch(module, value)) return { why: `\`${module.brief(value.callee)}()\` answers when nothing matches`, evidence: [] };
+  if (isRegexMatch(module, fn, value)) return { why: `\`${module.brief(value.callee)}()\` answers when nothing matches`, evidence: [] };
   const called = calledFunction(module, value, fn.cls);
-  const empty = called ? returnsNone(module, called) : null;
+  const empty = called && !isKnownMember(module, value) ? returnsNone(module, called) : null;
   return called && empty
     ? { why: `\`${called.name}\` returns in some cases`, evidence: [at(module, empty, `\`${called.name}\` returns None here`)] }
     : null;
@@ -90,23 +90,66 @@ function isKnownMapping(module: SourceModule, fn: FunctionInfo, node: Expr | nul
   return called !== null && returns.length === 1 && isKnownMapping(module, called, returns[0]?.value ?? null);
 }
 
-function isRegexMatch(module: SourceModule, call: Call): boolean {
+/** A name that stands for one text, as that text. */
+function textOf(module: SourceModule, fn: FunctionInfo, node: Expr | undefined): Expr | undefined {
+  if (node?.kind !== 'name') return node;
+  const own = fn.of('assign').filter(({ targets }) => boundNames(targets).includes(node.name));
+  return own.length === 1 && own[0]?.value ? own[0].value : (module.constant(node.name) ?? node);
+}
+
+/** A condition on the way matched the same text already. */
+function isMatchedBefore(module: SourceModule, call: Call): boolean {
+  const subject = call.args.at(-1);
+  if (!subject) return false;
+  return guardsAt(call).some(
+    ({ test, holds }) =>
+      holds &&
+      some(
+        test,
+        (node) =>
+          node.kind === 'call' &&
+          /^(match|search|fullmatch)$/.test(calleeName(node) ?? '') &&
+          node.args.some((argument) => module.text(argument) === module.text(subject)),
+      ),
+  );
+}
+
+function isRegexMatch(module: SourceModule, fn: FunctionInfo, call: Call): boolean {
   if (!/^(match|search|fullmatch)$/.test(calleeName(call) ?? '')) return false;
   const on = receiver(call);
   if (on?.kind !== 'name') return false;
-  if (module.imports.get(on.name)?.module === 're') return !matchesAnything(call.args[0]);
+  if (module.imports.get(on.name)?.module === 're')
+    return !matchesAnything(textOf(module, fn, call.args[0])) && !isMatchedBefore(module, call);
   const constant = module.constant(on.name);
-  return constant?.kind === 'call' && pathOf(constant.callee) === 're.compile' && !matchesAnything(constant.args[0]);
+  return (
+    constant?.kind === 'call' &&
+    pathOf(constant.callee) === 're.compile' &&
+    !matchesAnything(constant.args[0]) &&
+    !isMatchedBefore(module, call)
+  );
 }
 
 /** A pattern that the empty text matches already, or one that cannot be read here. */
 function matchesAnything(pattern: Expr | undefined): boolean {
   if (pattern?.kind !== 'text') return false;
   try {
-    return new RegExp(`^(?:${pattern.value.replace(/\(\?P</g, '(?<')})`).test('');
+    const regex = new RegExp(`^(?:${pattern.value.replace(/\(\?P</g, '(?<')})`);
+    return ANYTHING.every((text) => regex.test(text));
   } catch {
     return true;
   }
+}
+
+/** Texts unlike each other: what matches all of them from their beginning matches whatever comes. */
+const ANYTHING = ['', 'x', '0', ' ', '#;=', '-a b:c/d', '(\t[1])'];
+
+/** `find(things, key)` where a condition on the way is `key in things`. */
+function isKnownMember(module: SourceModule, call: Call): boolean {
+  const given = new Set(call.args.map((argument) => module.text(argument)));
+  return guardsAt(call).some(
+    ({ test, holds }) =>
+      holds && test.kind === 'compare' && test.op === 'in' && given.has(module.text(test.left)) && given.has(module.text(test.right)),
+  );
 }
 
 /** A `return` of None beside one of a value. */

@@ -54,6 +54,8 @@ function acquisition(module: SourceModule, value: Expr): Call | null {
   const inner = value.kind === 'other' && value.form.startsWith('await') ? (value.items[0] as Expr) : value;
   if (inner.kind !== 'call') return null;
   const path = pathOf(inner.callee) ?? '';
+  // Without a host, a client opens nothing yet.
+  if (/\.(SMTP|FTP)$/.test(path) && inner.args.length === 0) return null;
   if (module.language === 'python') return ACQUIRES_PYTHON.test(path) ? inner : null;
   const from = module.imports.get(rootOf(inner.callee) ?? '')?.module ?? '';
   return ACQUIRES_NODE.test(calleeName(inner) ?? '') &&
@@ -84,9 +86,17 @@ function leakOf(fn: FunctionInfo, { assign, name }: { assign: Assign; name: stri
         !isLogging(call) &&
         !guardingTry(call) &&
         !isHarmless(call) &&
-        !enclosing(call, 'raise'),
+        !enclosing(call, 'raise') &&
+        !isAfterFailure(call, assign),
     );
   return risky ? { node: risky, line: close.line, close } : null;
+}
+
+/** In a handler of the `try` that it is opened in: where that runs, it was not opened. */
+function isAfterFailure(call: Call, assign: Assign): boolean {
+  const opening = enclosing(assign, 'try');
+  const handler = enclosing(call, 'handler');
+  return opening !== null && handler !== null && opening.handlers.includes(handler);
 }
 
 function lastLine(fn: FunctionInfo): number {

@@ -1,5 +1,6 @@
 import { advice, at, place } from '../claims.ts';
-import { boundNames, calleeName, keyword, pathOf, rootOf } from '../expressions.ts';
+import { boundNames, calleeName, keyword, pathOf, rootOf, selfAttribute } from '../expressions.ts';
+import { guardsAt } from '../flow.ts';
 import type { Call, Expr, Node } from '../ir.ts';
 import type { FunctionInfo, SourceModule } from '../module.ts';
 import type { SourceRule } from '../rule.ts';
@@ -24,10 +25,17 @@ export const secretInLog: SourceRule = {
         if (!secret) continue;
         report({
           ...place(call, fn),
-          claim: `\`${module.brief(secret, 50)}\` is written to the log`,
-          evidence: [at(module, call, 'the log line'), at(module, secret, 'the secret in it, by its name')],
+          claim: `\`${module.brief(secret, 50)}\` is ${isLogging(call) ? 'written to the log' : 'printed'}`,
+          evidence: [
+            at(
+              module,
+              call,
+              isLogging(call) ? 'the log line' : 'what is printed goes to a terminal, or to the log that its output is sent to',
+            ),
+            at(module, secret, 'the secret in it, by its name'),
+          ],
           solution: advice('Leave it out of the line, or log its id.'),
-          severity: 'high',
+          severity: isLogging(call) ? 'high' : 'medium',
           confidence: 'likely',
         });
       }
@@ -74,6 +82,8 @@ function first(nodes: readonly Expr[]): Expr | null {
 }
 
 const WEAK_PYTHON = /^random\.(random|randint|randrange|choice|choices|getrandbits|sample|uniform|randbytes)$/;
+/** What is unlike its surroundings, and no secret. */
+const SEPARATES = /boundary|separator|delimiter|marker|placeholder|jitter/i;
 const UNGUESSABLE = /(token|secret|password|passwd|nonce|salt|session_?id|sessionid|api_?key|csrf|otp|session_?cookie)$/i;
 
 export const predictableSecret: SourceRule = {
@@ -93,7 +103,7 @@ export const predictableSecret: SourceRule = {
           module.language === 'python'
             ? WEAK_PYTHON.test(path) && module.imports.get('random')?.module === 'random'
             : path === 'Math.random';
-        const name = weak ? becomes(fn, call) : null;
+        const name = weak && !SEPARATES.test(fn.name ?? '') ? becomes(fn, call) : null;
         if (name === null) continue;
         report({
           ...place(call, fn),
@@ -143,6 +153,7 @@ export const tlsVerificationOff: SourceRule = {
         ...fn.of('dict').flatMap((node) => offInObject(module, node)),
       ];
       for (const { node, what } of found) {
+        if (isAskedFor(module, node)) continue;
         report({
           ...place(node, fn),
           claim: `${what} turns the check of the other side's certificate off`,
@@ -155,6 +166,11 @@ export const tlsVerificationOff: SourceRule = {
     }
   },
 };
+
+/** A condition on the way says that somebody wants it so: an option of the program, which its user turns on. */
+function isAskedFor(module: SourceModule, node: Node): boolean {
+  return guardsAt(node).some(({ test }) => /insecure|verif|skip|disable|no_?check|self_?signed|validat/i.test(module.text(test)));
+}
 
 interface Off {
   readonly node: Node;
@@ -179,7 +195,9 @@ function offInAssign(module: SourceModule, node: Node & { kind: 'assign' }): Off
   const [target] = node.targets;
   if (target?.kind !== 'attribute' && target?.kind !== 'index') return [];
   const name = lastName(target) ?? '';
-  if (name === 'verify_mode' && node.value?.kind === 'attribute' && node.value.name === 'CERT_NONE') return [{ node, what: '`CERT_NONE`' }];
+  // An object that is a context of its own sets out with a default.
+  if (name === 'verify_mode' && selfAttribute(target) === null && node.value?.kind === 'attribute' && node.value.name === 'CERT_NONE')
+    return [{ node, what: '`CERT_NONE`' }];
   if (name === 'verify' && isFalse(node.value) && /session/i.test(pathOf(target) ?? '')) return [{ node, what: '`verify = False`' }];
   const disables = node.value?.kind === 'text' && node.value.value === '0';
   if (name === 'NODE_TLS_REJECT_UNAUTHORIZED' && disables && module.language !== 'python')

@@ -42,12 +42,17 @@ export const missingTimeout: SourceRule = {
 function lacksTimeout(module: SourceModule, call: Call, path: string): string | null {
   if (!NEEDS_TIMEOUT.test(path) || !module.imports.has(rootOf(call.callee) ?? '')) return null;
   if (keyword(call, 'timeout') || call.args.length > (POSITION[path] ?? Number.POSITIVE_INFINITY)) return null;
-  if (
-    call.args.some(({ kind }) => kind === 'other') ||
-    module.top.of('call').some((one) => pathOf(one.callee) === 'socket.setdefaulttimeout')
-  )
-    return null;
+  // Without a host these open nothing yet: their `connect` is given the time-out.
+  if (/(SMTP(_SSL)?|FTP(_TLS)?|Telnet)$/.test(path) && call.args.length === 0 && call.keywords.length === 0) return null;
+  if (call.args.some(({ kind }) => kind === 'other') || setsDefault(module)) return null;
   return 'no `timeout`, and the default is none';
+}
+
+function setsDefault(module: SourceModule): boolean {
+  return (
+    module.lines.text.includes('setdefaulttimeout') &&
+    module.functions.some((fn) => fn.of('call').some((one) => pathOf(one.callee) === 'socket.setdefaulttimeout'))
+  );
 }
 
 function lacksSignal(module: SourceModule, call: Call, path: string): string | null {

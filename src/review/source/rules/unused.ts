@@ -1,7 +1,10 @@
 import { advice, at, place } from '../claims.ts';
 import { some } from '../expressions.ts';
+import type { Import, Position } from '../ir.ts';
 import { countWord, type FunctionInfo, type SourceModule } from '../module.ts';
 import type { SourceRule } from '../rule.ts';
+
+const MANY_UNUSED = 4;
 
 export const unusedBinding: SourceRule = {
   id: 'unused-binding',
@@ -60,25 +63,45 @@ function isRead(module: SourceModule, fn: FunctionInfo, name: string): boolean {
   return occurrences > 1;
 }
 
+interface Imported {
+  readonly node: Import;
+  readonly local: string;
+  readonly position: Position;
+}
+
 function unusedImports(module: SourceModule, report: Parameters<SourceRule['check']>[1]): void {
+  const { unused, total } = importsOf(module);
+  // Who imports much more than they use does it for others, who import it from here.
+  if (unused.length >= MANY_UNUSED && unused.length * 2 >= total) return;
+  for (const { node, local, position } of unused) {
+    const isWhole = !module.text(node).startsWith('from');
+    report({
+      line: position.line,
+      endLine: position.line,
+      symbol: null,
+      claim: `\`${local}\` is imported and nothing in this file uses it`,
+      evidence: [at(module, position, `the only place of the file that names \`${local}\``)],
+      solution: advice('Remove the import, or say that it is there for its effect.'),
+      severity: 'info',
+      confidence: isWhole ? 'certain' : 'likely',
+    });
+  }
+}
+
+/** Names that are imported at the top of a file, and those of them that nothing else in it names. */
+function importsOf(module: SourceModule): { unused: readonly Imported[]; total: number } {
+  const unused: Imported[] = [];
+  let total = 0;
   for (const node of module.top.of('import')) {
+    total += node.names.length;
     if (node.parent !== module.top.node || node.module === '__future__' || /noqa|unused-import|pylint/.test(module.lines.textOf(node.line)))
       continue;
     for (const { local, imported, position } of node.names) {
       if (imported === '*' || imported === local + local || local === '_') continue;
       if (imported === null && node.module.includes('.') && module.brief(node).includes(' as ') === false) continue;
       const own = countWord(module.text(node), local);
-      if (module.occurrences(local, own + 1) > own) continue;
-      report({
-        line: position.line,
-        endLine: position.line,
-        symbol: null,
-        claim: `\`${local}\` is imported and never used`,
-        evidence: [at(module, position, `the only place of the file that names \`${local}\``)],
-        solution: advice('Remove the import, or say that it is there for its effect.'),
-        severity: 'info',
-        confidence: 'certain',
-      });
+      if (module.occurrences(local, own + 1) <= own) unused.push({ node, local, position });
     }
   }
+  return { unused, total };
 }
