@@ -41,6 +41,8 @@ export interface Keyword {
   readonly value: Expr;
 }
 export interface Call extends Base<'call'> {
+  /** Tag of a template, which is given the fixed parts and the values apart. */
+  readonly isTag?: boolean;
   readonly callee: Expr;
   readonly args: readonly Expr[];
   readonly keywords: readonly Keyword[];

@@ -40,6 +40,15 @@ const MAX_DEPTH = 400;
 const MAX_BROKEN = 0.25;
 const PARSE_LIMIT_MS = 700;
 
+/** `in` and `out` before type parameters, which the grammar does not know and which say nothing at run time: as many blanks. */
+function withoutVariance(name: LanguageName, text: string): string {
+  if (name === 'python') return text;
+  return text.replace(
+    /([<,]\s*(?:const\s+)?)((?:in\s+)?out|in)(?=\s+[A-Za-z_$][\w$]*\s*(?:extends\b|[,>=]))/g,
+    (_whole, before, variance) => before + ' '.repeat(variance.length),
+  );
+}
+
 /** Parses source files. Grammars are loaded when first needed; a parser serves one file at a time. */
 export class SyntaxParser {
   readonly #parser: Parser;
@@ -66,6 +75,12 @@ export class SyntaxParser {
     if (!grammar) throw new Error(`${name} was not loaded`);
     this.#parser.setLanguage(grammar.language);
     const deadline = performance.now() + PARSE_LIMIT_MS;
+    const first = this.#parsed(grammar, text, deadline);
+    const blanked = 'broken' in first && first.broken.length === 0 ? text : withoutVariance(name, text);
+    return blanked === text ? first : this.#parsed(grammar, blanked, deadline);
+  }
+
+  #parsed(grammar: Grammar, text: string, deadline: number): Parsed {
     const tree = this.#parser.parse(text, null, { progressCallback: () => performance.now() > deadline });
     if (!tree) {
       this.#parser.reset();
@@ -186,6 +201,9 @@ const DEFINITIONS = new Set([
   'function_declaration',
   'public_field_definition',
   'arrow_function',
+  'object_type',
+  'interface_body',
+  'type_alias_declaration',
 ]);
 
 /** Offsets of what the parser put in because it was missing: such nodes are not marked in the copy. */
@@ -199,12 +217,19 @@ function missingIn(tree: Tree): ReadonlySet<number> {
   return found;
 }
 
-/** Empties the definitions that errors are in (the innermost), so that nothing is said of what was not understood. */
+/** Where in what the parser gave up on it does not go on: what stands before that was understood. */
+function errorAt(node: Building): number {
+  const odd = node.children.find(({ type }) => !/_(statement|declaration|definition)$|^comment$/.test(type));
+  if (!odd) return node.start;
+  return odd.type === 'ERROR' ? errorAt(odd) : odd.start;
+}
+
+/** Empties the definitions (and types) that errors are in (the innermost), so that nothing is said of what was not understood. */
 function cutErrors(root: Building, missing: ReadonlySet<number>): Broken[] {
   const found: Broken[] = [];
   const visit = (node: Building, around: Building): number | null => {
     const inner = DEFINITIONS.has(node.type) ? node : around;
-    let at = node.type === 'ERROR' || (node.start === node.end && missing.has(node.start)) ? node.start : null;
+    let at = node.type === 'ERROR' ? errorAt(node) : node.start === node.end && missing.has(node.start) ? node.start : null;
     for (const child of node.children) at ??= visit(child, inner);
     if (at === null || (inner !== node && node.type !== 'module' && node.type !== 'program')) return at;
     found.push({ start: node.start, end: node.end, at });

@@ -384,6 +384,7 @@ class TypescriptLowering extends Lowering {
       args,
       keywords: [],
       isNew: node.type === 'new_expression',
+      isTag: list?.type === 'template_string',
     };
   }
 

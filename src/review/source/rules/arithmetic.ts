@@ -1,6 +1,6 @@
 import type { Cwe } from '../../cwe.ts';
 import { advice, at, place } from '../claims.ts';
-import { calleeName, mentions, pathOf } from '../expressions.ts';
+import { boundNames, calleeName, mentions, pathOf } from '../expressions.ts';
 import { guardingTry, guardsAt } from '../flow.ts';
 import type { Binary, Expr, Node } from '../ir.ts';
 import type { FunctionInfo, SourceModule } from '../module.ts';
@@ -22,7 +22,7 @@ export const sizeArithmetic: SourceRule = {
     const isPython = module.language === 'python';
     for (const fn of module.functions) {
       for (const node of fn.of('binary')) {
-        const slip = isPython || node.op === '/' ? fraction(module, node) : signBit(node);
+        const slip = isPython || node.op === '/' ? fraction(module, fn, node) : signBit(module, fn, node);
         if (!slip) continue;
         report({
           ...place(node, fn),
@@ -30,7 +30,7 @@ export const sizeArithmetic: SourceRule = {
           evidence: [at(module, node, slip.how)],
           solution: advice(slip.cure),
           severity: 'medium',
-          confidence: 'certain',
+          confidence: isPython || node.op !== '/' ? 'certain' : 'likely',
           cwe: slip.cwe,
         });
       }
@@ -46,17 +46,27 @@ interface Slip {
 }
 
 /** A division whose result is a size as it is. */
-function fraction(module: SourceModule, node: Binary): Slip | null {
+function fraction(module: SourceModule, fn: FunctionInfo, node: Binary): Slip | null {
   if (node.op !== '/' || node.left.kind === 'text' || isPathJoin(module, node)) return null;
   const use = sizeUse(module, node);
   if (use === null) return null;
   const isPython = module.language === 'python';
+  if (!isPython && asksRemainder(module, fn, node.left)) return null;
+  const fate = use === '`Array`' ? 'refuses it' : 'cuts it off, so that the last part has no room';
   return {
-    what: `is a fraction ${isPython ? '(a float, always)' : 'for some values'}, and ${use} takes whole numbers`,
+    what: isPython
+      ? `is a float, always, and ${use} takes whole numbers`
+      : `is a fraction where it does not divide evenly, and ${use} ${fate}`,
     how: `the division; ${use} is given its result as it is`,
     cure: isPython ? 'Divide with `//`.' : 'Round with `Math.floor` or `Math.ceil`.',
     cwe: 1339,
   };
+}
+
+/** Whoever asks for the remainder knows that there may be one. */
+function asksRemainder(module: SourceModule, fn: FunctionInfo, dividend: Expr): boolean {
+  const text = module.text(dividend);
+  return fn.of('binary').some((node) => node.op === '%' && module.text(node.left) === text);
 }
 
 /** pathlib joins with `/`. */
@@ -79,13 +89,14 @@ function sizeUse(module: SourceModule, node: Node): string | null {
 }
 
 /** `byte << 24` of JavaScript is negative from 128 on. */
-function signBit(node: Binary): Slip | null {
+function signBit(module: SourceModule, fn: FunctionInfo, node: Binary): Slip | null {
   if (node.op !== '<<' || node.right.kind !== 'num' || node.right.value < 24 || node.right.value > 31) return null;
   if (node.left.kind === 'num' && node.left.value * 2 ** node.right.value < 2 ** 31) return null;
   for (let up = node.parent; up && up.kind !== 'function'; up = up.parent) {
     if (up.kind === 'binary' && (up.op === '>>>' || up.op === '&')) return null;
     if (up.kind === 'expression' || up.kind === 'return' || up.kind === 'assign') break;
   }
+  if (!becomesNumber(module, fn, node)) return null;
   return {
     what: 'is negative when the sign bit is set: JavaScript shifts 32 bits with a sign',
     how: 'the shift; nothing around it makes it unsigned again',
@@ -95,6 +106,21 @@ function signBit(node: Binary): Slip | null {
 }
 
 const NUMBERS = /^(hash|int|len|abs|ord|sum|max|min|round|crc32|adler32|from_bytes|randrange|randint|getrandbits)$/;
+
+/** A name for something that is never negative. */
+const COUNTS = /addr|(^|_)ip(v4)?$|Ip(v4)?$|size|len|count|offset|index|uint|u32|number|total/i;
+
+/** Whether the bits are taken for a number in the end; where they are only mixed with others (a cipher, a hash), the sign is a bit like all. */
+function becomesNumber(module: SourceModule, fn: FunctionInfo, node: Binary): boolean {
+  let at: Node = node;
+  let up = node.parent;
+  for (; up?.kind === 'binary' && /^[|^]$/.test(up.op); at = up, up = up.parent);
+  if (up?.kind === 'binary') return /^[-+*/%]$/.test(up.op);
+  if (up?.kind === 'compare') return true;
+  if (up?.kind === 'return') return COUNTS.test(fn.name ?? '');
+  if (up?.kind === 'assign') return boundNames(up.targets).some((name) => COUNTS.test(name));
+  return sizeUse(module, at) !== null;
+}
 
 export const divisionByCount: SourceRule = {
   id: 'division-by-count',

@@ -1,7 +1,7 @@
 import { advice, at, place, replaceLine } from '../claims.ts';
 import { boundNames, calleeName, mentions, pathOf, rootOf, some } from '../expressions.ts';
 import { enclosing, functionOf, guardsAt, isWithin } from '../flow.ts';
-import type { Call, Expr, Jump, Loop, Node, Return } from '../ir.ts';
+import type { Call, Expr, If, Jump, Loop, Node, Return } from '../ir.ts';
 import type { FunctionInfo } from '../module.ts';
 import { receivedBy } from '../received.ts';
 import type { SourceRule } from '../rule.ts';
@@ -69,8 +69,13 @@ function failedLookup(fn: FunctionInfo, loop: Loop, exit: Return | Jump): { test
   const guard = guardsAt(exit).find(({ test }) => test === branch.test);
   const missing = guard?.holds ? absent(branch.test) : null;
   const name = missing ? rootOf(missing) : null;
-  if (name === null || !found.has(name) || PROBLEMS.test(name) || isDescent(fn, loop, name)) return null;
+  if (name === null || !found.has(name) || PROBLEMS.test(name) || isDescent(fn, loop, name) || isTold(branch)) return null;
   return { test: branch.test };
+}
+
+/** The branch keeps or hands on that something is wrong: whoever asked for the batch hears of it. */
+function isTold({ consequent }: If): boolean {
+  return consequent.some((node) => isEffect(node));
 }
 
 /** No problems is a success: the loop was looking for that one. */

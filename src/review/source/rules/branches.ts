@@ -38,7 +38,7 @@ export const dispatchWithoutDefault: SourceRule = {
       for (const node of fn.of('switch')) {
         const subject = pathOf(node.subject);
         if (subject === null || node.cases.some(({ tests }) => tests.length === 0) || !isOpen(module, fn, node.subject)) continue;
-        if (node.cases.length < 2 || siblingsAfter(node).length > 0) continue;
+        if (node.cases.length < 2 || siblingsAfter(node).length > 0 || mayAnswerNothing(module, fn)) continue;
         report({
           ...place(node, fn),
           claim: `a value of \`${subject}\` that no case names is passed over in silence`,
@@ -51,6 +51,13 @@ export const dispatchWithoutDefault: SourceRule = {
     }
   },
 };
+
+/** A function whose type says that it may answer with nothing: what no case names gets that. */
+function mayAnswerNothing(module: SourceModule, { node }: FunctionInfo): boolean {
+  if (module.language === 'python') return false;
+  const head = module.lines.text.slice(node.start, node.body[0]?.start ?? node.end);
+  return /\)\s*:\s*[^()]*\b(undefined|null)\b[^()]*\{\s*$/.test(head);
+}
 
 interface Chain {
   readonly subject: Expr;

@@ -35,7 +35,7 @@ export const identifierCut: SourceRule = {
     for (const fn of module.functions) {
       for (const cut of cuts(fn)) {
         const id = identifierIn(fn, cut.value);
-        if (!id || isShownOnly(cut.node) || isFlag(cut.node)) continue;
+        if (!id || isShownOnly(cut.node) || isFlag(cut.node) || isOfItself(module, cut)) continue;
         const target = namedBy(fn, cut.node);
         if (target === null) continue;
         const limit = lengthOf(module, cut.to);
@@ -85,6 +85,11 @@ interface Cut {
   readonly node: Node & Expr;
   readonly value: Expr;
   readonly to: Expr;
+}
+
+/** Something taken off its end, however long it is. */
+function isOfItself(module: SourceModule, { value, to }: Cut): boolean {
+  return module.text(to).includes(module.text(value));
 }
 
 function cuts(fn: FunctionInfo): Cut[] {

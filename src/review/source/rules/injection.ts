@@ -98,7 +98,10 @@ interface Composition {
 
 function compositions(fn: FunctionInfo): Composition[] {
   const found: Composition[] = [];
-  for (const node of fn.of('text')) if (node.parts.length > 0) found.push({ node, fixed: node.value, values: node.parts });
+  for (const node of fn.of('text')) {
+    const isTagged = node.parent?.kind === 'call' && node.parent.isTag === true;
+    if (node.parts.length > 0 && !isTagged) found.push({ node, fixed: node.value, values: node.parts });
+  }
   for (const node of fn.of('binary')) {
     if (node.op === '%' && node.left.kind === 'text') found.push({ node, fixed: node.left.value, values: operands(node.right) });
     if (node.op === '+' && node.parent?.kind !== 'binary') {

@@ -15,7 +15,7 @@ export const missingTimeout: SourceRule = {
   severity: 'medium',
   hint: /requests|urlopen|create_connection|HTTPS?Connection|SMTP|FTP|Telnet|fetch\(/,
   title: 'a call over the network without a time-out',
-  why: 'When the other side does not answer, the call waits for ever, and everything that waits for it: a thread, a lock, a queue.',
+  why: 'When the other side does not answer, the call waits for ever (for minutes, with `fetch` of Node), and with it everything that waits for it: a thread, a lock, a queue.',
   remedy: 'Give it a time-out, and deal with the error.',
   checks: 'calls that open connections or send requests',
   check(module, report) {
@@ -26,12 +26,15 @@ export const missingTimeout: SourceRule = {
         if (!open) continue;
         report({
           ...place(call, fn),
-          claim: `\`${path}\` waits for ever when the other side does not answer`,
+          claim:
+            module.language === 'python'
+              ? `\`${path}\` waits for ever when the other side does not answer`
+              : `\`${path}\` waits for five minutes, Node's own limit, when the other side does not answer`,
           evidence: [at(module, call, open)],
           solution: advice(
             module.language === 'python' ? 'Pass `timeout=` with a number of seconds.' : 'Pass `signal: AbortSignal.timeout(ms)`.',
           ),
-          severity: 'medium',
+          severity: module.language === 'python' ? 'medium' : 'low',
           confidence: 'certain',
         });
       }

@@ -20,6 +20,8 @@ export const unusedBinding: SourceRule = {
       for (const assign of fn.of('assign')) {
         const [target] = assign.targets;
         if (assign.targets.length !== 1 || target?.kind !== 'name' || assign.op !== '=' || assign.exported) continue;
+        // What is not declared here belongs to a scope outside.
+        if (module.language !== 'python' && assign.declared === null) continue;
         if (assign.declared === 'field' || assign.parent?.kind === 'class' || target.name.startsWith('_') || !assign.value) continue;
         if (isShared(fn, target.name) || isRead(module, fn, target.name)) continue;
         report({

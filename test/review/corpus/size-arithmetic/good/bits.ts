@@ -1,0 +1,8 @@
+export function mix(state: number, byte: number): number {
+  return (state << 31) | (byte << 24) | (state >>> 1);
+}
+
+export function bytesOf(hex: string): Uint8Array {
+  if (hex.length % 2 !== 0) throw new Error('half a byte');
+  return new Uint8Array(hex.length / 2);
+}
