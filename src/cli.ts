@@ -156,8 +156,8 @@ function inspection(program: Command): void {
   program
     .command('review [paths...]')
     .description('security review of rulesets, configuration and agent source, with evidence')
-    .option('--netns <name>', 'the rules of a network namespace, live (as root)')
-    .option('--host-netns', "those of the host's own (as root)")
+    .option('--netns <name>', 'the rules of a network namespace, live (as root, or in the group of the kernel process)')
+    .option('--host-netns', "those of the host's own (likewise)")
     .option('--types <types>', 'defect types, like CWE-703,CWE-691 (default: the ten pillars of CWE-1000)')
     .option('--format <format>', 'by-type (default), list, json, sarif, markdown or html')
     .option('--json', 'like --format json')

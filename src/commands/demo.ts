@@ -6,6 +6,7 @@ import { removeLeftovers, ScratchNetwork } from '../kernel/scratch.ts';
 import { Denied, PinholeError } from '../model/errors.ts';
 import type { Client } from './client.ts';
 import { Instance } from './instance.ts';
+import { interruption } from './interruption.ts';
 import { paint, print, printJson } from './output/table.ts';
 import type { HelperJson, RouterJson, StatusJson } from './resources.ts';
 
@@ -44,10 +45,9 @@ export async function demo(flags: { json?: boolean }): Promise<void> {
   if (process.getuid?.() !== 0) throw new Denied('This needs root: it makes network namespaces. Try again with sudo.');
   await removeLeftovers((netns) => netns.startsWith(`${PREFIX}-`));
   const lab = new Lab();
+  const { signal, dispose } = interruption();
   const interrupted = new Promise<never>((_resolve, reject) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-      process.once(signal, () => reject(new PinholeError('internal', `interrupted by ${signal}; everything is cleaned up`)));
-    }
+    signal.addEventListener('abort', () => reject(signal.reason));
   });
   try {
     const results = await Promise.race([new Story(lab, flags.json ?? false).tell(), interrupted]);
@@ -56,6 +56,7 @@ export async function demo(flags: { json?: boolean }): Promise<void> {
     if (failed) throw new PinholeError('internal', `the demo did not go as said: ${failed.step}: ${failed.detail}`);
   } finally {
     await lab.destroy();
+    dispose();
   }
 }
 

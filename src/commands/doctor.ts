@@ -25,7 +25,7 @@ export async function doctor(router: string | undefined, flags: ClientFlags & { 
   try {
     const found = hostChecks(await kernel.capabilities());
     if (router !== undefined) found.push(...(await routerChecks(kernel, router, flags)));
-    else if (flags.netns !== undefined) found.push(...diagnose(await kernel.ruleset(flags.netns)));
+    else if (flags.netns !== undefined) found.push(...diagnose((await kernel.allRules(flags.netns)).nft));
     if (flags.json) printJson(found);
     else print(table(found, COLUMNS));
     const problems = found.filter(({ result }) => result === 'problem').length;
@@ -60,7 +60,7 @@ async function routerChecks(kernel: LinuxKernel, name: string, flags: ClientFlag
 
 async function rulesOf(kernel: LinuxKernel, netns: Netns, host: string | null): Promise<Diagnosis[]> {
   try {
-    return diagnose(await kernel.ruleset(netns));
+    return diagnose((await kernel.allRules(netns)).nft);
   } catch (error) {
     if (!(error instanceof PinholeError) || error.code !== 'netns-not-found') throw error;
     return [

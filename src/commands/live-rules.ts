@@ -1,54 +1,68 @@
-import { execFile } from 'node:child_process';
+import { accessSync, constants } from 'node:fs';
 import { release } from 'node:os';
-import { promisify } from 'node:util';
+import { loadConfig, paths } from '../config/config.ts';
 import type { Kernel } from '../kernel/interface.ts';
-import { netnsPath } from '../kernel/linux/netns-socket.ts';
-import type { Netns } from '../model/netns.ts';
+import { LinuxKernel } from '../kernel/linux/linux-kernel.ts';
+import { RemoteKernel } from '../kernel/remote.ts';
+import { Denied, PinholeError } from '../model/errors.ts';
+import { silentLogger } from '../model/logger.ts';
+import { type Netns, showNetns } from '../model/netns.ts';
 import { liveText } from '../review/ruleset/live.ts';
 import type { HostFacts } from '../review/ruleset/view.ts';
 import type { Subject } from '../review/subject.ts';
 
-const TIMEOUT_MS = 20_000;
-const MAX_OUTPUT = 64 * 1024 * 1024;
-const SETTINGS = [
-  'net.netfilter.nf_conntrack_helper',
-  'net.netfilter.nf_conntrack_expect_max',
-  'net.ipv4.conf.all.rp_filter',
-  'net.ipv4.conf.default.rp_filter',
-];
+const CONNECT_MS = 2000;
 
-/** Everybody's rules in a namespace and the settings beside them. Reads only. */
-export async function liveRules(kernel: Kernel, netns: Netns, shown: string): Promise<{ subjects: Subject[]; host: HostFacts }> {
-  const nft = await kernel.ruleset(netns);
-  const hasXt = nft.includes('"xt"');
-  const [iptables, ip6tables, settings] = await Promise.all([
-    hasXt ? inside(netns, ['iptables-save']) : null,
-    hasXt ? inside(netns, ['ip6tables-save']) : null,
-    inside(netns, ['sysctl', '-e', ...SETTINGS]),
-  ]);
-  const text = liveText({ nft, iptables, ip6tables });
-  const subject: Subject = { name: `netns ${shown}`, kind: 'live', text, mode: null };
-  return { subjects: [subject], host: { kernel: release(), sysctls: settingsOf(settings ?? '') } };
+export interface LiveRules {
+  readonly subject: Subject;
+  readonly host: HostFacts;
 }
 
-/** Output of a command in a namespace; null where there is no such program. */
-async function inside(netns: Netns, argv: readonly string[]): Promise<string | null> {
+/**
+ * Everybody's rules in a namespace, with what is known of the host. Root reads them itself, in any namespace; everybody else
+ * asks the kernel process, which the members of its group may, about the namespaces that it serves.
+ */
+export async function liveRules(netns: Netns, configFile: string | undefined): Promise<LiveRules> {
+  const kernel: Kernel =
+    process.getuid?.() === 0
+      ? new LinuxKernel({ allowed: (one) => one === netns, logger: silentLogger })
+      : await kernelProcess(paths(loadConfig({ config: configFile }, process.env)).kernelSocket);
   try {
-    const { stdout } = await promisify(execFile)('nsenter', [`--net=${netnsPath(netns)}`, '--', ...argv], {
-      timeout: TIMEOUT_MS,
-      maxBuffer: MAX_OUTPUT,
-    });
-    return stdout;
-  } catch {
-    return null;
+    const { settings, ...rules } = await kernel.allRules(netns);
+    return {
+      subject: { name: `netns ${showNetns(netns)}`, kind: 'live', text: liveText(rules), mode: null },
+      host: { kernel: release(), sysctls: new Map(Object.entries(settings)) },
+    };
+  } finally {
+    await kernel.close();
   }
 }
 
-function settingsOf(text: string): Map<string, string> {
-  return new Map(
-    text.split('\n').flatMap((line) => {
-      const [, key, value] = /^(\S+) = (.*)$/.exec(line) ?? [];
-      return key === undefined || value === undefined ? [] : [[key, value] as const];
-    }),
-  );
+async function kernelProcess(path: string): Promise<RemoteKernel> {
+  try {
+    accessSync(path, constants.R_OK | constants.W_OK);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const why = code === 'ENOENT' ? `no kernel process is at ${path}` : `you are not in the group of ${path}`;
+    throw new Denied(`This asks the kernel: it needs root, or Pinhole's kernel process, and ${why}.`);
+  }
+  const kernel = new RemoteKernel({ path, logger: silentLogger });
+  try {
+    await isUp(kernel, path);
+    return kernel;
+  } catch (error) {
+    await kernel.close();
+    throw error;
+  }
+}
+
+async function isUp(kernel: RemoteKernel, path: string): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    const timer = setTimeout(() => reject(new PinholeError('unreachable', `The kernel process at ${path} does not answer.`)), CONNECT_MS);
+    kernel.onEvent((event) => {
+      if (event.event !== 'link' || !event.up) return;
+      clearTimeout(timer);
+      resolve();
+    });
+  });
 }

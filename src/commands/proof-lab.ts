@@ -1,4 +1,7 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { LinuxKernel } from '../kernel/linux/linux-kernel.ts';
@@ -108,16 +111,20 @@ export class ProofLab {
     return null;
   }
 
+  /** As a file: nft opens JSON by its name, which the socket that Node makes of a standard input has not. */
   async #feed(argv: readonly string[], input: string): Promise<string | null> {
-    const child = spawn('ip', ['netns', 'exec', this.#scratch.netns('router'), ...argv], { stdio: ['pipe', 'ignore', 'pipe'] });
-    let problem = '';
-    child.stderr.on('data', (chunk) => {
-      problem += chunk;
-    });
-    child.stdin.on('error', () => undefined);
-    child.stdin.end(input);
-    const code = await new Promise((resolve) => child.on('close', resolve).on('error', () => resolve(127)));
-    return code === 0 ? null : problem.trim().split('\n').slice(0, 3).join(' ') || `${argv[0]} failed`;
+    const folder = mkdtempSync(join(tmpdir(), 'pinhole-proof-'));
+    try {
+      const file = join(folder, 'rules');
+      writeFileSync(file, input);
+      await this.#scratch.exec('router', [...argv, file]);
+      return null;
+    } catch (error) {
+      const { stderr = '' } = error as { stderr?: string };
+      return stderr.trim().split('\n').slice(0, 3).join(' ').replaceAll(folder, '') || `${argv[0]} failed`;
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   }
 
   /** Adds rules of the proof's own. @throws with what nft said */
@@ -229,9 +236,9 @@ async function heard(child: ChildProcess, events: string[], event: string): Prom
 function loaders(subject: Subject): { argv: string[]; input: string }[] {
   switch (subject.kind) {
     case 'nft':
-      return [{ argv: ['nft', '-f', '-'], input: subject.text }];
+      return [{ argv: ['nft', '-f'], input: subject.text }];
     case 'nft-json':
-      return [{ argv: ['nft', '-j', '-f', '-'], input: subject.text }];
+      return [{ argv: ['nft', '-j', '-f'], input: subject.text }];
     case 'iptables': {
       const parts = { ip: '', ip6: '' };
       let family: 'ip' | 'ip6' = /\bip6tables/.test(subject.text) && !/\biptables(-\w+)*-save/.test(subject.text) ? 'ip6' : 'ip';
@@ -248,7 +255,7 @@ function loaders(subject: Subject): { argv: string[]; input: string }[] {
     case 'live': {
       const { nft, iptables, ip6tables } = liveParts(subject.text);
       return [
-        { argv: ['nft', '-j', '-f', '-'], input: nft },
+        { argv: ['nft', '-j', '-f'], input: withoutIptables(nft, [iptables, ip6tables]) },
         ...(iptables ? [{ argv: ['iptables-restore'], input: iptables }] : []),
         ...(ip6tables ? [{ argv: ['ip6tables-restore'], input: ip6tables }] : []),
       ];
@@ -258,6 +265,17 @@ function loaders(subject: Subject): { argv: string[]; input: string }[] {
   }
 }
 
+/** nft cannot load what it lists of the tables of iptables: `iptables-restore` makes those. */
+function withoutIptables(nft: string, saved: readonly (string | null)[]): string {
+  const owned = new Set(
+    ['ip', 'ip6'].flatMap((family, index) => [...(saved[index] ?? '').matchAll(/^\*(\S+)/gm)].map(([, table]) => `${family} ${table}`)),
+  );
+  const { nftables } = JSON.parse(nft) as { nftables: Readonly<Record<string, { family?: string; table?: string; name?: string }>>[] };
+  const isOwned = (item: (typeof nftables)[number]) =>
+    Object.entries(item).some(([kind, { family, table, name }]) => owned.has(`${family} ${kind === 'table' ? name : table}`));
+  return JSON.stringify({ nftables: nftables.filter((item) => !isOwned(item)) });
+}
+
 /** Interfaces and addresses with which the ruleset's own conditions hold. */
 function networkFor(view: RulesetView, assignment: Assignment | null): LabNetwork {
   const matches = view.ruleset.chains.flatMap(({ rules }) => rules).flatMap((rule) => rule.matches.map((one) => ({ one, rule })));
@@ -265,16 +283,19 @@ function networkFor(view: RulesetView, assignment: Assignment | null): LabNetwor
   const nat = matches.find(({ one, rule }) => one.key === 'oif' && !one.negated && rule.action?.kind === 'nat')?.one.values?.[0];
   const own = assignment?.place?.matches ?? [];
   const wanted = own.find(({ key, negated }) => key === 'iif' && !negated)?.values?.[0];
-  const outside = plain(nat ?? names('oif').find((name) => name !== wanted && name !== 'lo') ?? 'labout0');
-  const inside = plain(wanted ?? names('iif').find((name) => name !== 'lo' && plain(name) !== outside) ?? 'labin0');
+  const outside = firstUsable([nat, ...names('oif').filter((name) => name !== wanted)], []) ?? 'labout0';
+  const inside = firstUsable([wanted, ...names('iif')], [outside]) ?? 'labin0';
   const source = own.find(({ key, negated }) => key === 'saddr' && !negated)?.values?.find((value) => /^\d/.test(value));
   const destination = own.find(({ key, negated }) => key === 'daddr' && !negated)?.values?.find((value) => /^\d/.test(value));
   return { ...addressesIn(source ?? '10.66.1.0/24'), ...serverIn(destination ?? '203.0.113.0/24'), inside, outside };
 }
 
+/** A name that an interface can have (dev_valid_name of net/core/dev.c, and less): it goes into commands that root runs. */
+const INTERFACE = /^(?!lo$|\.{1,2}$)[\w.-]{1,15}$/;
+
 /** `eth*` and `eth+` stand for eth0. */
-function plain(name: string): string {
-  return name.replace(/[+*]$/, '0').slice(0, 15);
+function firstUsable(names: readonly (string | undefined)[], taken: readonly string[]): string | undefined {
+  return names.map((name) => name?.replace(/[+*]$/, '0') ?? '').find((name) => INTERFACE.test(name) && !taken.includes(name));
 }
 
 function addressesIn(cidr: string): Pick<LabNetwork, 'client' | 'clientGateway' | 'clientPrefix'> {

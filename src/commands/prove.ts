@@ -1,9 +1,12 @@
+import { ownPrefix, removeOrphans } from '../kernel/scratch.ts';
 import { Denied } from '../model/errors.ts';
 import type { SubjectReport } from '../review/engine.ts';
 import { readRuleset } from '../review/engine.ts';
 import type { Evidence, Finding } from '../review/finding.ts';
 import { type Assignment, kernelHelper, NO_HOST, RulesetView } from '../review/ruleset/view.ts';
 import type { Subject } from '../review/subject.ts';
+import { interruption } from './interruption.ts';
+import { Progress } from './output/progress.ts';
 import { type AttackOutcome, ProofLab } from './proof-lab.ts';
 
 /** What trying showed: that it is so, that it is not, or nothing. */
@@ -35,18 +38,32 @@ const EXPERIMENTS: Readonly<Record<string, (experiment: Experiment) => Promise<P
   'shadowed-assignment': getsAnother,
 };
 
+const FAMILY = 'phpv';
+
 /** Tries findings of rulesets in a scratch network: each is marked as proved with its trace, or withdrawn. Needs root. */
 export async function prove(subjects: readonly Subject[], parts: readonly SubjectReport[]): Promise<SubjectReport[]> {
   if (process.getuid?.() !== 0) throw new Denied('--prove needs root: it makes network namespaces. Try again with sudo.');
+  await removeOrphans(FAMILY);
+  const { signal, dispose } = interruption();
+  const progress = new Progress('tried');
   const proved: SubjectReport[] = [];
-  for (const [index, part] of parts.entries()) {
-    const subject = subjects[index];
-    proved.push(subject && part.reviewed?.family === 'ruleset' ? await proveSubject(subject, part) : part);
+  try {
+    for (const [index, part] of parts.entries()) {
+      const subject = subjects[index];
+      proved.push(subject && part.reviewed?.family === 'ruleset' ? await proveSubject(subject, part, { signal, progress }) : part);
+    }
+  } finally {
+    progress.end();
+    dispose();
   }
   return proved;
 }
 
-async function proveSubject(subject: Subject, part: SubjectReport): Promise<SubjectReport> {
+async function proveSubject(
+  subject: Subject,
+  part: SubjectReport,
+  { signal, progress }: { signal: AbortSignal; progress: Progress },
+): Promise<SubjectReport> {
   const notes = [...part.notes];
   const findings: Finding[] = [];
   const view = new RulesetView(subject.name, readRuleset(subject), { host: NO_HOST });
@@ -55,7 +72,9 @@ async function proveSubject(subject: Subject, part: SubjectReport): Promise<Subj
     const proof =
       finding.suppressed !== null || !experiment
         ? null
-        : await tryOne(subject, view, { finding, prefix: `phpv${process.pid}x${index}`, experiment });
+        : await tryOne(subject, view, { finding, prefix: `${ownPrefix(FAMILY)}x${index}`, experiment });
+    signal.throwIfAborted();
+    progress.update(index + 1, part.findings.length);
     if (proof?.result === 'proved') findings.push({ ...finding, confidence: 'proved', evidence: [...finding.evidence, ...proof.evidence] });
     else if (proof?.result === 'withdrawn')
       notes.push({ subject: subject.name, line: finding.line, note: `${finding.rule} withdrawn: ${proof.why}` });
@@ -72,15 +91,20 @@ async function tryOne(
   view: RulesetView,
   { finding, prefix, experiment }: { finding: Finding; prefix: string; experiment: (experiment: Experiment) => Promise<Proof> },
 ): Promise<Proof> {
-  if (/^\s*include\s/m.test(subject.text)) return { result: 'untried', why: 'the ruleset includes other files' };
+  // As root, whatever the ruleset says: nothing of this host is read for it.
+  if (subject.kind === 'nft' && /(^|[;{}])\s*include\b/m.test(subject.text))
+    return { result: 'untried', why: 'the ruleset includes other files' };
   const assignment = assignmentOf(view, finding);
-  const lab = await ProofLab.open(view, assignment, prefix);
+  let lab: ProofLab | null = null;
   try {
+    lab = await ProofLab.open(view, assignment, prefix);
     const problem = await lab.load(subject);
     if (problem !== null) return { result: 'untried', why: `this kernel does not take the ruleset: ${problem}` };
     return await experiment({ lab, view, finding, assignment });
+  } catch (error) {
+    return { result: 'untried', why: `the laboratory failed: ${(error as Error).message.split('\n')[0]?.slice(0, 200)}` };
   } finally {
-    await lab.close();
+    await lab?.close();
   }
 }
 

@@ -1,7 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
-import { Denied, InvalidInput, PinholeError } from '../model/errors.ts';
-import { silentLogger } from '../model/logger.ts';
-import { HOST_NETNS, showNetns } from '../model/netns.ts';
+import { InvalidInput, PinholeError } from '../model/errors.ts';
+import { HOST_NETNS } from '../model/netns.ts';
 import { applyBaseline, readBaseline, writeBaseline } from '../review/baseline.ts';
 import { parseType } from '../review/cwe.ts';
 import { ReviewEngine, type SubjectReport } from '../review/engine.ts';
@@ -10,9 +9,10 @@ import { SEVERITIES, type Severity } from '../review/finding.ts';
 import { failing, makeReport, type Report } from '../review/report.ts';
 import { type Format, REPORTERS } from '../review/reporters/index.ts';
 import { ALL_TYPES, type Types } from '../review/rules.ts';
-import { type HostFacts, NO_HOST } from '../review/ruleset/view.ts';
+import { NO_HOST } from '../review/ruleset/view.ts';
 import { SUBJECT_KINDS, type Subject, type SubjectKind } from '../review/subject.ts';
 import { VERSION } from '../version.ts';
+import type { LiveRules } from './live-rules.ts';
 import { Progress } from './output/progress.ts';
 import { print } from './output/table.ts';
 
@@ -36,13 +36,13 @@ export interface ReviewFlags {
 /** Reviews files, folders, and live rulesets. Exit 1 where something is as bad as `--fail-on` says, or was not reviewed. */
 export async function review(paths: readonly string[], flags: ReviewFlags): Promise<void> {
   const wanted = readFlags(paths, flags);
-  const live = await liveSubject(flags);
+  const live = await liveRules(flags);
   const host = live?.host ?? { ...NO_HOST, kernel: flags.kernel ?? null };
   const engine = new ReviewEngine({ types: wanted.types, host });
   const parts: SubjectReport[] = [];
   const unread: Unread[] = [];
   const subjects: Subject[] = [];
-  const candidates: Candidate[] = [...(live?.subjects ?? []).map((subject) => ({ subject })), ...filesUnder(paths)];
+  const candidates: Candidate[] = [...(live ? [{ subject: live.subject }] : []), ...filesUnder(paths)];
   const progress = new Progress('reviewed');
   try {
     for (const [index, candidate] of candidates.entries()) {
@@ -118,18 +118,11 @@ function readTypes(text: string | undefined): Types {
   });
 }
 
-/** Everybody's rules in a namespace, read through the kernel's own interface, with what is known of the host. */
-async function liveSubject(flags: ReviewFlags): Promise<{ subjects: Subject[]; host: HostFacts } | null> {
+/** The rules of the namespace that flags name. The kernel is loaded only then. */
+async function liveRules(flags: ReviewFlags): Promise<LiveRules | null> {
   if (flags.netns === undefined && !flags.hostNetns) return null;
-  if (process.getuid?.() !== 0) throw new Denied('This needs root: it asks the kernel. Try again with sudo.');
-  const [{ LinuxKernel }, { liveRules }] = await Promise.all([import('../kernel/linux/linux-kernel.ts'), import('./live-rules.ts')]);
-  const netns = flags.netns ?? HOST_NETNS;
-  const kernel = new LinuxKernel({ allowed: (one) => one === netns, logger: silentLogger });
-  try {
-    return await liveRules(kernel, netns, showNetns(netns));
-  } finally {
-    await kernel.close();
-  }
+  const live = await import('./live-rules.ts');
+  return live.liveRules(flags.netns ?? HOST_NETNS, flags.config);
 }
 
 function withBaseline(parts: readonly SubjectReport[], file: string | undefined): SubjectReport[] {

@@ -44,6 +44,17 @@ export type LiveChange =
   | { readonly action: 'strip'; readonly selectors: readonly StripSelector[] }
   | { readonly action: 'attach'; readonly selectors: readonly AttachSelector[] };
 
+/** Everybody's rules in a namespace, as the programs that own them print them, and settings that decide how they work. */
+export interface AllRules {
+  /** `nft -j list ruleset`. */
+  readonly nft: string;
+  /** `iptables-save`, where some of the rules carry matches that nft cannot show; null: none does, or there is no such program. */
+  readonly iptables: string | null;
+  readonly ip6tables: string | null;
+  /** Values by the names that sysctl has for them; only those that this kernel has. */
+  readonly settings: Readonly<Record<string, string>>;
+}
+
 export interface TableChange {
   readonly netns: Netns;
   /** Replaces our table as a whole; null removes it. */
@@ -93,8 +104,8 @@ export interface Kernel {
   expectations(netns: Netns): Promise<Expectation[]>;
   /** Turns `expectation` events of all served namespaces on or off. */
   watchExpectations(on: boolean): Promise<void>;
-  /** Everybody's rules, as `nft -j list ruleset` prints them. For explicit reviews and the doctor only. */
-  ruleset(netns: Netns): Promise<string>;
+  /** Everybody's rules. For explicit reviews and the doctor only. */
+  allRules(netns: Netns): Promise<AllRules>;
   onEvent(listener: (event: KernelEvent) => void): void;
   close(): Promise<void>;
 }

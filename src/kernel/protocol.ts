@@ -24,7 +24,7 @@ export type KernelRequest =
   | { readonly method: 'observe'; readonly items: readonly Result<ObserveRequest>[] }
   | { readonly method: 'apply'; readonly items: readonly Result<TableChange>[] }
   | { readonly method: 'changeLive'; readonly netns: string; readonly change: LiveChange }
-  | { readonly method: 'expectations' | 'ruleset'; readonly netns: string }
+  | { readonly method: 'expectations' | 'allRules'; readonly netns: string }
   | { readonly method: 'watchExpectations'; readonly on: boolean };
 
 /** @throws PinholeError `invalid-message` naming the field */
@@ -42,7 +42,7 @@ function readRequest(reader: Reader): KernelRequest {
     'apply',
     'changeLive',
     'expectations',
-    'ruleset',
+    'allRules',
     'watchExpectations',
   );
   switch (method) {
@@ -53,7 +53,7 @@ function readRequest(reader: Reader): KernelRequest {
     case 'changeLive':
       return { method, netns: readNetns(any.netns), change: readLiveChange(any.change) };
     case 'expectations':
-    case 'ruleset':
+    case 'allRules':
       return { method, netns: readNetns(any.netns) };
     case 'watchExpectations':
       return { method, on: any.on.boolean() };

@@ -3,7 +3,17 @@ import { type ErrorData, errorFromData, PinholeError, type Result } from '../mod
 import { encodeFrame, FrameDecoder, MAX_FRAME } from '../model/frames.ts';
 import type { Logger } from '../model/logger.ts';
 import type { Capabilities, Expectation } from '../model/status.ts';
-import type { Kernel, KernelEvent, LiveChange, NamespaceInfo, Observation, ObserveRequest, TableChange, Version } from './interface.ts';
+import type {
+  AllRules,
+  Kernel,
+  KernelEvent,
+  LiveChange,
+  NamespaceInfo,
+  Observation,
+  ObserveRequest,
+  TableChange,
+  Version,
+} from './interface.ts';
 import { type KernelRequest, MAX_BATCH } from './protocol.ts';
 
 export interface RemoteKernelOptions {
@@ -76,8 +86,8 @@ export class RemoteKernel implements Kernel {
     await this.#call('watchExpectations', { on });
   }
 
-  ruleset(netns: string): Promise<string> {
-    return this.#call('ruleset', { netns });
+  allRules(netns: string): Promise<AllRules> {
+    return this.#call('allRules', { netns });
   }
 
   onEvent(listener: (event: KernelEvent) => void): void {

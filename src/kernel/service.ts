@@ -85,8 +85,8 @@ export class KernelService {
         return this.#kernel.changeLive(request.netns, request.change);
       case 'expectations':
         return this.#kernel.expectations(request.netns);
-      case 'ruleset':
-        return this.#kernel.ruleset(request.netns);
+      case 'allRules':
+        return this.#kernel.allRules(request.netns);
       case 'watchExpectations':
         return this.#setWatcher(socket, request.on);
     }

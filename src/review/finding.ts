@@ -73,7 +73,7 @@ export interface RuleInfo {
   readonly checks: string;
 }
 
-/** Worst first, then in the order of the subject. */
+/** In the order of subjects and their lines; of one line, worst first. */
 export function compareFindings(a: Finding, b: Finding): number {
   return (
     a.subject.localeCompare(b.subject) ||

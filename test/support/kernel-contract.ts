@@ -71,6 +71,14 @@ export function kernelContract(name: string, create: () => Promise<KernelHarness
       expect([...helpers].sort()).toEqual([...ALL_CAPABILITIES.helpers].sort());
     });
 
+    it("lists everybody's rules when it is asked to, and says of what is not there, or not to be served, that it is not", async () => {
+      const { nft, settings } = await harness.kernel.allRules(ns('a'));
+      expect(Array.isArray(JSON.parse(nft).nftables)).toBe(true);
+      expect(Object.values(settings).every((value) => typeof value === 'string')).toBe(true);
+      await expect(harness.kernel.allRules(ns('nobody'))).rejects.toMatchObject({ code: 'netns-not-found' });
+      await expect(harness.kernel.allRules('elsewhere')).rejects.toMatchObject({ code: 'netns-denied' });
+    });
+
     it('observes no table where there is none', async () => {
       expect(await observe('a')).toMatchObject({ unchanged: false, table: null, foreign: [] });
     });

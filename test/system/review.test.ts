@@ -1,13 +1,16 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, afterEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { ownPrefix, ScratchNetwork } from '../../src/kernel/scratch.ts';
 import type { Report } from '../../src/review/report.ts';
+import { resolveAccounts } from '../../src/supervisor/accounts.ts';
 import { CLI } from '../support/cli-path.ts';
 import { corpus } from '../support/corpus.ts';
+import { eventually } from '../support/eventually.ts';
+import { TestPinhole } from '../support/pinhole.ts';
 import { reviewOne } from '../support/review.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
@@ -238,6 +241,112 @@ COMMIT
     );
     const report = await review(file, '--prove');
     expect(report.findings.find(({ rule }) => rule === 'related-to-low-ports')?.confidence).toBe('proved');
+  });
+
+  it('proves what is live, with the tables of iptables beside those of nft', async () => {
+    await network.addHost('edge');
+    const iptables = (...argv: string[]) => network.exec('edge', ['iptables', ...argv]);
+    await iptables('-t', 'raw', '-A', 'PREROUTING', '-i', 'lan0', '-p', 'tcp', '--dport', '21', '-j', 'CT', '--helper', 'ftp');
+    await iptables('-P', 'FORWARD', 'DROP');
+    await iptables('-A', 'FORWARD', '-m', 'conntrack', '--ctstate', 'RELATED,ESTABLISHED', '-j', 'ACCEPT');
+    await iptables('-A', 'FORWARD', '-i', 'lan0', '-j', 'ACCEPT');
+    await network.nft('edge', `table ip mine {\n${NAT}}\n`);
+    const report = await review('--netns', network.netns('edge'), '--prove');
+    expect(report.findings.find(({ rule }) => rule === 'related-to-low-ports')?.confidence, JSON.stringify(report.notes)).toBe('proved');
+  });
+
+  it('takes no word of a ruleset for a command: an interface of a hostile name is none of the laboratory', async () => {
+    const rule = (chainName: string, ...expr: object[]) => ({ rule: { family: 'inet', table: 'fw', chain: chainName, expr } });
+    const match = (left: object, right: string | number) => ({ match: { op: '==', left, right } });
+    const port = match({ payload: { protocol: 'tcp', field: 'dport' } }, 21);
+    const base = (name: string, hook: string, prio: number, policy: string) => ({
+      chain: { family: 'inet', table: 'fw', name, type: 'filter', hook, prio, policy },
+    });
+    const related = { match: { op: 'in', left: { ct: { key: 'state' } }, right: ['related', 'established'] } };
+    const file = write(
+      'hostile.json',
+      JSON.stringify({
+        nftables: [
+          { table: { family: 'inet', name: 'fw' } },
+          { 'ct helper': { family: 'inet', table: 'fw', name: 'ftp-tcp', type: 'ftp', protocol: 'tcp', l3proto: 'inet' } },
+          base('pre', 'prerouting', -150, 'accept'),
+          base('fwd', 'forward', 0, 'drop'),
+          rule('pre', match({ meta: { key: 'iifname' } }, 'x\nlink del none'), port, { 'ct helper': 'ftp-tcp' }),
+          rule('fwd', related, { accept: null }),
+          rule('fwd', port, { accept: null }),
+        ],
+      }),
+    );
+    const { notes } = await review(file, '--prove');
+    const said = notes.map(({ note }) => note).join('\n');
+    // The laboratory stands, its interface has another name, and so the client gets no helper.
+    expect(said).not.toContain('the laboratory failed');
+    expect(said).toMatch(/related-to-low-ports withdrawn: .* could not reach it/);
+  });
+
+  it('leaves nothing behind when it is interrupted, or was killed before', async () => {
+    const before = await namespaces();
+    const file = write(
+      'interrupted.nft',
+      table(
+        ...ASSIGN.map((assign, index) => chain(`pre${index}`, PRE, assign)),
+        chain('forward', FORWARD, 'ct state established,related accept'),
+        NAT,
+      ),
+    );
+    const start = async () => {
+      const child = spawn(process.execPath, [CLI, 'review', file, '--prove'], { cwd: ROOT, stdio: ['ignore', 'ignore', 'pipe'] });
+      let stderr = '';
+      child.stderr.on('data', (chunk) => {
+        stderr += chunk;
+      });
+      const ended = new Promise<number | null>((done) => child.once('close', done));
+      await eventually(async () => (await namespaces()).includes(`phpv${child.pid}x`), { what: 'the laboratory is there' });
+      return { child, ended, stderr: () => stderr };
+    };
+    const killed = await start();
+    killed.child.kill('SIGKILL');
+    await killed.ended;
+    const interrupted = await start();
+    expect(await namespaces()).not.toContain(`phpv${killed.child.pid}x`);
+    interrupted.child.kill('SIGINT');
+    expect(await interrupted.ended).toBe(1);
+    expect(interrupted.stderr()).toContain('interrupted by SIGINT');
+    expect(await namespaces()).toBe(before);
+  });
+
+  describe('asked by somebody who is not root', () => {
+    const pinhole = new TestPinhole(PREFIX);
+    const { group } = resolveAccounts({ pinhole: 'pinhole', kernel: 'pinhole-kernel', group: 'pinhole' });
+    beforeAll(() => pinhole.start());
+    afterAll(() => pinhole.stop());
+
+    const as = (gid: number, netns: string) =>
+      new Promise<{ code: unknown; stdout: string; stderr: string }>((done) => {
+        const argv = ['--reuid=65533', `--regid=${gid}`, '--clear-groups', process.execPath, CLI, 'review', '--netns', netns, '--json'];
+        execFile('setpriv', argv, { env: pinhole.instance.env, cwd: '/' }, (error, stdout, stderr) =>
+          done({ code: error?.code ?? 0, stdout, stderr }),
+        );
+      });
+
+    it('goes through the kernel process, for members of its group and for the namespaces that it serves', async () => {
+      await network.addHost('edge');
+      await network.nft(
+        'edge',
+        table(chain('pre', PRE, ASSIGN[0] as string), chain('forward', FORWARD, 'ct state established,related accept')),
+      );
+      const { code, stdout, stderr } = await as(group, network.netns('edge'));
+      expect(code, stderr).toBe(0);
+      const report = JSON.parse(stdout) as Report;
+      const own = await review('--netns', network.netns('edge'));
+      expect(report.findings.length).toBeGreaterThan(2);
+      expect(report.findings.map(({ rule, line }) => `${line} ${rule}`)).toEqual(own.findings.map(({ rule, line }) => `${line} ${rule}`));
+      expect(await as(group, 'elsewhere')).toMatchObject({ code: 4, stdout: expect.stringContaining('elsewhere') });
+    });
+
+    it('is denied to everybody else', async () => {
+      expect(await as(65_533, network.netns('edge'))).toMatchObject({ code: 4, stdout: expect.stringContaining('needs root') });
+    });
   });
 
   it('says of a ruleset that this kernel does not take that nothing was tried', async () => {

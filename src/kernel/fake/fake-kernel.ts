@@ -4,6 +4,7 @@ import { HOST_NETNS, type Netns } from '../../model/netns.ts';
 import { type Capabilities, capabilityKey, type Expectation } from '../../model/status.ts';
 import type { Table } from '../../model/table.ts';
 import type {
+  AllRules,
   AttachSelector,
   Kernel,
   KernelEvent,
@@ -100,9 +101,9 @@ export class FakeKernel implements Kernel {
 
   async watchExpectations(): Promise<void> {}
 
-  async ruleset(netns: Netns): Promise<string> {
+  async allRules(netns: Netns): Promise<AllRules> {
     this.#get(netns);
-    return JSON.stringify({ nftables: [] });
+    return { nft: JSON.stringify({ nftables: [] }), iptables: null, ip6tables: null, settings: {} };
   }
 
   onEvent(listener: (event: KernelEvent) => void): void {

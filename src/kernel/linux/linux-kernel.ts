@@ -1,11 +1,20 @@
-import { execFile } from 'node:child_process';
 import { readdirSync, statSync } from 'node:fs';
-import { promisify } from 'node:util';
 import { attempt, PinholeError, type Result } from '../../model/errors.ts';
 import type { Logger } from '../../model/logger.ts';
 import { HOST_NETNS, type Netns, showNetns } from '../../model/netns.ts';
 import type { Capabilities, Expectation } from '../../model/status.ts';
-import type { Kernel, KernelEvent, LiveChange, NamespaceInfo, Observation, ObserveRequest, TableChange, Version } from '../interface.ts';
+import type {
+  AllRules,
+  Kernel,
+  KernelEvent,
+  LiveChange,
+  NamespaceInfo,
+  Observation,
+  ObserveRequest,
+  TableChange,
+  Version,
+} from '../interface.ts';
+import { readAllRules } from './all-rules.ts';
 import { probeCapabilities } from './capabilities.ts';
 import { type Epoll, loadLibc } from './libc.ts';
 import { NamespaceWatcher } from './namespace-watcher.ts';
@@ -21,9 +30,6 @@ export interface LinuxKernelOptions {
 }
 
 const RECEIVE_BUFFER = 256 * 1024;
-/** Of `nft -j list ruleset`. */
-const MAX_RULESET = 64 * 1024 * 1024;
-const RULESET_TIMEOUT_MS = 20_000;
 
 /** The running Linux kernel, through netlink. Needs CAP_NET_ADMIN and CAP_SYS_ADMIN. */
 export class LinuxKernel implements Kernel {
@@ -87,13 +93,11 @@ export class LinuxKernel implements Kernel {
     for (const served of this.#served.values()) served.watchExpectations(on);
   }
 
-  async ruleset(netns: Netns): Promise<string> {
+  async allRules(netns: Netns): Promise<AllRules> {
     this.#checkAllowed(netns);
     if (this.#opener.inode(netns) === null) throw notFound(netns);
-    const argv = [`--net=${netnsPath(netns)}`, '--', 'nft', '-j', 'list', 'ruleset'];
     try {
-      const { stdout } = await promisify(execFile)('nsenter', argv, { maxBuffer: MAX_RULESET, timeout: RULESET_TIMEOUT_MS });
-      return stdout;
+      return await readAllRules(netnsPath(netns));
     } catch (error) {
       throw new PinholeError('internal', `nft cannot list the rules of ${showNetns(netns)}`, { cause: error });
     }
