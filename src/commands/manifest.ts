@@ -1,10 +1,11 @@
 import { readFileSync } from 'node:fs';
-import { type Document, isNode, LineCounter, parseDocument } from 'yaml';
+import { type Document, isNode, LineCounter } from 'yaml';
 import { findHelper } from '../model/catalogue.ts';
 import { parseScope } from '../model/conntrack-helper.ts';
 import { InvalidInput, PinholeError } from '../model/errors.ts';
 import { HOST_NETNS, parseNetns } from '../model/netns.ts';
 import { Reader } from '../model/reader.ts';
+import { parseYaml } from '../review/config/yaml.ts';
 import type { HelperJson, RouterJson, ScopeJson } from './resources.ts';
 
 /** A file of routers and their helpers, for `apply`, `diff` and `export`. */
@@ -36,9 +37,8 @@ const MAX_HELPERS = 1_000;
 export function readManifest(file: string): Manifest {
   const text = readText(file);
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines });
-  const [broken] = document.errors;
-  if (broken) throw new InvalidInput('file', `${file}:${broken.linePos?.[0].line ?? 1}: not YAML: ${broken.message.split('\n')[0]}`);
+  const refuse = (line: number, problem: string) => new InvalidInput('file', `${file}:${line}: ${problem}`);
+  const document = parseYaml(text, { lineCounter: lines, uniqueKeys: true, refuse });
   try {
     return parseManifest(document.toJS({ maxAliasCount: 0 }));
   } catch (error) {

@@ -208,7 +208,8 @@ async function getsNone(experiment: Experiment): Promise<Proof> {
 async function getsAnother(experiment: Experiment): Promise<Proof> {
   const found = await attached(experiment);
   if ('why' in found) return { result: 'untried', why: found.why };
-  if (found.type === null) return { result: 'untried', why: `a connection to port ${found.port} got no helper at all` };
+  if (found.type === null && !experiment.assignment?.endedBy)
+    return { result: 'untried', why: `a connection to port ${found.port} got no helper at all` };
   return otherThan(experiment, found);
 }
 

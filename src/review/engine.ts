@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { PinholeError } from '../model/errors.ts';
+import { Budget, OutOfTime, REVIEW_MS, runRules } from './budget.ts';
 import type { ConfigKind } from './config/document.ts';
 import { readConfigDocument } from './config/readers.ts';
 import { CONFIG_RULES } from './config/rules.ts';
@@ -17,7 +18,7 @@ import { reviewSource } from './source/review.ts';
 import { SOURCE_RULES } from './source/rules/index.ts';
 import { type LanguageName, SyntaxParser } from './source/syntax.ts';
 import type { Subject } from './subject.ts';
-import { applySuppressions, suppressionsIn } from './suppression.ts';
+import { type Applied, applySuppressions, suppressionsIn } from './suppression.ts';
 
 /** What was reviewed of one subject. */
 export interface Reviewed {
@@ -71,11 +72,12 @@ export class ReviewEngine {
     try {
       return kind in READ_RULESET ? this.#ruleset(subject) : this.#config(subject, kind as ConfigKind);
     } catch (error) {
-      if (!(error instanceof PinholeError)) throw error;
+      if (!(error instanceof PinholeError) && !(error instanceof OutOfTime)) throw error;
+      const why = error instanceof OutOfTime ? 'reviewing it takes too long' : error.message.replace(`${subject.name}: `, '');
       return {
         reviewed: null,
         findings: [],
-        notes: [{ subject: subject.name, line: null, note: error.message.replace(`${subject.name}: `, '') }],
+        notes: [{ subject: subject.name, line: null, note: why }],
       };
     }
   }
@@ -91,22 +93,30 @@ export class ReviewEngine {
     const rules = SOURCE_RULES.filter((rule) => this.#mayApply(rule));
     const result = reviewSource(this.#parser, { path: subject.name, language, text: subject.text }, rules);
     if ('reason' in result) return { reviewed: null, findings: [], notes: [{ subject: subject.name, line: null, note: result.reason }] };
-    const unread = result.unread.map(({ line, endLine, at }) => ({
+    const unread = result.unread.slice(0, MAX_NOTES / 2).map(({ line, endLine, at }) => ({
       subject: subject.name,
       line,
       note: `lines ${line} to ${endLine} were not reviewed: line ${at} is not of the language as this reads it`,
     }));
-    return this.#finish(subject, { family: 'source', claims: result.claims, notes: unread });
+    return this.#finish(subject, {
+      family: 'source',
+      claims: result.claims,
+      notes: [...unread, ...untriedNote(subject.name, result.untried)],
+    });
   }
 
   #ruleset(subject: Subject): SubjectReport {
+    const budget = new Budget(REVIEW_MS);
     const ruleset = readRuleset(subject);
-    const view = new RulesetView(subject.name, ruleset, { host: this.#host });
+    const view = new RulesetView(subject.name, ruleset, { host: this.#host, budget });
+    const { claims, untried } = this.#rulesetClaims(view);
     const notes = [
-      ...ruleset.unread.map(({ line, text }) => ({ subject: subject.name, line, note: `not read: ${text}` })),
+      ...ruleset.unread.slice(0, MAX_NOTES / 2).map(({ line, text }) => ({ subject: subject.name, line, note: `not read: ${text}` })),
       ...opaqueNote(subject.name, ruleset),
+      ...unreachedNote(subject.name, view),
+      ...untriedNote(subject.name, untried),
     ];
-    return this.#finish(subject, { family: 'ruleset', claims: this.#rulesetClaims(view), notes });
+    return this.#finish(subject, { family: 'ruleset', claims, notes });
   }
 
   #config(subject: Subject, kind: ConfigKind): SubjectReport {
@@ -114,14 +124,24 @@ export class ReviewEngine {
     const claims: Made[] = [];
     for (const rule of CONFIG_RULES.filter((one) => this.#mayApply(one)))
       rule.check(document, (claim) => claims.push({ rule, claim }), this.#host);
-    const view = new RulesetView(subject.name, NO_RULESET, { host: this.#host, others: document.assignments });
-    return this.#finish(subject, { family: 'configuration', claims: [...claims, ...this.#rulesetClaims(view)], notes: [] });
+    const view = new RulesetView(subject.name, NO_RULESET, {
+      host: this.#host,
+      budget: new Budget(REVIEW_MS),
+      others: document.assignments,
+    });
+    const assigned = this.#rulesetClaims(view);
+    return this.#finish(subject, {
+      family: 'configuration',
+      claims: [...claims, ...assigned.claims],
+      notes: untriedNote(subject.name, assigned.untried),
+    });
   }
 
-  #rulesetClaims(view: RulesetView): Made[] {
+  #rulesetClaims(view: RulesetView): { claims: Made[]; untried: string[] } {
     const claims: Made[] = [];
-    for (const rule of RULESET_RULES.filter((one) => this.#mayApply(one))) rule.check(view, (claim) => claims.push({ rule, claim }));
-    return claims;
+    const rules = RULESET_RULES.filter((one) => this.#mayApply(one));
+    const untried = runRules(rules, (rule) => rule.check(view, (claim) => claims.push({ rule, claim })));
+    return { claims, untried };
   }
 
   #mayApply(rule: RuleInfo): boolean {
@@ -142,13 +162,20 @@ export class ReviewEngine {
     return {
       reviewed: { name: subject.name, family: made.family, lines: lines.length },
       findings: marked,
-      notes: [...made.notes, ...cut, ...problems.map(({ line, problem }) => ({ subject: subject.name, line, note: problem }))],
+      notes: [...made.notes, ...cut, ...problemNotes(subject.name, problems)].slice(0, MAX_NOTES),
     };
   }
 }
 
 /** More of one subject than anybody reads. */
 const MAX_FINDINGS = 1000;
+const MAX_NOTES = 100;
+
+function problemNotes(name: string, problems: Applied['problems']): Note[] {
+  const notes = problems.slice(0, MAX_NOTES / 2).map(({ line, problem }) => ({ subject: name, line, note: problem }));
+  const left = problems.length - notes.length;
+  return left > 0 ? [...notes, { subject: name, line: null, note: `${left} more suppressions count for nothing` }] : notes;
+}
 
 function worstOf(findings: readonly Finding[]): readonly Finding[] {
   if (findings.length <= MAX_FINDINGS) return findings;
@@ -162,6 +189,21 @@ function worstOf(findings: readonly Finding[]): readonly Finding[] {
 interface Made {
   readonly rule: RuleInfo;
   readonly claim: Claim;
+}
+
+function untriedNote(name: string, untried: readonly string[]): Note[] {
+  if (untried.length === 0) return [];
+  return [{ subject: name, line: null, note: `it takes too long: not tried to the end were ${untried.join(', ')}` }];
+}
+
+/** Chains that packets come to from somewhere else, or never: what they do with them was not tried. */
+function unreachedNote(name: string, view: RulesetView): Note[] {
+  const chains = view.ruleset.chains.filter((chain) => chain.rules.length > 0 && view.contextsOf(chain).length === 0);
+  const [first] = chains;
+  if (!first) return [];
+  const names = chains.slice(0, 5).map((chain) => view.symbol(chain));
+  const more = chains.length > names.length ? ` and ${chains.length - names.length} more` : '';
+  return [{ subject: name, line: first.line, note: `no hook here leads to ${names.join(', ')}${more}: their rules were not tried` }];
 }
 
 function opaqueNote(name: string, ruleset: Ruleset): Note[] {

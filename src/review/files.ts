@@ -3,10 +3,10 @@ import { join } from 'node:path';
 import { kindOf, type Subject, type SubjectKind } from './subject.ts';
 
 /** What people write is smaller; rulesets that programs write, and their JSON, are not. */
-const MAX_SOURCE = 512 * 1024;
-const MAX_CONFIG = 256 * 1024;
+const MAX_SOURCE = 1024 * 1024;
+const MAX_CONFIG = 192 * 1024;
+const MAX_RULES = 2 * 1024 * 1024;
 const MAX_FILE = 8 * 1024 * 1024;
-const RULESETS: ReadonlySet<SubjectKind> = new Set(['nft', 'nft-json', 'iptables', 'live']);
 const MAX_FILES = 100_000;
 const MAX_DEPTH = 40;
 const SKIPPED = new Set(['node_modules', 'dist', '__pycache__', 'venv']);
@@ -88,8 +88,20 @@ export function readSubject({ path, isNamed }: FileCandidate, kind: SubjectKind 
 }
 
 function maxOf(kind: SubjectKind): number {
-  if (RULESETS.has(kind)) return MAX_FILE;
-  return kind === 'python' || kind === 'typescript' || kind === 'tsx' ? MAX_SOURCE : MAX_CONFIG;
+  switch (kind) {
+    case 'nft-json':
+    case 'live':
+      return MAX_FILE;
+    case 'nft':
+    case 'iptables':
+      return MAX_RULES;
+    case 'python':
+    case 'typescript':
+    case 'tsx':
+      return MAX_SOURCE;
+    default:
+      return MAX_CONFIG;
+  }
 }
 
 class TooLarge extends Error {}

@@ -16,21 +16,31 @@ export interface Suppression {
 export function suppressionsIn(text: string): Suppression[] {
   if (!text.includes('pinhole-review:')) return [];
   const lines = text.split(/\r?\n/);
+  const next = nextOfCode(lines);
   return lines.flatMap((content, index) => {
     const [found, rules = '', reason = ''] = DIRECTIVE.exec(content.replace(/\s*(-->|\*\/)\s*$/, '').trimEnd()) ?? [];
     if (found === undefined || !/(#|\/\/|\/\*|<!--|;)/.test(content.slice(0, content.indexOf('pinhole-review:')))) return [];
-    let next = index + 1;
-    while (next < lines.length && /^\s*(#|\/\/|\*|\/\*|<!--|;|@|$)/.test(lines[next] ?? '')) next++;
     const isAlone = /^\s*(#|\/\/|\/\*|<!--|;)/.test(content);
     return [
       {
         line: index + 1,
-        covers: isAlone ? [index + 1, next + 1] : [index + 1],
+        covers: isAlone ? [index + 1, next[index] as number] : [index + 1],
         rules: rules.split(/[\s,]+/).filter(Boolean),
         reason: reason.trim() === '' ? null : reason.trim(),
       },
     ];
   });
+}
+
+/** For each line, the first after it that is neither empty nor a comment nor a decorator. */
+function nextOfCode(lines: readonly string[]): number[] {
+  const found: number[] = [];
+  let next = lines.length + 1;
+  for (let index = lines.length - 1; index >= 0; index--) {
+    found[index] = next;
+    if (!/^\s*(#|\/\/|\*|\/\*|<!--|;|@|$)/.test(lines[index] ?? '')) next = index + 1;
+  }
+  return found;
 }
 
 export interface Applied {
@@ -42,11 +52,10 @@ export interface Applied {
 /** Marks what is suppressed; says which suppressions lack a reason, or suppress nothing. */
 export function applySuppressions(findings: readonly Finding[], suppressions: readonly Suppression[]): Applied {
   const used = new Set<Suppression>();
+  const byRule = new Map<string, Suppression[]>();
+  for (const one of suppressions) for (const rule of one.reason === null ? [] : one.rules) addTo(byRule, rule, one);
   const marked = findings.map((finding) => {
-    const found = suppressions.find(
-      ({ covers, rules, reason }) =>
-        reason !== null && rules.includes(finding.rule) && covers.some((line) => line >= finding.line && line <= finding.endLine),
-    );
+    const found = byRule.get(finding.rule)?.find(({ covers }) => covers.some((line) => line >= finding.line && line <= finding.endLine));
     if (!found) return finding;
     used.add(found);
     return { ...finding, suppressed: found.reason };
@@ -61,4 +70,10 @@ export function applySuppressions(findings: readonly Finding[], suppressions: re
           : `nothing here is ${rules.join(' or ')}: remove the suppression`,
     }));
   return { findings: marked, problems };
+}
+
+function addTo(groups: Map<string, Suppression[]>, key: string, one: Suppression): void {
+  const group = groups.get(key);
+  if (group) group.push(one);
+  else groups.set(key, [one]);
 }

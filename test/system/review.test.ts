@@ -189,11 +189,16 @@ describe('pinhole review on running kernels', () => {
         chain('forward', FORWARD, 'ct state established accept', 'ct state new tcp dport 21 accept'),
       ),
     );
-    const rules = [...(await review(shadowed, '--prove')).findings, ...(await review(dead, '--prove')).findings].filter(
-      ({ confidence }) => confidence === 'proved',
+    const unreached = write(
+      'unreached.nft',
+      table(chain('pre', PRE, 'tcp dport { 21, 22 } accept', 'tcp dport 21 ct helper set "ftp-tcp"')),
     );
-    expect(rules.map(({ rule }) => rule).sort()).toEqual([
+    const proved = [];
+    for (const file of [shadowed, dead, unreached])
+      proved.push(...(await review(file, '--prove')).findings.filter(({ confidence }) => confidence === 'proved'));
+    expect(proved.map(({ rule }) => rule).sort()).toEqual([
       'helper-without-related-accept',
+      'shadowed-assignment',
       'shadowed-assignment',
       'slipstreaming-exposure',
     ]);

@@ -3,10 +3,13 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { ReviewEngine } from '../../src/review/engine.ts';
 import { SUBJECT_KINDS, type SubjectKind } from '../../src/review/subject.ts';
 import { corpus } from '../support/corpus.ts';
+import { hostileFiles } from '../support/hostile-files.ts';
 import { subject } from '../support/review.ts';
 
 const engine = new ReviewEngine();
 const FILES = corpus();
+/** In full they are the bench's. */
+const SHARE = process.env['PINHOLE_SOAK'] ? 1 : 0.1;
 const RUNS = process.env['PINHOLE_SOAK'] ? 5000 : 300;
 
 /** A file of the corpus with pieces taken out, doubled, swapped and put in. */
@@ -80,5 +83,12 @@ describe('garbage', () => {
   ])('of %s ends', async (_name, kind, text) => {
     const { findings } = await engine.review(subject('x', kind, text));
     expect(findings).toEqual([]);
+  });
+
+  it.each(hostileFiles(SHARE).map((file) => [file.name, file] as const))('that keeps a reviewer busy ends: %s', async (_name, file) => {
+    const { reviewed, findings, notes } = await engine.review(file);
+    expect(reviewed !== null || notes.length === 1).toBe(true);
+    expect(findings.length).toBeLessThanOrEqual(1000);
+    expect(notes.length).toBeLessThanOrEqual(110);
   });
 });

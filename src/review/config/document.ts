@@ -1,3 +1,4 @@
+import { FAMILIES } from '../../model/catalogue.ts';
 import type { Assignment } from '../ruleset/view.ts';
 
 export type ConfigKind =
@@ -41,5 +42,6 @@ export function isOn(value: string): boolean {
 
 /** An assignment that a firewall program makes of an option. */
 export function assigned(type: string, at: { readonly line: number; readonly text: string }, rest: Partial<Assignment> = {}): Assignment {
-  return { type, protocol: null, ports: null, families: ['ipv4', 'ipv6'], source: false, destination: false, ...at, ...rest, place: null };
+  const unless = { protocol: null, ports: null, families: FAMILIES, source: false, destination: false, endedBy: null, isDefinition: false };
+  return { type, ...unless, ...at, ...rest, place: null };
 }

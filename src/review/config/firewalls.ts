@@ -1,22 +1,47 @@
 import sax from 'sax';
-import { CATALOGUE } from '../../model/catalogue.ts';
+import { CATALOGUE, FAMILIES, type Family } from '../../model/catalogue.ts';
 import { InvalidInput } from '../../model/errors.ts';
-import type { Assignment } from '../ruleset/view.ts';
+import { type Assignment, kernelHelper } from '../ruleset/view.ts';
 import { assigned, type ConfigDocument, type Setting } from './document.ts';
 
 type Content = Pick<ConfigDocument, 'settings' | 'assignments'>;
 
+interface HelperOfProgram {
+  readonly type: string;
+  readonly protocol: string;
+  readonly port: number;
+  /** Those that the program assigns it for: all that the kernel has it for. */
+  readonly families: readonly Family[];
+}
+
 /** Kernel types behind a name that firewall programs use; firewalld and Shorewall say `h323` and `Q.931` alike. */
-function kernelTypes(name: string): { type: string; protocol: string; port: number }[] {
+function kernelTypes(name: string): HelperOfProgram[] {
   const entry = CATALOGUE.find(({ helper }) => helper === name);
   return Object.entries(entry?.protocols ?? {}).flatMap(([protocol, { kernel, port }]) =>
-    kernel ? [{ type: kernel.type, protocol, port }] : [],
+    kernel ? [{ type: kernel.type, protocol, port, families: familiesOf(kernel.type, protocol) }] : [],
   );
 }
 
+function familiesOf(type: string, protocol: string | null): readonly Family[] {
+  return kernelHelper({ type, protocol })?.families ?? FAMILIES;
+}
+
+/** Helpers of the services that firewalld brings (its /usr/lib/firewalld/services), by the service's name. */
+const SERVICES: Readonly<Record<string, string>> = {
+  'amanda-client': 'amanda',
+  'amanda-k5-client': 'amanda',
+  ftp: 'ftp',
+  'netbios-ns': 'netbios-ns',
+  sane: 'sane',
+  sip: 'sip',
+  tftp: 'tftp',
+};
+/** Tracking of a protocol, which firewalld calls a helper and the kernel does not. */
+const NO_HELPER = /^proto[-_]/;
+
 /**
- * firewalld's services, zones and helpers (firewalld.service(5), firewalld.zone(5)): `<helper name="ftp"/>`,
- * `<module name="nf_conntrack_ftp"/>` and `<source address="…"/>`.
+ * firewalld's services, zones, policies and helpers (firewalld.service(5), firewalld.zone(5)). A service says which helper it
+ * takes (`<helper name="ftp"/>`, `<module name="nf_conntrack_ftp"/>`); connections get it where a zone or a policy names the service.
  * @throws InvalidInput naming the line
  */
 export function readFirewalldXml(text: string, name: string): Content {
@@ -24,34 +49,56 @@ export function readFirewalldXml(text: string, name: string): Content {
   const found: { helper: string; line: number; text: string }[] = [];
   const lines = text.split(/\r?\n/);
   const parser = sax.parser(true, { position: true });
+  let root = '';
   let isNarrowed = false;
   parser.onerror = (error) => {
     throw new InvalidInput('config', `${name}: line ${parser.line + 1}: not XML: ${error.message.split('\n')[0]}.`);
   };
   parser.onopentag = ({ name: tag, attributes }) => {
+    root ||= tag;
     const line = parser.line + 1;
     const value = String(attributes['name'] ?? '');
     settings.push({ key: value === '' ? tag : `${tag}.${value}`, value: JSON.stringify(attributes), line });
-    if (tag === 'source' && (attributes['address'] || attributes['ipset'])) isNarrowed = true;
-    if (tag === 'helper' && value !== '' && attributes['module'] === undefined)
-      found.push({ helper: value, line, text: lines[line - 1]?.trim() ?? '' });
-    const [, module] = /^nf_conntrack_(\w+)$/.exec(tag === 'module' ? value : '') ?? [];
-    if (module) found.push({ helper: module.replace('netbios_ns', 'netbios-ns'), line, text: lines[line - 1]?.trim() ?? '' });
+    if (isFrom(tag, attributes)) isNarrowed = true;
+    const helper = helperOf(root, tag, value);
+    if (helper !== null) found.push({ helper, line, text: (lines[line - 1]?.trim() ?? '').slice(0, 200) });
   };
   parser.write(text).close();
-  return { settings, assignments: found.flatMap(({ helper, ...at }) => assignmentsOf(helper, at, { source: isNarrowed })) };
+  const rest = { source: isNarrowed, isDefinition: root === 'service' };
+  return { settings, assignments: found.flatMap(({ helper, ...at }) => assignmentsOf(helper, at, rest)) };
+}
+
+/** Whether a tag of a zone or a policy says where connections come from. */
+function isFrom(tag: string, attributes: Readonly<Record<string, unknown>>): boolean {
+  if (tag === 'source') return attributes['address'] !== undefined || attributes['ipset'] !== undefined || attributes['mac'] !== undefined;
+  return tag === 'interface' || (tag === 'ingress-zone' && attributes['name'] !== 'ANY');
+}
+
+/** The helper that a tag takes: of a service, the one that it says; of a zone or a policy, that of the service that it names. */
+function helperOf(root: string, tag: string, value: string): string | null {
+  if (value === '' || NO_HELPER.test(value)) return null;
+  if (root === 'service') return tag === 'helper' ? value : tag === 'module' ? moduleHelper(value) : null;
+  return (root === 'zone' || root === 'policy') && tag === 'service' ? (SERVICES[value] ?? null) : null;
+}
+
+function moduleHelper(module: string): string | null {
+  const [, helper] = /^nf_conntrack_(\w+)$/.exec(module) ?? [];
+  return helper === undefined || NO_HELPER.test(helper) ? null : helper.replace('netbios_ns', 'netbios-ns');
 }
 
 function assignmentsOf(helper: string, at: { line: number; text: string }, rest: Partial<Assignment>): Assignment[] {
   const types = kernelTypes(helper);
-  if (types.length === 0) return [assigned(helper, at, rest)];
-  return types.map(({ type, protocol, port }) => assigned(type, at, { protocol, ports: [[port, port]], ...rest }));
+  if (types.length === 0) return [assigned(helper, at, { families: familiesOf(helper, null), ...rest })];
+  return types.map(({ type, protocol, port, families }) => assigned(type, at, { protocol, ports: [[port, port]], families, ...rest }));
 }
 
-/** Shorewall's `conntrack` file (shorewall-conntrack(5)): `CT:helper:ftp:PO  SOURCE  DEST  PROTO  DPORT`. */
-export function readShorewallConntrack(text: string, _name: string): Content {
+/** Shorewall's `conntrack` file (shorewall-conntrack(5)): `CT:helper:ftp:PO  SOURCE  DEST  PROTO  DPORT`, under conditions (`?if`). */
+export function readShorewallConntrack(text: string, name: string): Content {
   const assignments: Assignment[] = [];
   const settings: Setting[] = [];
+  const conditions: string[] = [];
+  // Each family has a Shorewall of its own.
+  const families = /shorewall6(\/|$)/.test(name.split('/').slice(0, -1).join('/')) ? (['ipv6'] as const) : (['ipv4'] as const);
   for (const [index, raw] of text.split(/\r?\n/).entries()) {
     const line = index + 1;
     const content = raw.replace(/#.*$/, '').trim();
@@ -59,6 +106,7 @@ export function readShorewallConntrack(text: string, _name: string): Content {
     const [, directive, value = ''] = /^\?(\w+)\s*(.*)$/.exec(content) ?? [];
     if (directive !== undefined) {
       settings.push({ key: directive, value, line });
+      applyCondition(conditions, directive.toLowerCase(), value);
       continue;
     }
     const [action = '', source = '-', destination = '-', protocol = '-', port = '-'] = content.split(/\s+/);
@@ -72,10 +120,11 @@ export function readShorewallConntrack(text: string, _name: string): Content {
     assignments.push(
       assigned(
         helper,
-        { line, text: content },
+        { line, text: [content.replace(/\s+/g, ' '), ...conditions.map((one) => `if ${one}`)].join(', ').slice(0, 400) },
         {
           protocol: protocol === '-' ? null : protocol.toLowerCase(),
           ports: ports.length > 0 ? ports : null,
+          families,
           source: !isOpen(source),
           destination: !isOpen(destination),
         },
@@ -83,6 +132,14 @@ export function readShorewallConntrack(text: string, _name: string): Content {
     );
   }
   return { settings, assignments };
+}
+
+/** Conditions that hold for the lines that follow, the outermost first. */
+function applyCondition(conditions: string[], directive: string, value: string): void {
+  if (directive === 'if') conditions.push(value);
+  else if (directive === 'else') conditions.push(`not ${conditions.pop() ?? ''}`);
+  else if (directive === 'elsif') conditions.splice(-1, 1, value);
+  else if (directive === 'endif') conditions.pop();
 }
 
 /** OpenWrt's /etc/config/firewall (UCI): `option set_helper 'ftp'` of a rule, `list helper 'ftp'` and `option auto_helper` of a zone. */
@@ -144,7 +201,7 @@ function openwrtAssignments({
       {
         protocol,
         ports: ports.length > 0 ? ports : null,
-        families: families[options.get('family')?.value as keyof typeof families] ?? ['ipv4', 'ipv6'],
+        families: families[options.get('family')?.value as keyof typeof families] ?? familiesOf(helper.value, protocol),
         source: options.has('src_ip') || (options.has('src') && !/^(wan|\*)$/.test(options.get('src')?.value ?? '')),
         destination: options.has('dest_ip'),
       },

@@ -1,8 +1,9 @@
-import { isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
+import { isMap, isScalar, isSeq, LineCounter, type Node } from 'yaml';
 import { InvalidInput } from '../../model/errors.ts';
 import { parseIni } from '../../model/ini.ts';
 import type { ConfigDocument, ConfigKind, Setting } from './document.ts';
 import { readFirewalldXml, readOpenwrt, readShorewallConntrack } from './firewalls.ts';
+import { parseYaml } from './yaml.ts';
 
 type Content = Pick<ConfigDocument, 'settings' | 'assignments'>;
 
@@ -60,9 +61,11 @@ function moduleOptions(text: string): Setting[] {
 /** Scalars of a YAML (or JSON) document by their paths; items of a list are under their number. */
 function yamlSettings(text: string, name: string): Setting[] {
   const counter = new LineCounter();
-  const document = parseDocument(text, { lineCounter: counter, logLevel: 'silent' });
-  const [error] = document.errors;
-  if (error) throw new InvalidInput('config', `${name}: line ${error.linePos?.[0].line ?? 1}: ${error.message.split('\n')[0]}`);
+  const document = parseYaml(text, {
+    lineCounter: counter,
+    uniqueKeys: false,
+    refuse: (at, problem) => new InvalidInput('config', `${name}: line ${at}: ${problem}`),
+  });
   const found: Setting[] = [];
   const line = (node: Node) => counter.linePos(node.range?.[0] ?? 0).line;
   const visit = (node: unknown, path: string, depth: number): void => {

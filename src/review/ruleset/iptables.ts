@@ -2,6 +2,7 @@ import { InvalidInput } from '../../model/errors.ts';
 import {
   type Action,
   type Chain,
+  MAX_RULES,
   type Match,
   type MatchKey,
   match,
@@ -10,6 +11,7 @@ import {
   ports,
   type Rule,
   type Ruleset,
+  tooManyRules,
 } from './model.ts';
 
 /** Hooks of the built-in chains (ip_tables, nf_tables), and priorities of the tables at them. */
@@ -31,6 +33,7 @@ export function readIptablesSave(text: string, name: string): Ruleset {
   const unread: { line: number; text: string }[] = [];
   let family: NftFamily = guessFamily(text);
   let table: string | null = null;
+  let rules = 0;
   for (const [index, raw] of text.split(/\r?\n/).entries()) {
     const line = index + 1;
     const fail = (problem: string) => new InvalidInput('ruleset', `${name}: line ${line}: ${problem}.`);
@@ -52,6 +55,7 @@ export function readIptablesSave(text: string, name: string): Ruleset {
         unread.push({ line, text: trimmed.slice(0, 200) });
         continue;
       }
+      if (++rules > MAX_RULES) throw tooManyRules(name, line);
       const key = `${family} ${table} ${chainName}`;
       const chain = chains.get(key) ?? newChain({ family, table, name: chainName, line }, '-');
       chains.set(key, chain);

@@ -1,3 +1,5 @@
+import { InvalidInput } from '../../model/errors.ts';
+
 /** A ruleset of anybody's, as far as helpers and what they open are concerned. Read from nft's text or JSON, or from iptables-save. */
 export type NftFamily = 'inet' | 'ip' | 'ip6' | 'bridge' | 'arp' | 'netdev';
 
@@ -76,6 +78,13 @@ export interface Rule {
   readonly indent: string | null;
 }
 
+/** More than anybody goes through; the kernel takes some more. */
+export const MAX_RULES = 50_000;
+
+export function tooManyRules(name: string, line: number): InvalidInput {
+  return new InvalidInput('ruleset', `${name}: line ${line}: more than ${MAX_RULES.toLocaleString('en')} rules.`);
+}
+
 export interface Ruleset {
   readonly format: 'nft' | 'nft-json' | 'iptables';
   readonly chains: readonly Chain[];
@@ -85,7 +94,7 @@ export interface Ruleset {
 }
 
 /** Priorities by their names: nftables(8), and NF_IP_PRI_* of linux/netfilter_ipv4.h. */
-export const PRIORITIES: Readonly<Record<string, number>> = {
+const PRIORITIES: Readonly<Record<string, number>> = {
   raw: -300,
   mangle: -150,
   dstnat: -100,
@@ -93,6 +102,14 @@ export const PRIORITIES: Readonly<Record<string, number>> = {
   security: 50,
   srcnat: 100,
 };
+
+/** `mangle`, `filter - 10`, `-150`. */
+export function priorityOf(words: readonly string[]): number {
+  const text = words.join(' ').replace(/;.*$/, '');
+  const [, name, sign, offset] = /^([a-z]+)\s*(?:([+-])\s*(\d+))?/.exec(text) ?? [];
+  if (name !== undefined) return (PRIORITIES[name] ?? 0) + (offset ? Number(`${sign}${offset}`) : 0);
+  return Number(/^(-?)\s*(\d+)/.exec(text)?.slice(1, 3).join('') ?? 0);
+}
 
 /** Above this conntrack has seen the packet (NF_IP_PRI_CONNTRACK); what stands lower sets a helper on nothing. */
 export const CONNTRACK_PRIORITY = -200;

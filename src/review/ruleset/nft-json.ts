@@ -4,12 +4,14 @@ import {
   type Chain,
   chainKey,
   type HelperObject,
+  MAX_RULES,
   type Match,
   match,
   type NftFamily,
   ports,
   type Rule,
   type Ruleset,
+  tooManyRules,
 } from './model.ts';
 import { ranges } from './nft-rule.ts';
 
@@ -21,6 +23,7 @@ type Json = Readonly<Record<string, unknown>>;
  */
 export function readNftJson(text: string, name: string): Ruleset {
   const items = parse(text, name);
+  if (items.length > MAX_RULES) throw tooManyRules(name, 1);
   const chains = new Map<string, Chain>();
   const helpers: HelperObject[] = [];
   for (const item of items) {
@@ -40,13 +43,28 @@ export function readNftJson(text: string, name: string): Ruleset {
       });
     }
   }
+  const filled = new Set(items.flatMap(filledByRule));
+  const sets = new Map(items.flatMap(namedSet).filter(([key]) => !filled.has(key)));
   for (const item of items) {
     const rule = item['rule'] as Json | undefined;
     if (!rule) continue;
     const place = { ...placeOf(rule), name: textOf(rule['chain']) };
-    chains.get(chainKey(place))?.rules.push(...rulesOf(rule));
+    chains.get(chainKey(place))?.rules.push(...rulesOf(rule, (set) => sets.get(chainKey({ ...place, name: set })) ?? null));
   }
   return { format: 'nft-json', chains: [...chains.values()], helpers, unread: [] };
+}
+
+/** Deeper than any rule: what follows goes down by calling itself. */
+const MAX_DEPTH = 60;
+
+function isDeep(value: unknown): boolean {
+  const stack = [{ value, depth: 0 }];
+  for (let at = stack.pop(); at; at = stack.pop()) {
+    if (typeof at.value !== 'object' || at.value === null) continue;
+    if (at.depth > MAX_DEPTH) return true;
+    for (const inner of Object.values(at.value)) stack.push({ value: inner, depth: at.depth + 1 });
+  }
+  return false;
 }
 
 function parse(text: string, name: string): Json[] {
@@ -56,6 +74,7 @@ function parse(text: string, name: string): Json[] {
   } catch (error) {
     throw new InvalidInput('ruleset', `${name}: not JSON: ${(error as Error).message.slice(0, 120)}.`);
   }
+  if (isDeep(value)) throw new InvalidInput('ruleset', `${name}: nested more than ${MAX_DEPTH} deep.`);
   const items = isObject(value) ? value['nftables'] : undefined;
   if (!Array.isArray(items)) throw new InvalidInput('ruleset', `${name}: expected {"nftables": […]}, as 'nft -j list ruleset' prints it.`);
   return items.filter(isObject);
@@ -83,7 +102,30 @@ function baseOf(chain: Json): Chain['base'] {
   };
 }
 
-function rulesOf(rule: Json): Rule[] {
+/** Elements of a set or a map by its name; null where others put them in. */
+type Sets = (name: string) => readonly unknown[] | null;
+
+function namedSet(item: Json): [string, readonly unknown[]][] {
+  const set = item['set'] ?? item['map'];
+  if (!isObject(set) || !Array.isArray(set['elem'])) return [];
+  const flags = Array.isArray(set['flags']) ? set['flags'] : [set['flags']];
+  const isOthers = flags.some((flag) => flag === 'dynamic' || flag === 'timeout') || set['timeout'] !== undefined;
+  const isPlain = set['elem'].every((one) => !isObject(one) || one['prefix'] !== undefined || one['range'] !== undefined);
+  return isOthers || !isPlain ? [] : [[chainKey(placeOf(set)), set['elem']]];
+}
+
+/** Sets that a rule adds to as packets pass: nft's JSON does not say of a set that it is dynamic. */
+function filledByRule(item: Json): string[] {
+  const rule = item['rule'];
+  if (!isObject(rule) || !Array.isArray(rule['expr'])) return [];
+  return rule['expr'].filter(isObject).flatMap((part) => {
+    const change = part['set'] ?? part['map'];
+    const name = isObject(change) ? textOf(change['set'] ?? change['map']) : '';
+    return name.startsWith('@') ? [chainKey({ ...placeOf(rule), name: name.slice(1) })] : [];
+  });
+}
+
+function rulesOf(rule: Json, sets: Sets): Rule[] {
   const parts = Array.isArray(rule['expr']) ? rule['expr'].filter(isObject) : [];
   const matches: Match[] = [];
   let action: Action | null = null;
@@ -93,19 +135,19 @@ function rulesOf(rule: Json): Rule[] {
   const base = { line: 1, text: ruleText(parts), nftHandle: typeof rule['handle'] === 'number' ? rule['handle'] : null, indent: null };
   for (const part of parts) {
     const [[kind, value] = ['', null]] = Object.entries(part);
-    if (kind === 'match') matches.push(...matchOf(value as Json));
+    if (kind === 'match') matches.push(...matchOf(value as Json, sets));
     else if (kind === 'vmap')
       map = verdictMap(value as Json).map(([one, verdict]) => ({ ...base, limited, opaque, matches: [...matches, one], action: verdict }));
     else if (kind === 'limit' || kind === 'quota' || kind === 'ct count') limited = true;
     else if (kind === 'xt') {
       opaque = true;
       matches.push(match('other', null));
-    } else action = actionOf(kind, value) ?? action;
+    } else action = actionOf(kind, value, sets) ?? action;
   }
   return map ?? [{ ...base, matches, action, limited, opaque }];
 }
 
-function actionOf(kind: string, value: unknown): Action | null {
+function actionOf(kind: string, value: unknown, sets: Sets = () => null): Action | null {
   const target = isObject(value) ? textOf(value['target']) : '';
   switch (kind) {
     case 'accept':
@@ -127,21 +169,28 @@ function actionOf(kind: string, value: unknown): Action | null {
     case 'redirect':
       return { kind: 'nat', form: kind, to: isObject(value) ? textOf(value['addr']) || null : null };
     case 'ct helper':
-      return helperAction(value);
+      return helperAction(value, sets);
     default:
       return null;
   }
 }
 
-function helperAction(value: unknown): Action {
+function helperAction(value: unknown, sets: Sets): Action {
   const map = isObject(value) && isObject(value['map']) ? value['map'] : null;
   if (!map) return { kind: 'set-helper', object: textOf(value), type: null };
   const payload = isObject(map['key']) && isObject(map['key']['payload']) ? map['key']['payload'] : {};
   return {
     kind: 'map-helper',
     protocol: textOf(payload['protocol']),
-    entries: setOf(map['data']).map(([port, object]) => [textOf(port), textOf(object)] as const),
+    entries: setOf(named(map['data'], sets)).map(([port, object]) => [textOf(port), textOf(object)] as const),
   };
+}
+
+/** The set that `@name` stands for. */
+function named(data: unknown, sets: Sets): unknown {
+  if (typeof data !== 'string' || !data.startsWith('@')) return data;
+  const elements = sets(data.slice(1));
+  return elements === null ? data : { set: elements };
 }
 
 function setOf(data: unknown): [unknown, unknown][] {
@@ -189,10 +238,10 @@ const META: Readonly<Record<string, Match['key']>> = {
   nfproto: 'nfproto',
 };
 
-function matchOf(value: Json): Match[] {
+function matchOf(value: Json, sets: Sets): Match[] {
   const [key, ...implied] = matchKeys(value['left']);
   const op = textOf(value['op']);
-  const list = listOf(value['right']);
+  const list = listOf(named(value['right'], sets));
   const negated = op === '!=';
   if (key === 'dport' || key === 'sport') return [...implied, ports(key, list && ranges(list, op), negated)];
   return [...implied, match(key, key === 'other' || key === 'rpfilter' ? null : list, negated)];

@@ -1,11 +1,22 @@
 import { InvalidInput } from '../../model/errors.ts';
-import { type Base, type Chain, chainKey, type HelperObject, type NftFamily, PRIORITIES, type Ruleset } from './model.ts';
+import {
+  type Base,
+  type Chain,
+  chainKey,
+  type HelperObject,
+  MAX_RULES,
+  type NftFamily,
+  priorityOf,
+  type Ruleset,
+  tooManyRules,
+} from './model.ts';
 import { readRule } from './nft-rule.ts';
 import { type Token, TokenStream } from './nft-tokens.ts';
+import { NamedValues } from './nft-values.ts';
 
 const FAMILIES = new Set(['inet', 'ip', 'ip6', 'bridge', 'arp', 'netdev']);
 /** Blocks of a table that nothing here looks into. */
-const OTHER_BLOCKS = new Set(['set', 'map', 'flowtable', 'counter', 'quota', 'limit', 'secmark', 'synproxy', 'meter']);
+const OTHER_BLOCKS = new Set(['flowtable', 'counter', 'quota', 'limit', 'secmark', 'synproxy', 'meter']);
 
 /**
  * Reads what `nft list ruleset` prints, or a file for `nft -f`: tables with their chains, and `add rule …` commands.
@@ -23,8 +34,9 @@ class NftReader {
   readonly #chains = new Map<string, Chain>();
   readonly #helpers: HelperObject[] = [];
   readonly #unread: { line: number; text: string }[] = [];
-  readonly #defines = new Map<string, readonly Token[]>();
+  readonly #values = new NamedValues();
   #at = 0;
+  #rules = 0;
 
   constructor(text: string, name: string) {
     this.#tokens = new TokenStream(text);
@@ -124,14 +136,14 @@ class NftReader {
   }
 
   #expanded(token: Token): readonly Token[] {
-    const value = token.quoted || !token.text.startsWith('$') ? undefined : this.#defines.get(token.text.slice(1));
-    return value ? value.map((one) => ({ ...one, line: token.line })) : [token];
+    const value = this.#values.valueOf(token);
+    return value ? value.map((one) => ({ ...one, line: token.line, start: token.start, end: token.end })) : [token];
   }
 
   #define(): void {
     const name = this.#word('the name of a variable');
     if (this.#peek()?.text === '=') this.#at++;
-    this.#defines.set(name, this.#statement());
+    this.#values.define(name, this.#statement());
   }
 
   #family(): NftFamily {
@@ -147,14 +159,26 @@ class NftReader {
     this.#blank();
     if (this.#peek()?.text !== '{') return;
     this.#at++;
+    this.#values.scope = `${family} ${table}`;
     for (this.#blank(); this.#peek()?.text !== '}'; this.#blank()) {
       const token = this.#next("'chain', 'ct helper', 'set' or '}'");
       if (token.text === 'chain') this.#chainBlock(family, table);
       else if (token.text === 'ct') this.#object({ family, table }, this.#word("'helper'"));
+      else if (token.text === 'set' || token.text === 'map') this.#setBlock();
       else if (OTHER_BLOCKS.has(token.text)) this.#skipBlock();
       else this.#statement();
     }
     this.#at++;
+  }
+
+  /** `set NAME { type …; flags …; elements = { … } }`. */
+  #setBlock(): void {
+    const name = this.#word('the name of a set');
+    this.#blank();
+    if (this.#next("'{'").text !== '{') this.#fail("'{'", this.#tokens.at(this.#at - 1));
+    const statements: Token[][] = [];
+    this.#block((statement) => void statements.push(statement));
+    this.#values.declare(name, statements);
   }
 
   #skipBlock(): void {
@@ -204,6 +228,11 @@ class NftReader {
       return;
     }
     if (/^(comment|flags|devices?)$/.test(first.text)) return;
+    this.#addRule(chain, statement);
+  }
+
+  #addRule(chain: Chain, statement: readonly Token[]): void {
+    if (++this.#rules > MAX_RULES) throw tooManyRules(this.#name, statement[0]?.line ?? 1);
     chain.rules.push(...readRule(statement, this.#source(statement)));
   }
 
@@ -250,6 +279,10 @@ class NftReader {
       this.#table();
       return;
     }
+    if (kind === 'element') {
+      this.#values.add([this.#family(), this.#word('the name of a table'), this.#word('the name of a set')].join(' '), this.#statement());
+      return;
+    }
     if (kind !== 'rule' && kind !== 'chain' && kind !== 'ct') {
       this.#statement();
       return;
@@ -262,9 +295,10 @@ class NftReader {
     const table = this.#word('the name of a table');
     const name = this.#word('the name of a chain');
     const chain = this.#chain({ family, table, name, line });
+    this.#values.scope = `${family} ${table}`;
     if (kind === 'rule') {
       const statement = this.#statement().filter((token, index, all) => !isPlace(token, all[index - 1]));
-      if (statement.length > 0) chain.rules.push(...readRule(statement, this.#source(statement)));
+      if (statement.length > 0) this.#addRule(chain, statement);
     } else if (this.#peek()?.text === '{') {
       this.#at++;
       this.#block((statement) => this.#chainStatement(chain, statement));
@@ -283,12 +317,4 @@ class NftReader {
 function isPlace(token: Token, before: Token | undefined): boolean {
   const names = /^(position|handle|index)$/;
   return (names.test(token.text) && !token.quoted) || (before !== undefined && names.test(before.text) && /^\d+$/.test(token.text));
-}
-
-/** `mangle`, `filter - 10`, `-150`. */
-export function priorityOf(words: readonly string[]): number {
-  const text = words.join(' ').replace(/;.*$/, '');
-  const [, name, sign, offset] = /^([a-z]+)\s*(?:([+-])\s*(\d+))?/.exec(text) ?? [];
-  if (name !== undefined) return (PRIORITIES[name] ?? 0) + (offset ? Number(`${sign}${offset}`) : 0);
-  return Number(/^(-?)\s*(\d+)/.exec(text)?.slice(1, 3).join('') ?? 0);
 }

@@ -1,3 +1,5 @@
+import { InvalidInput } from '../../model/errors.ts';
+
 export interface Token {
   readonly text: string;
   readonly line: number;
@@ -9,6 +11,9 @@ export interface Token {
 
 /** Longer than what nft accepts (NFT_NAME_MAXLEN 256, comments 128). */
 const MAX_WORD = 4096;
+
+/** Of a ruleset with more rules than anybody goes through. */
+const MAX_TOKENS = 500_000;
 
 const PATTERN =
   /(\\\r?\n)|(#[^\n]*)|(\r?\n)|([ \t\r\f\v]+)|"([^"\n]*)"|([{};,:=]|[<>]=?|==|!=|!)|([^\s{};,"#=<>!:]+(?::[^\s{};,"#=<>!:]+)*)|(.)/gy;
@@ -27,6 +32,7 @@ export class TokenStream {
   }
 
   at(index: number): Token | undefined {
+    if (index >= MAX_TOKENS) throw new InvalidInput('ruleset', `line ${this.#line}: more than ${MAX_TOKENS.toLocaleString('en')} words.`);
     while (this.#tokens.length <= index && this.#read());
     return this.#tokens[index];
   }

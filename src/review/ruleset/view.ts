@@ -1,4 +1,5 @@
 import { FAMILIES, type Family, KERNEL_HELPERS, type KernelHelper } from '../../model/catalogue.ts';
+import { Budget } from '../budget.ts';
 import {
   type Action,
   type Base,
@@ -10,6 +11,7 @@ import {
   type Rule,
   type Ruleset,
 } from './model.ts';
+import { endingsOf, type Stop, takesAll, type Wanted } from './reach.ts';
 
 /** What is known of the host that a ruleset is for. */
 export interface HostFacts {
@@ -36,6 +38,10 @@ export interface Assignment {
   readonly text: string;
   /** Where the rule stands; null for an option of a firewall program. */
   readonly place: Place | null;
+  /** The rule that every packet which it is for ends at, before it comes to this one; null: it is reached. */
+  readonly endedBy: Stop | null;
+  /** Only says what is assigned where something else names it: a service of firewalld. */
+  readonly isDefinition: boolean;
 }
 
 export interface Place {
@@ -73,9 +79,15 @@ export class RulesetView {
   readonly #contexts = new Map<Chain, Context[]>();
   readonly #numbers = new Map<Chain, Map<Rule, number>>();
   readonly #memo = new Map<string, unknown>();
+  readonly #budget: Budget;
 
   /** @param others assignments that are not rules: options of a firewall program */
-  constructor(name: string, ruleset: Ruleset, facts: { readonly host: HostFacts; readonly others?: readonly Assignment[] }) {
+  constructor(
+    name: string,
+    ruleset: Ruleset,
+    facts: { readonly host: HostFacts; readonly budget?: Budget; readonly others?: readonly Assignment[] },
+  ) {
+    this.#budget = facts.budget ?? new Budget(Number.POSITIVE_INFINITY);
     this.name = name;
     this.ruleset = ruleset;
     this.host = facts.host;
@@ -88,10 +100,12 @@ export class RulesetView {
 
   /** The ways in which packets come to a chain. */
   contextsOf(chain: Chain): readonly Context[] {
+    this.#budget.spend();
     return this.#contexts.get(chain) ?? [];
   }
 
   target(chain: Chain, action: Action): Chain | null {
+    this.#budget.spend();
     if (action.kind !== 'jump' && action.kind !== 'goto') return null;
     return this.#chains.get(chainKey({ ...chain, name: action.chain })) ?? null;
   }
@@ -120,6 +134,7 @@ export class RulesetView {
 
   /** `inet fw forward`, with the rule's number there. */
   symbol(chain: Chain, rule?: Rule): string {
+    this.#budget.spend();
     const name = `${chain.family} ${chain.table} ${chain.name}`;
     if (!rule) return name;
     return rule.nftHandle === null ? `${name} rule ${this.#number(chain, rule)}` : `${name} handle ${rule.nftHandle}`;
@@ -127,6 +142,7 @@ export class RulesetView {
 
   /** What is computed once for the whole ruleset. */
   memo<T>(key: string, make: () => T): T {
+    this.#budget.spend();
     if (!this.#memo.has(key)) this.#memo.set(key, make());
     return this.#memo.get(key) as T;
   }
@@ -166,6 +182,22 @@ export class RulesetView {
     });
   }
 
+  /** What ends the way to a rule, chain by chain from the base chain on. */
+  #endOf({ chain, rule, context }: { chain: Chain; rule: Rule; context: Context }, wanted: Wanted): Stop | null {
+    let at = context.base;
+    for (const step of [...context.path, rule]) {
+      const position = at.rules.indexOf(step);
+      const end = this.#endings(at).find((one) => one.index < position && takesAll(one.rule, wanted));
+      if (end) return { chain: at, rule: end.rule };
+      at = (step.action && this.target(at, step.action)) ?? chain;
+    }
+    return null;
+  }
+
+  #endings(chain: Chain): ReturnType<typeof endingsOf> {
+    return this.memo(`endings ${chainKey(chain)}`, () => endingsOf(chain.rules));
+  }
+
   #assignment(
     { chain, rule, context }: { chain: Chain; rule: Rule; context: Context },
     entry: { port: string | null; object: string | null },
@@ -178,11 +210,18 @@ export class RulesetView {
     const matches = [...context.matches, ...rule.matches];
     const fromMap = action?.kind === 'map-helper' && entry.port !== null ? Number(entry.port) : null;
     const narrowed = (...keys: string[]) => matches.some(({ key }) => keys.includes(key));
-    return {
-      type,
+    const wanted: Wanted = {
       protocol: action?.kind === 'map-helper' ? action.protocol : (only(matches, 'l4proto') ?? object?.protocol ?? null),
       ports: fromMap !== null ? [[fromMap, fromMap]] : (matches.find(({ key, negated }) => key === 'dport' && !negated)?.ranges ?? null),
       families: familiesOf(chain, matches, object?.l3proto ?? null),
+      matches,
+    };
+    return {
+      type,
+      protocol: wanted.protocol,
+      ports: wanted.ports,
+      families: wanted.families,
+      endedBy: this.#endOf({ chain, rule, context }, wanted),
       source: narrowed('saddr', 'iif', 'other'),
       destination: narrowed('daddr', 'oif', 'other'),
       line: rule.line,
@@ -197,6 +236,7 @@ export class RulesetView {
         l3proto: object?.l3proto ?? null,
         objectProtocol: object?.protocol ?? null,
       },
+      isDefinition: false,
     };
   }
 }
@@ -223,8 +263,12 @@ export function kernelHelper({ type, protocol }: Pick<Assignment, 'type' | 'prot
   return KERNEL_HELPERS.find((helper) => helper.type === type && (protocol === null || helper.protocol === protocol)) ?? null;
 }
 
-/** Whether conntrack has seen the packet by then: below, a helper is set on nothing (iptables' CT target works otherwise). */
-export function takesEffect({ place }: Assignment): boolean {
+/**
+ * Whether connections get it: by itself, in a rule that they come to, and where conntrack has seen the packet by then (below, a helper is set on nothing;
+ * iptables' CT target works otherwise).
+ */
+export function takesEffect({ place, endedBy, isDefinition }: Assignment): boolean {
+  if (isDefinition || endedBy) return false;
   return place === null || place.l3proto === null || place.base.priority > CONNTRACK_PRIORITY;
 }
 

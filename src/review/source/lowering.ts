@@ -1,6 +1,9 @@
 import type { Expr, Node, Other, Position } from './ir.ts';
 import type { SyntaxNode } from './syntax.ts';
 
+/** Thrown where a tree is deeper than what walks it can go. */
+export class TooDeep extends Error {}
+
 /** Lines of a text, found by offset. */
 export class Lines {
   readonly #starts: number[] = [0];

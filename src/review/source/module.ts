@@ -1,3 +1,4 @@
+import type { Budget } from '../budget.ts';
 import { calleeName, isSelf, pathOf, selfAttribute } from './expressions.ts';
 import {
   type Assign,
@@ -24,10 +25,12 @@ export class FunctionInfo {
   readonly cls: ClassInfo | null;
   readonly outer: FunctionInfo | null;
   readonly inner: FunctionInfo[] = [];
+  readonly #budget: Budget;
   readonly #nodes: Partial<Record<Kind, Node[]>> = {};
   #names: Map<string, number> | null = null;
 
-  constructor(node: Func, place: { name: string | null; cls: ClassInfo | null; outer: FunctionInfo | null }) {
+  constructor(node: Func, place: { name: string | null; cls: ClassInfo | null; outer: FunctionInfo | null; budget: Budget }) {
+    this.#budget = place.budget;
     this.node = node;
     this.name = place.name;
     this.cls = place.cls;
@@ -55,7 +58,9 @@ export class FunctionInfo {
     else this.#nodes[node.kind] = [node];
   }
 
+  /** @throws OutOfTime: rules ask this in loops within loops */
   of<K extends Kind>(kind: K): readonly NodeOf<K>[] {
+    this.#budget.spend();
     return (this.#nodes[kind] ?? NOTHING) as readonly NodeOf<K>[];
   }
 
@@ -118,6 +123,7 @@ export class SourceModule {
   readonly path: string;
   readonly language: LanguageName;
   readonly lines: Lines;
+  /** In the order of the text. */
   readonly comments: readonly Comment[];
   /** What stands outside of functions is the first one's. */
   readonly top: FunctionInfo;
@@ -126,8 +132,12 @@ export class SourceModule {
   /** Local name → where it comes from. */
   readonly #memo = new Map<string, unknown>();
   readonly imports = new Map<string, { readonly module: string; readonly imported: string | null }>();
+  readonly #budget: Budget;
+  #words: ReadonlyMap<string, number> | null = null;
+  #asked = 0;
 
-  constructor(path: string, language: LanguageName, source: { lowered: Lowered; lines: Lines }) {
+  constructor(path: string, language: LanguageName, source: { lowered: Lowered; lines: Lines; budget: Budget }) {
+    this.#budget = source.budget;
     this.path = path;
     this.language = language;
     this.lines = source.lines;
@@ -145,7 +155,7 @@ export class SourceModule {
       exported: false,
       concise: false,
     };
-    this.top = new FunctionInfo(node, { name: null, cls: null, outer: null });
+    this.top = new FunctionInfo(node, { name: null, cls: null, outer: null, budget: this.#budget });
     this.functions.push(this.top);
     for (const statement of node.body) this.#index(statement, node, { fn: this.top, cls: null });
   }
@@ -156,8 +166,22 @@ export class SourceModule {
 
   /** Text on one line and not too long, for claims. */
   brief(node: { start: number; end: number }, max = 80): string {
+    this.#budget.spend();
     const text = this.text(node).replace(/\s+/g, ' ');
     return text.length <= max ? text : `${text.slice(0, max - 1)}…`;
+  }
+
+  /** Whether a comment stands within a node. */
+  hasComment({ start, end }: { start: number; end: number }): boolean {
+    let low = 0;
+    let high = this.comments.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((this.comments[middle] as Comment).start < start) low = middle + 1;
+      else high = middle;
+    }
+    const next = this.comments[low];
+    return next !== undefined && next.end <= end;
   }
 
   /** What rules compute once for the whole file. */
@@ -168,7 +192,11 @@ export class SourceModule {
 
   /** How often a word stands in the text, comments and strings included; counting ends at `most`. */
   occurrences(word: string, most = Number.POSITIVE_INFINITY): number {
-    return countWord(this.lines.text, word, most);
+    this.#budget.spend();
+    // Whoever asks about many words has all of them counted at once.
+    if (++this.#asked <= FEW) return countWord(this.lines.text, word, most);
+    this.#words ??= wordCounts(this.lines.text);
+    return this.#words.get(word) ?? 0;
   }
 
   /** The class that a method is called on when `self.NAME.method()` is. */
@@ -200,7 +228,7 @@ export class SourceModule {
   #function(node: Func, parent: Node, { fn, cls }: { fn: FunctionInfo; cls: ClassInfo | null }): void {
     const isMember = parent.kind === 'class' || (parent.kind === 'assign' && parent.declared === 'field');
     const name = node.name ?? nameFrom(parent);
-    const info = new FunctionInfo(node, { name, cls: isMember ? cls : null, outer: fn === this.top ? null : fn });
+    const info = new FunctionInfo(node, { name, cls: isMember ? cls : null, outer: fn === this.top ? null : fn, budget: this.#budget });
     this.functions.push(info);
     if (isMember && cls && name) cls.methods.set(name, info);
     for (const decorator of [...node.decorators, ...node.defaults]) this.#index(decorator, node, { fn, cls: null });
@@ -223,6 +251,14 @@ export class SourceModule {
       else cls.attributes.set(name, [node]);
     }
   }
+}
+
+const FEW = 20;
+
+function wordCounts(text: string): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const [word] of text.matchAll(/[\w$\u0080-\uffff]+/g)) counts.set(word, (counts.get(word) ?? 0) + 1);
+  return counts;
 }
 
 /** How often a word stands in a text; counting ends at `most`. */

@@ -1,6 +1,9 @@
 import type { Case, Clause, Expr, Func, Handler, Keyword, Lowered, Param, Stmt, Text } from './ir.ts';
-import { comments, field, fields, type Lines, Lowering, named, ofType } from './lowering.ts';
+import { comments, field, fields, type Lines, Lowering, named, ofType, TooDeep } from './lowering.ts';
 import type { SyntaxNode } from './syntax.ts';
+
+/** An `elif` is an `if` in the one before: no more of them than levels of anything else. */
+const MAX_BRANCHES = 300;
 
 /** Lowers a tree of tree-sitter-python. */
 export function lowerPython(root: SyntaxNode, lines: Lines): Lowered {
@@ -107,6 +110,7 @@ class PythonLowering extends Lowering {
   }
 
   #if(node: SyntaxNode, alternatives: readonly SyntaxNode[]): Stmt {
+    if (alternatives.length > MAX_BRANCHES) throw new TooDeep();
     const [next, ...rest] = alternatives;
     let otherwise: Stmt[] | null = null;
     if (next?.type === 'elif_clause') otherwise = [this.#if(next, rest)];

@@ -26,7 +26,9 @@ export interface Broken {
 export type Parsed =
   | { readonly root: SyntaxNode; readonly broken: readonly Broken[] }
   | { readonly unreadable: number }
-  | { readonly stopped: 'time' | 'depth' };
+  | { readonly stopped: Stopped };
+
+export type Stopped = 'time' | 'depth' | 'size';
 
 const GRAMMARS: Readonly<Record<LanguageName, string>> = {
   python: 'tree-sitter-python/tree-sitter-python.wasm',
@@ -36,6 +38,8 @@ const GRAMMARS: Readonly<Record<LanguageName, string>> = {
 
 /** No file that people write comes near; what follows walks the tree recursively. */
 const MAX_DEPTH = 400;
+/** Ten thousand lines that people write have half of them. */
+const MAX_NODES = 150_000;
 /** A text of which more than this part is not of the language is another language's. */
 const MAX_BROKEN = 0.25;
 const PARSE_LIMIT_MS = 700;
@@ -88,7 +92,7 @@ export class SyntaxParser {
     }
     try {
       const root = copy(tree, grammar);
-      if (root === null) return { stopped: 'depth' };
+      if (typeof root === 'string') return { stopped: root };
       const broken = tree.rootNode.hasError ? cutErrors(root, missingIn(tree)) : [];
       const length = broken.reduce((sum, { start, end }) => sum + end - start, 0);
       const [first] = broken;
@@ -161,8 +165,9 @@ type Building = { -readonly [K in keyof SyntaxNode]: K extends 'children' ? Buil
 
 const NO_CHILDREN: Building[] = [];
 
-/** Copies the tree out of the wasm heap, where reading it again and again would be slow. null: it is too deep. */
-function copy(tree: Tree, grammar: Grammar): Building | null {
+/** Copies the tree out of the wasm heap, where reading it again and again would be slow; or says what there is too much of. */
+function copy(tree: Tree, grammar: Grammar): Building | 'depth' | 'size' {
+  let size = 0;
   const cursor = tree.walk();
   const path: Building[][] = [];
   let siblings: Building[] = [];
@@ -176,8 +181,9 @@ function copy(tree: Tree, grammar: Grammar): Building | null {
       if (named || field !== null || type === ':') {
         const node: Building = { type, field, named, start: cursor.startIndex, end: cursor.endIndex, children: NO_CHILDREN };
         siblings.push(node);
+        if (++size > MAX_NODES) return 'size';
         if (!grammar.isLeaf(id) && cursor.gotoFirstChild()) {
-          if (path.length > MAX_DEPTH) return null;
+          if (path.length > MAX_DEPTH) return 'depth';
           path.push(siblings);
           node.children = [];
           siblings = node.children;
@@ -185,7 +191,7 @@ function copy(tree: Tree, grammar: Grammar): Building | null {
         }
       }
       while (!cursor.gotoNextSibling()) {
-        if (!cursor.gotoParent()) return top[0] ?? null;
+        if (!cursor.gotoParent()) return top[0] as Building;
         siblings = path.pop() as Building[];
       }
     }

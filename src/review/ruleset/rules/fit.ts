@@ -52,7 +52,7 @@ function mismatch(assignment: Assignment): { what: string; fact: string; cure: s
     };
   }
   if (!kernelHelper(assignment)) return null;
-  if (ports === null && protocol !== null && place) {
+  if (ports === null && protocol !== null && place && !place.matches.some(({ key }) => key === 'dport' || key === 'other')) {
     return {
       what: 'no port narrows it, so it reads every connection of that protocol',
       fact: 'no `dport` on the way to it',

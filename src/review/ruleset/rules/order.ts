@@ -1,6 +1,8 @@
+import type { Claim } from '../../finding.ts';
 import { CONNTRACK_PRIORITY, type Rule } from '../model.ts';
+import type { Stop } from '../reach.ts';
 import { at, brief, placeOf, type RulesetRule } from '../rule.ts';
-import { type Assignment, kernelHelper, portText, takesEffect } from '../view.ts';
+import { type Assignment, kernelHelper, portText, type RulesetView, takesEffect } from '../view.ts';
 
 export const wrongPriority: RulesetRule = {
   id: 'wrong-priority',
@@ -36,11 +38,12 @@ export const shadowedAssignment: RulesetRule = {
   id: 'shadowed-assignment',
   cwe: 561,
   severity: 'medium',
-  title: 'a helper that another one is there before',
-  why: 'A connection has one helper, and the first that is set stays. The other rule runs and does nothing: whoever wrote it believes that its protocol works.',
-  remedy: 'Remove one of the two.',
-  checks: 'assignments that meet on one port, in the order of hooks and priorities',
+  title: 'a helper that another rule is there before',
+  why: 'A connection has one helper, and the first that is set stays; and what a rule accepts, drops or sends elsewhere does not come to those after it. The rule never does anything: whoever wrote it believes that its protocol works.',
+  remedy: 'Put it before the rule that takes its packets, or remove one of the two.',
+  checks: 'assignments that meet on one port, in the order of hooks and priorities, and rules before them that end their chain',
   check(view, report) {
+    for (const assignment of view.distinct) if (neverReached(view, assignment)) report(endOf(view, assignment));
     const all = view.distinct.filter((one) => one.place !== null && takesEffect(one) && kernelHelper(one));
     const order = (one: Assignment) => one.place?.base.priority ?? 0;
     const byPort = new Map<string, Assignment[]>();
@@ -72,6 +75,36 @@ export const shadowedAssignment: RulesetRule = {
     }
   },
 };
+
+/** Whether each of the ways to an assignment's rule ends before it. */
+function neverReached(view: RulesetView, { type, place, endedBy }: Assignment): boolean {
+  if (!endedBy || !place) return false;
+  const reached = view.memo('reached', () => {
+    const rules = new Map<Rule, Set<string>>();
+    for (const one of view.assignments) {
+      if (one.endedBy || !one.place) continue;
+      const types = rules.get(one.place.rule) ?? new Set<string>();
+      rules.set(one.place.rule, types.add(one.type));
+    }
+    return rules;
+  });
+  return !reached.get(place.rule)?.has(type);
+}
+
+function endOf(view: RulesetView, assignment: Assignment): Claim {
+  const { chain, rule } = assignment.endedBy as Stop;
+  return {
+    ...placeOf(view, assignment),
+    claim: `${assignment.type} on ${portText(assignment)} is never assigned: \`${brief(rule.text)}\` is there before`,
+    evidence: [
+      at(assignment, 'assigned here'),
+      { line: rule.line, fact: `${view.symbol(chain, rule)}, before it, takes every new packet that it is for: ${brief(rule.text)}` },
+    ],
+    solution: { text: 'Put the assignment before that rule.', diff: null },
+    severity: 'medium',
+    confidence: 'certain',
+  };
+}
 
 function addTo<T>(groups: Map<string, T[]>, key: string, item: T): void {
   const group = groups.get(key);

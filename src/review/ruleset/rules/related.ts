@@ -3,7 +3,7 @@ import type { Claim } from '../../finding.ts';
 import { couldMatch, evaluate, type Outcome, type Probe } from '../evaluate.ts';
 import type { Chain, Rule } from '../model.ts';
 import { at, brief, list, type RulesetRule, stepsOf } from '../rule.ts';
-import { type Assignment, kernelHelper, type RulesetView } from '../view.ts';
+import { type Assignment, kernelHelper, type RulesetView, takesEffect } from '../view.ts';
 
 /** A port of a service that no helper's data connection goes to. */
 const LOW_PORT = 22;
@@ -50,7 +50,9 @@ function isAboutRelated(view: RulesetView, rule: Rule): boolean {
 }
 
 function assigned(view: RulesetView): readonly Assignment[] {
-  return view.memo('assigned', () => view.assignments.filter((one) => kernelHelper(one) !== null && one.families.length > 0));
+  return view.memo('assigned', () =>
+    view.assignments.filter((one) => kernelHelper(one) !== null && one.families.length > 0 && takesEffect(one)),
+  );
 }
 
 /** Data connections of a helper: what their packets are. */
@@ -146,12 +148,17 @@ export const relatedToLowPorts: RulesetRule = {
           ...stepsOf(view, found.outcome),
         ],
         solution: dropsBefore(found.rule, by),
-        severity: 'high',
+        severity: by.every(isOfOwnServer) ? 'low' : 'high',
         confidence: found.outcome.doubts.length > 0 ? 'likely' : 'certain',
       });
     }
   },
 };
+
+/** Connections to servers of this host alone: what is announced to be opened here, they announce themselves. */
+function isOfOwnServer({ place }: Assignment): boolean {
+  return place?.base.hook === 'input';
+}
 
 /** Drops of what no data connection is, before the rule that accepts it. */
 function dropsBefore(rule: Rule, by: readonly Assignment[]): Claim['solution'] {
@@ -231,6 +238,11 @@ function mayAccept(view: RulesetView, probe: Probe): boolean {
   );
 }
 
+/** A rule that assigns by a map that others fill, or carries what nft cannot show. */
+function mayAssign({ opaque, action }: Rule): boolean {
+  return opaque || action?.kind === 'set-helper' || action?.kind === 'map-helper';
+}
+
 export const relatedAcceptWithoutHelper: RulesetRule = {
   id: 'related-accept-without-helper',
   cwe: 1164,
@@ -240,7 +252,7 @@ export const relatedAcceptWithoutHelper: RulesetRule = {
   remedy: 'Accept related ICMP by protocol, and related connections when a helper is assigned.',
   checks: 'rules that accept related packets in rulesets that assign no helper',
   check(view, report) {
-    if (view.assignments.length > 0 || view.ruleset.chains.some(({ rules }) => rules.some(({ opaque }) => opaque))) return;
+    if (view.assignments.length > 0 || view.ruleset.chains.some(({ rules }) => rules.some(mayAssign))) return;
     if (view.host.sysctls.get('net.netfilter.nf_conntrack_helper') === '1') return;
     const found = passage(view, { helper: ANY_OTHER, protocol: 'tcp', port: HIGH_PORT }, FAMILIES);
     if (!found) return;

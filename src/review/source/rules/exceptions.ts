@@ -39,7 +39,7 @@ export const swallowedException: SourceRule = {
         const [drop] = call.args;
         if (calleeName(call) !== 'catch' || call.callee.kind !== 'attribute' || drop?.kind !== 'function' || drop.params.length > 0)
           continue;
-        if (drop.body.length > 0 || hasComment(module, drop)) continue;
+        if (drop.body.length > 0 || module.hasComment(drop)) continue;
         report({
           ...place(call, fn),
           claim: '`.catch(() => {})` drops every failure of the promise before it',
@@ -71,7 +71,8 @@ function catchesAll({ type }: Handler): boolean {
 }
 
 function isEmpty(module: SourceModule, handler: Handler): boolean {
-  if (module.language !== 'python') return handler.body.length === 0 && !hasComment(module, handler);
+  // In TypeScript, a comment alone in the braces is the customary way to say why.
+  if (module.language !== 'python') return handler.body.length === 0 && !module.hasComment(handler);
   return handler.body.every(
     (node) => (node.kind === 'plain' && node.form === 'pass') || (node.kind === 'jump' && node.form === 'continue') || isEllipsis(node),
   );
@@ -79,11 +80,6 @@ function isEmpty(module: SourceModule, handler: Handler): boolean {
 
 function isEllipsis(node: Stmt): boolean {
   return node.kind === 'expression' && ((node.expr.kind === 'other' && node.expr.form === 'ellipsis') || node.expr.kind === 'text');
-}
-
-/** In TypeScript, a comment alone in the braces is the customary way to say why. */
-function hasComment(module: SourceModule, node: Node): boolean {
-  return module.comments.some(({ start, end }) => start >= node.start && end <= node.end);
 }
 
 const WAITS = /sleep|wait|delay|backoff|timeout|retry|pause|select|poll|recv|accept|^get$|^read|^next$|receive|join|acquire|input|listen/i;

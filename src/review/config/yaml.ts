@@ -1,0 +1,51 @@
+import { type CST, type Document, type LineCounter, Parser, parseDocument } from 'yaml';
+
+/** Deeper than any configuration. The library composes what is nested by calling itself, and the end of the stack can end the process. */
+const MAX_DEPTH = 60;
+
+export interface YamlOptions {
+  readonly lineCounter: LineCounter;
+  /** Whether a key that stands twice is an error; looking for one takes a time that grows with the square of a mapping. */
+  readonly uniqueKeys: boolean;
+  /** The error for a problem at a line. */
+  readonly refuse: (line: number, problem: string) => Error;
+}
+
+/** Parses YAML of strangers. @throws what `refuse` makes of text that is no YAML, or nested too deeply */
+export function parseYaml(text: string, { lineCounter, uniqueKeys, refuse }: YamlOptions): Document {
+  for (const token of new Parser().parse(text)) {
+    const offset = tooDeep(token);
+    if (offset !== null) throw refuse(lineOf(text, offset), `nested more than ${MAX_DEPTH} deep`);
+  }
+  const document = parseDocument(text, { lineCounter, uniqueKeys, logLevel: 'silent', prettyErrors: false });
+  const [error] = document.errors;
+  if (error) throw refuse(lineOf(text, error.pos[0]), `not YAML: ${error.message.split('\n')[0]}`);
+  return document;
+}
+
+type Node = CST.Token | CST.CollectionItem;
+
+/** Offset of the first thing below the deepest that is read; null where there is none. */
+function tooDeep(token: CST.Token): number | null {
+  const stack: { node: Node; depth: number }[] = [{ node: token, depth: 0 }];
+  for (let at = stack.pop(); at; at = stack.pop()) {
+    const { node, depth } = at;
+    if (depth > MAX_DEPTH) return 'offset' in node ? node.offset : (node.start[0]?.offset ?? 0);
+    const isCollection = 'items' in node;
+    for (const inner of partsOf(node)) stack.push({ node: inner, depth: isCollection ? depth + 1 : depth });
+  }
+  return null;
+}
+
+function partsOf(node: Node): Node[] {
+  if ('items' in node) return node.items;
+  if ('key' in node || 'value' in node || 'start' in node) {
+    const { key, value } = node as CST.CollectionItem & { value?: Node };
+    return [key, value].filter((one): one is CST.Token => typeof one === 'object' && one !== null);
+  }
+  return [];
+}
+
+function lineOf(text: string, offset: number): number {
+  return text.slice(0, offset).split('\n').length;
+}

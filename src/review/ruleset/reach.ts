@@ -1,0 +1,59 @@
+import type { Family } from '../../model/catalogue.ts';
+import type { Chain, Match, Rule } from './model.ts';
+
+/** A connection's first packets, as far as an assignment says what they are. */
+export interface Wanted {
+  readonly protocol: string | null;
+  readonly ports: readonly (readonly [number, number])[] | null;
+  readonly families: readonly Family[];
+  readonly matches: readonly Match[];
+}
+
+/** More rules that end a chain than anybody reads; past it the rule is taken to be reached. */
+const MAX_ENDINGS = 500;
+
+/** Rules after which a packet that they match does not go on in their chain. */
+export function endingsOf(rules: readonly Rule[]): { readonly rule: Rule; readonly index: number }[] {
+  return rules
+    .flatMap((rule, index) =>
+      /^(accept|drop|return|goto)$/.test(rule.action?.kind ?? '') && !rule.limited && !rule.opaque ? [{ rule, index }] : [],
+    )
+    .slice(0, MAX_ENDINGS);
+}
+
+/** Whether every new packet that is wanted matches a rule. */
+export function takesAll(rule: Rule, wanted: Wanted): boolean {
+  return rule.matches.every((one) => holdsFor(one, wanted));
+}
+
+function holdsFor(one: Match, { protocol, ports, families, matches }: Wanted): boolean {
+  switch (one.key) {
+    case 'state':
+      return one.values !== null && one.values.includes('new') !== one.negated;
+    case 'l4proto':
+      return !one.negated && protocol !== null && (one.values?.includes(protocol) ?? false);
+    case 'nfproto':
+      return !one.negated && families.every((family) => one.values?.includes(family) ?? false);
+    case 'dport':
+      return (
+        !one.negated && ports !== null && ports.every(([from, to]) => one.ranges?.some(([low, high]) => from >= low && to <= high) ?? false)
+      );
+    case 'saddr':
+    case 'daddr':
+    case 'iif':
+    case 'oif':
+      return matches.some((own) => own.key === one.key && own.negated === one.negated && sameValues(own.values, one.values));
+    default:
+      return false;
+  }
+}
+
+function sameValues(a: readonly string[] | null, b: readonly string[] | null): boolean {
+  return a !== null && b !== null && a.length === b.length && a.every((value) => b.includes(value));
+}
+
+/** A rule on the way, in its chain. */
+export interface Stop {
+  readonly chain: Chain;
+  readonly rule: Rule;
+}
