@@ -1,5 +1,5 @@
 import { Command, CommanderError, Option } from 'commander';
-import { ERROR_CODES, errorToData, PinholeError } from './model/errors.ts';
+import { ERROR_CODES, errorToData, PinholeError, Reported } from './model/errors.ts';
 import { VERSION } from './version.ts';
 
 /** The command line: what there is, and which file does it. Each is loaded when it is called, so that starting costs little. */
@@ -259,7 +259,8 @@ function administration(program: Command): void {
 function fail(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : ERROR_CODES['invalid-input'].exit;
   const data = errorToData(error);
-  if (process.argv.includes('--json')) process.stdout.write(`${JSON.stringify({ error: data })}\n`);
+  // Standard output is one document: what was printed there already, or the error.
+  if (process.argv.includes('--json') && !(error instanceof Reported)) process.stdout.write(`${JSON.stringify({ error: data })}\n`);
   else process.stderr.write(`pinhole: ${error instanceof PinholeError ? data.message : ((error as Error).stack ?? error)}\n`);
   return ERROR_CODES[data.code].exit;
 }

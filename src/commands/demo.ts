@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { removeLeftovers, ScratchNetwork } from '../kernel/scratch.ts';
-import { Denied, PinholeError } from '../model/errors.ts';
+import { Denied, Reported } from '../model/errors.ts';
 import type { Client } from './client.ts';
 import { Instance } from './instance.ts';
 import { interruption } from './interruption.ts';
@@ -53,7 +53,7 @@ export async function demo(flags: { json?: boolean }): Promise<void> {
     const results = await Promise.race([new Story(lab, flags.json ?? false).tell(), interrupted]);
     if (flags.json) printJson({ ok: results.every(({ ok }) => ok), steps: results });
     const failed = results.find(({ ok }) => !ok);
-    if (failed) throw new PinholeError('internal', `the demo did not go as said: ${failed.step}: ${failed.detail}`);
+    if (failed) throw new Reported('internal', `the demo did not go as said: ${failed.step}: ${failed.detail}`);
   } finally {
     await lab.destroy();
     dispose();

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { LinuxKernel } from '../kernel/linux/linux-kernel.ts';
 import { FAMILIES, KERNEL_HELPERS } from '../model/catalogue.ts';
-import { Denied, PinholeError } from '../model/errors.ts';
+import { Denied, PinholeError, Reported } from '../model/errors.ts';
 import { silentLogger } from '../model/logger.ts';
 import { type Netns, showNetns } from '../model/netns.ts';
 import { type Capabilities, capabilityKey } from '../model/status.ts';
@@ -29,7 +29,7 @@ export async function doctor(router: string | undefined, flags: ClientFlags & { 
     if (flags.json) printJson(found);
     else print(table(found, COLUMNS));
     const problems = found.filter(({ result }) => result === 'problem').length;
-    if (problems > 0) throw new PinholeError('internal', `${problems} ${problems === 1 ? 'problem' : 'problems'} found`);
+    if (problems > 0) throw new Reported('internal', `${problems} ${problems === 1 ? 'problem' : 'problems'} found`);
   } finally {
     await kernel.close();
   }

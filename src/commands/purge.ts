@@ -1,5 +1,5 @@
 import { LinuxKernel } from '../kernel/linux/linux-kernel.ts';
-import { Denied, PinholeError } from '../model/errors.ts';
+import { Denied, Reported } from '../model/errors.ts';
 import { silentLogger } from '../model/logger.ts';
 import { netnsMatcher, showNetns } from '../model/netns.ts';
 import { STAMP_PREFIX } from '../model/table.ts';
@@ -37,7 +37,7 @@ export async function purge(flags: { json?: boolean; keepLive?: boolean; netns?:
     if (!flags.json && outcome.length === 0) print('no table of Pinhole is here\n');
     const failed = outcome.filter(({ result }) => !result?.ok).length;
     if (failed > 0)
-      throw new PinholeError(
+      throw new Reported(
         'netns-locked',
         `${failed} of ${outcome.length} tables are still there. Stop Pinhole first, or it would write them again.`,
       );

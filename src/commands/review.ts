@@ -1,5 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs';
-import { InvalidInput, PinholeError } from '../model/errors.ts';
+import { InvalidInput, Reported } from '../model/errors.ts';
 import { HOST_NETNS } from '../model/netns.ts';
 import { applyBaseline, readBaseline, writeBaseline } from '../review/baseline.ts';
 import { parseType } from '../review/cwe.ts';
@@ -140,17 +140,14 @@ function withBaseline(parts: readonly SubjectReport[], file: string | undefined)
 function conclude(report: Report, outcome: { failOn: Severity | null; named: readonly Unread[]; broken: number }): void {
   const [missing] = outcome.named;
   if (missing)
-    throw new PinholeError(/no such file/.test(missing.reason) ? 'not-found' : 'review-failed', `${missing.name}: ${missing.reason}.`);
+    throw new Reported(/no such file/.test(missing.reason) ? 'not-found' : 'review-failed', `${missing.name}: ${missing.reason}.`);
   if (outcome.broken > 0)
-    throw new PinholeError(
+    throw new Reported(
       'review-failed',
       `${outcome.broken} ${outcome.broken === 1 ? 'subject was' : 'subjects were'} not reviewed: see the notes.`,
     );
   if (outcome.failOn === null) return;
   const bad = failing(report, outcome.failOn);
   if (bad.length > 0)
-    throw new PinholeError(
-      'review-failed',
-      `${bad.length} ${bad.length === 1 ? 'finding is' : 'findings are'} ${outcome.failOn} or worse.`,
-    );
+    throw new Reported('review-failed', `${bad.length} ${bad.length === 1 ? 'finding is' : 'findings are'} ${outcome.failOn} or worse.`);
 }

@@ -62,6 +62,9 @@ export class PinholeError extends Error {
   }
 }
 
+/** A command that has printed its result, and whose result is bad: the output says what, the exit status that. */
+export class Reported extends PinholeError {}
+
 /** Something from outside is not what it has to be; `field` names what. */
 export class InvalidInput extends PinholeError {
   constructor(field: string, message: string) {

@@ -93,7 +93,7 @@ export class ReviewEngine {
     const rules = SOURCE_RULES.filter((rule) => this.#mayApply(rule));
     const result = reviewSource(this.#parser, { path: subject.name, language, text: subject.text }, rules);
     if ('reason' in result) return { reviewed: null, findings: [], notes: [{ subject: subject.name, line: null, note: result.reason }] };
-    const unread = result.unread.slice(0, MAX_NOTES / 2).map(({ line, endLine, at }) => ({
+    const unread = result.unread.slice(0, MAX_OF_A_KIND).map(({ line, endLine, at }) => ({
       subject: subject.name,
       line,
       note: `lines ${line} to ${endLine} were not reviewed: line ${at} is not of the language as this reads it`,
@@ -111,7 +111,7 @@ export class ReviewEngine {
     const view = new RulesetView(subject.name, ruleset, { host: this.#host, budget });
     const { claims, untried } = this.#rulesetClaims(view);
     const notes = [
-      ...ruleset.unread.slice(0, MAX_NOTES / 2).map(({ line, text }) => ({ subject: subject.name, line, note: `not read: ${text}` })),
+      ...ruleset.unread.slice(0, MAX_OF_A_KIND).map(({ line, text }) => ({ subject: subject.name, line, note: `not read: ${text}` })),
       ...opaqueNote(subject.name, ruleset),
       ...unreachedNote(subject.name, view),
       ...untriedNote(subject.name, untried),
@@ -170,9 +170,10 @@ export class ReviewEngine {
 /** More of one subject than anybody reads. */
 const MAX_FINDINGS = 1000;
 const MAX_NOTES = 100;
+const MAX_OF_A_KIND = 50;
 
 function problemNotes(name: string, problems: Applied['problems']): Note[] {
-  const notes = problems.slice(0, MAX_NOTES / 2).map(({ line, problem }) => ({ subject: name, line, note: problem }));
+  const notes = problems.slice(0, MAX_OF_A_KIND).map(({ line, problem }) => ({ subject: name, line, note: problem }));
   const left = problems.length - notes.length;
   return left > 0 ? [...notes, { subject: name, line: null, note: `${left} more suppressions count for nothing` }] : notes;
 }

@@ -83,7 +83,7 @@ export function readSubject({ path, isNamed }: FileCandidate, kind: SubjectKind 
   if (isBinary) return unread('it is a binary file');
   if (text.includes('\uFFFD') && !bytes.equals(Buffer.from(text, 'utf8'))) return unread('it is not UTF-8 text');
   const most = maxOf(found);
-  if (bytes.length > most) return unread(`it is larger than ${most / 1024} KiB, too large for what people write`);
+  if (bytes.length > most) return unread(`it is larger than ${most / 1024} KiB, the most of a file of its kind`);
   return { subject: { name: path, kind: found, text, mode } };
 }
 

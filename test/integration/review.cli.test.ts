@@ -91,6 +91,9 @@ describe('pinhole review', () => {
     const failed = await review([BATCH, '--fail-on', 'high']);
     expect(failed.code).toBe(1);
     expect(failed.stderr).toContain('2 findings are high or worse');
+    const machine = await review([BATCH, '--fail-on', 'high', '--json']);
+    expect(machine.code).toBe(1);
+    expect((JSON.parse(machine.stdout) as Report).findings).toHaveLength(2);
     expect((await review([BATCH, '--fail-on', 'critical'])).code).toBe(0);
   });
 
@@ -144,7 +147,7 @@ describe('pinhole review', () => {
     it.each<[string, () => string, string]>([
       ['a binary file', () => write('binary.py', Buffer.from([1, 0, 2, 0])), 'it is a binary file'],
       ['a ruleset of 10 MB', () => write('large.nft', `table inet t {\n${'# x\n'.repeat(2_600_000)}}\n`), 'larger than 8 MiB'],
-      ['source of 2 MB', () => write('large.py', 'a = 1\n'.repeat(400_000)), 'larger than 512 KiB'],
+      ['source of 2 MB', () => write('large.py', 'a = 1\n'.repeat(400_000)), 'larger than 1024 KiB'],
       ['text of another encoding', () => write('latin.py', Buffer.from([0x61, 0x20, 0x3d, 0x20, 0x22, 0xe4, 0x22])), 'not UTF-8'],
       ['a file of no known kind', () => write('notes.txt', 'hello'), '--kind says which'],
       ['a device', () => '/dev/zero', 'not a plain file'],

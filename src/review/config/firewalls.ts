@@ -106,7 +106,7 @@ export function readShorewallConntrack(text: string, name: string): Content {
     const [, directive, value = ''] = /^\?(\w+)\s*(.*)$/.exec(content) ?? [];
     if (directive !== undefined) {
       settings.push({ key: directive, value, line });
-      applyCondition(conditions, directive.toLowerCase(), value);
+      CONDITIONS[directive.toLowerCase()]?.(conditions, value);
       continue;
     }
     const [action = '', source = '-', destination = '-', protocol = '-', port = '-'] = content.split(/\s+/);
@@ -134,13 +134,13 @@ export function readShorewallConntrack(text: string, name: string): Content {
   return { settings, assignments };
 }
 
-/** Conditions that hold for the lines that follow, the outermost first. */
-function applyCondition(conditions: string[], directive: string, value: string): void {
-  if (directive === 'if') conditions.push(value);
-  else if (directive === 'else') conditions.push(`not ${conditions.pop() ?? ''}`);
-  else if (directive === 'elsif') conditions.splice(-1, 1, value);
-  else if (directive === 'endif') conditions.pop();
-}
+/** What directives make of the conditions for the lines that follow, the outermost first; others are no conditions. */
+const CONDITIONS: Readonly<Record<string, (conditions: string[], value: string) => void>> = {
+  if: (conditions, value) => void conditions.push(value),
+  elsif: (conditions, value) => void conditions.splice(-1, 1, value),
+  else: (conditions) => void conditions.push(`not ${conditions.pop() ?? ''}`),
+  endif: (conditions) => void conditions.pop(),
+};
 
 /** OpenWrt's /etc/config/firewall (UCI): `option set_helper 'ftp'` of a rule, `list helper 'ftp'` and `option auto_helper` of a zone. */
 export function readOpenwrt(text: string, name: string): Content {

@@ -42,7 +42,7 @@ const MAX_DEPTH = 400;
 const MAX_NODES = 150_000;
 /** A text of which more than this part is not of the language is another language's. */
 const MAX_BROKEN = 0.25;
-const PARSE_LIMIT_MS = 700;
+const PARSE_LIMIT_MS = 500;
 
 /** `in` and `out` before type parameters, which the grammar does not know and which say nothing at run time: as many blanks. */
 function withoutVariance(name: LanguageName, text: string): string {
@@ -93,7 +93,9 @@ export class SyntaxParser {
     try {
       const root = copy(tree, grammar);
       if (typeof root === 'string') return { stopped: root };
-      const broken = tree.rootNode.hasError ? cutErrors(root, missingIn(tree)) : [];
+      const missing = tree.rootNode.hasError ? missingIn(tree) : NOTHING;
+      if (missing === null) return { unreadable: errorAt(root) };
+      const broken = tree.rootNode.hasError ? cutErrors(root, missing) : [];
       const length = broken.reduce((sum, { start, end }) => sum + end - start, 0);
       const [first] = broken;
       return first && (length > text.length * MAX_BROKEN || root.type === 'ERROR') ? { unreadable: first.at } : { root, broken };
@@ -212,11 +214,17 @@ const DEFINITIONS = new Set([
   'type_alias_declaration',
 ]);
 
-/** Offsets of what the parser put in because it was missing: such nodes are not marked in the copy. */
-function missingIn(tree: Tree): ReadonlySet<number> {
+const NOTHING: ReadonlySet<number> = new Set();
+/** Each node that errors are in is asked for from the wasm heap; a text with more of them is no source. */
+const MAX_ERRORS = 5000;
+
+/** Offsets of what the parser put in because it was missing: such nodes are not marked in the copy. null: too much is. */
+function missingIn(tree: Tree): ReadonlySet<number> | null {
   const found = new Set<number>();
   const stack = [tree.rootNode];
+  let visited = 0;
   for (let node = stack.pop(); node; node = stack.pop()) {
+    if (++visited > MAX_ERRORS) return null;
     if (node.isMissing) found.add(node.startIndex);
     if (node.hasError) for (const child of node.children) if (child) stack.push(child);
   }

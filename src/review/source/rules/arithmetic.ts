@@ -49,7 +49,7 @@ interface Slip {
 function fraction(module: SourceModule, fn: FunctionInfo, node: Binary): Slip | null {
   if (node.op !== '/' || node.left.kind === 'text' || isPathJoin(module, node)) return null;
   const use = sizeUse(module, node);
-  if (use === null) return null;
+  if (use === null || (module.language !== 'python' && isWhole(module, node))) return null;
   const isPython = module.language === 'python';
   if (!isPython && asksRemainder(module, fn, node.left)) return null;
   const fate = use === '`Array`' ? 'refuses it' : 'cuts it off, so that the last part has no room';
@@ -61,6 +61,12 @@ function fraction(module: SourceModule, fn: FunctionInfo, node: Binary): Slip | 
     cure: isPython ? 'Divide with `//`.' : 'Round with `Math.floor` or `Math.ceil`.',
     cwe: 1339,
   };
+}
+
+/** A quotient of constants that divides evenly. */
+function isWhole(module: SourceModule, { left, right }: Binary): boolean {
+  const [dividend, divisor] = [left, right].map((side) => (side.kind === 'name' ? module.constant(side.name) : side));
+  return dividend?.kind === 'num' && divisor?.kind === 'num' && Number.isInteger(dividend.value / divisor.value);
 }
 
 /** Whoever asks for the remainder knows that there may be one. */
