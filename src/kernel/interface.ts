@@ -48,6 +48,8 @@ export type LiveChange =
 export interface AllRules {
   /** `nft -j list ruleset`. */
   readonly nft: string;
+  /** `nft -a list ruleset`: the same for people, with the handles that `nft` names the rules by. */
+  readonly listing: string;
   /** `iptables-save`, where some of the rules carry matches that nft cannot show; null: none does, or there is no such program. */
   readonly iptables: string | null;
   readonly ip6tables: string | null;

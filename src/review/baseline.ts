@@ -44,6 +44,16 @@ export function writeBaseline(findings: readonly Finding[], reason: string): str
 }
 
 export function applyBaseline(findings: readonly Finding[], entries: readonly BaselineEntry[]): Finding[] {
-  const known = new Map(entries.map(({ fingerprint, reason }) => [fingerprint, reason]));
-  return findings.map((finding) => ({ ...finding, suppressed: finding.suppressed ?? known.get(finding.fingerprint) ?? null }));
+  const known = new Map<string, BaselineEntry[]>();
+  for (const entry of entries) known.set(entry.fingerprint, [...(known.get(entry.fingerprint) ?? []), entry]);
+  return findings.map((finding) => {
+    const entry = known.get(finding.fingerprint)?.find(({ subject }) => isSameFile(subject, finding.subject));
+    return { ...finding, suppressed: finding.suppressed ?? entry?.reason ?? null };
+  });
+}
+
+/** One file, wherever it was named from: the shorter path is the end of the longer one. */
+function isSameFile(a: string, b: string): boolean {
+  const [short, long] = [a, b].map((path) => path.replace(/^(\.\/)+/, '')).sort((x, y) => x.length - y.length) as [string, string];
+  return long === short || long.endsWith(short.startsWith('/') ? short : `/${short}`);
 }

@@ -8,7 +8,7 @@ import { pillarOf } from './cwe.ts';
 import { type Claim, compareFindings, type Finding, type RuleInfo, SEVERITIES } from './finding.ts';
 import { ALL_TYPES, isChosen, type SubjectFamily, type Types } from './rules.ts';
 import { readIptablesSave } from './ruleset/iptables.ts';
-import { readLive } from './ruleset/live.ts';
+import { liveLines, liveParts, readLive } from './ruleset/live.ts';
 import type { Ruleset } from './ruleset/model.ts';
 import { readNftJson } from './ruleset/nft-json.ts';
 import { readNftText } from './ruleset/nft-text.ts';
@@ -112,6 +112,7 @@ export class ReviewEngine {
     const { claims, untried } = this.#rulesetClaims(view);
     const notes = [
       ...ruleset.unread.slice(0, MAX_OF_A_KIND).map(({ line, text }) => ({ subject: subject.name, line, note: `not read: ${text}` })),
+      ...linesNote(subject),
       ...opaqueNote(subject.name, ruleset),
       ...unreachedNote(subject.name, view),
       ...untriedNote(subject.name, untried),
@@ -149,7 +150,7 @@ export class ReviewEngine {
   }
 
   #finish(subject: Subject, made: { family: SubjectFamily; claims: readonly Made[]; notes: readonly Note[] }): SubjectReport {
-    const lines = subject.text.split('\n');
+    const lines = subject.kind === 'live' ? liveLines(liveParts(subject.text)) : subject.text.split('\n');
     const findings = made.claims
       .map(({ rule, claim }) => findingOf(subject, rule, claim))
       .filter(({ cwe }) => isChosen(this.#types, cwe))
@@ -207,6 +208,15 @@ function unreachedNote(name: string, view: RulesetView): Note[] {
   return [{ subject: name, line: first.line, note: `no hook here leads to ${names.join(', ')}${more}: their rules were not tried` }];
 }
 
+/** Whose lines they are, where that is not a file's. */
+function linesNote({ kind, name, text }: Subject): Note[] {
+  if (kind !== 'live') return [];
+  const { iptables, ip6tables } = liveParts(text, name);
+  const rest = [iptables === null ? [] : 'iptables-save', ip6tables === null ? [] : 'ip6tables-save'].flat();
+  const then = rest.length > 0 ? `, then of ${rest.map((one) => `\`${one}\``).join(' and ')}` : '';
+  return [{ subject: name, line: null, note: `lines are those of \`nft -a list ruleset\`${then}` }];
+}
+
 function opaqueNote(name: string, ruleset: Ruleset): Note[] {
   const count = ruleset.chains.reduce((sum, { rules }) => sum + rules.filter(({ opaque }) => opaque).length, 0);
   if (count === 0) return [];
@@ -229,8 +239,15 @@ function findingOf(subject: Subject, rule: RuleInfo, claim: Claim): Finding {
 function withFingerprints(findings: readonly Finding[], lines: readonly string[]): Finding[] {
   const counts = new Map<string, number>();
   return findings.map((finding) => {
-    const text = (lines[finding.line - 1] ?? '').replace(/\s+/g, ' ').trim().slice(0, 500);
-    const key = [finding.rule, finding.subject.replace(/^.*\//, ''), finding.symbol ?? '', text].join('\0');
+    // Handles are given anew whenever rules are loaded. Where all is one line, the fact that it rests on says which part.
+    const text = (lines[finding.line - 1] ?? '')
+      .replace(/\s+/g, ' ')
+      .replace(/ # handle \d+$/, '')
+      .trim()
+      .slice(0, 500);
+    const symbol = (finding.symbol ?? '').replace(/ handle \d+$/, '');
+    const fact = lines.length < 3 ? (finding.evidence.find(({ line }) => line !== null)?.fact ?? '') : '';
+    const key = [finding.rule, finding.subject.replace(/^.*\//, ''), symbol, text, fact].join('\0');
     const count = counts.get(key) ?? 0;
     counts.set(key, count + 1);
     return { ...finding, fingerprint: createHash('sha256').update(`${key}\0${count}`).digest('hex').slice(0, 20) };

@@ -97,6 +97,35 @@ describe('pinhole review on running kernels', () => {
     expect(loaded).toBeGreaterThan(20);
   });
 
+  it('points at the lines of what nft lists, and knows findings again after the rules were loaded anew', async () => {
+    const text = table(
+      chain(
+        'pre',
+        PRE,
+        'tcp dport { 21, 2121, 2122, 2123, 2124, 2125, 2126, 2127, 2128, 2129, 2130, 2131, 2132, 2133, 2134 } ct helper set "ftp-tcp"',
+        ...ASSIGN.slice(1),
+      ),
+      chain('forward', FORWARD, 'ct state established,related accept', 'iifname "lan0" accept'),
+    );
+    await network.addHost('edge');
+    await network.nft('edge', text);
+    const netns = network.netns('edge');
+    const baseline = join(folder, 'live.baseline.json');
+    const report = await review('--netns', netns, '--write-baseline', baseline);
+    const listing = (await network.exec('edge', ['nft', '-a', 'list', 'ruleset'])).stdout.split('\n');
+    const handled = report.findings.filter(({ symbol }) => symbol?.includes(' handle '));
+    expect(handled.length).toBeGreaterThan(5);
+    for (const { line, symbol } of handled) {
+      const handle = `# handle ${symbol?.split(' handle ')[1]}`;
+      const end = listing.findIndex((content, index) => index >= line - 1 && /# handle \d+$/.test(content));
+      expect(listing[end], `${symbol} at line ${line}`).toMatch(new RegExp(`${handle}$`));
+    }
+    await network.nft('edge', `add table ip before\nadd chain ip before c\nflush ruleset\ntable ip before {\n}\n${text}`);
+    const again = await review('--netns', netns, '--baseline', baseline);
+    expect(again.findings).toEqual([]);
+    expect(again.suppressed).toHaveLength(report.findings.length);
+  });
+
   it("sees iptables' own matches, which nft cannot show, through iptables-save", async () => {
     await network.addHost('edge');
     await network.exec('edge', [

@@ -103,7 +103,7 @@ export class FakeKernel implements Kernel {
 
   async allRules(netns: Netns): Promise<AllRules> {
     this.#get(netns);
-    return { nft: JSON.stringify({ nftables: [] }), iptables: null, ip6tables: null, settings: {} };
+    return { nft: JSON.stringify({ nftables: [] }), listing: '', iptables: null, ip6tables: null, settings: {} };
   }
 
   onEvent(listener: (event: KernelEvent) => void): void {

@@ -19,12 +19,13 @@ export async function readAllRules(netnsFile: string): Promise<AllRules> {
   const nft = await inside(netnsFile, ['nft', '-j', 'list', 'ruleset']);
   // nft prints matches of iptables as `xt` and keeps what they say to itself.
   const hasXt = nft.includes('"xt"');
-  const [iptables, ip6tables, settings] = await Promise.all([
+  const [listing, iptables, ip6tables, settings] = await Promise.all([
+    inside(netnsFile, ['nft', '-a', 'list', 'ruleset']),
     hasXt ? whereThereIs(netnsFile, ['iptables-save']) : null,
     hasXt ? whereThereIs(netnsFile, ['ip6tables-save']) : null,
     whereThereIs(netnsFile, ['sysctl', '-e', ...SETTINGS]),
   ]);
-  return { nft, iptables, ip6tables, settings: settingsOf(settings ?? '') };
+  return { nft, listing, iptables, ip6tables, settings: settingsOf(settings ?? '') };
 }
 
 async function inside(netnsFile: string, argv: readonly string[]): Promise<string> {

@@ -1,12 +1,13 @@
 import { InvalidInput } from '../../model/errors.ts';
 import { Reader } from '../../model/reader.ts';
 import { readIptablesSave } from './iptables.ts';
-import type { Chain, Ruleset } from './model.ts';
+import { type Chain, chainKey, type HelperObject, type Ruleset } from './model.ts';
 import { readNftJson } from './nft-json.ts';
 
-/** The rules of a running namespace: nft's JSON, and what iptables says of its own tables, whose matches nft cannot show. */
+/** The rules of a running namespace: nft's JSON and listing, and what iptables says of its own tables, whose matches nft cannot show. */
 export interface LiveRules {
   readonly nft: string;
+  readonly listing: string;
   readonly iptables: string | null;
   readonly ip6tables: string | null;
 }
@@ -25,16 +26,32 @@ export function liveParts(text: string, name = 'live rules'): LiveRules {
   } catch {
     throw new InvalidInput('ruleset', `${name}: not the rules of a namespace.`);
   }
-  const fields = new Reader(value, name).object('nft', 'iptables', 'ip6tables');
+  const fields = new Reader(value, name).object('nft', 'listing', 'iptables', 'ip6tables');
   const saved = (field: Reader) => field.nullable((one) => one.string(MAX));
-  return { nft: fields.nft.string(MAX), iptables: saved(fields.iptables), ip6tables: saved(fields.ip6tables) };
+  return {
+    nft: fields.nft.string(MAX),
+    listing: fields.listing.string(MAX),
+    iptables: saved(fields.iptables),
+    ip6tables: saved(fields.ip6tables),
+  };
+}
+
+/** What lines of live rules are lines of: the listings, one after the other. */
+export function liveLines({ listing, iptables, ip6tables }: LiveRules): string[] {
+  return [listing, iptables ?? '', ip6tables ?? ''].flatMap((text) => (text === '' ? [] : text.replace(/\n$/, '').split('\n')));
 }
 
 /** Reads {@link liveText}. @throws InvalidInput */
 export function readLive(text: string, name: string): Ruleset {
   const live = liveParts(text, name);
-  const nft = readNftJson(live.nft, name);
-  const others = [live.iptables, live.ip6tables].flatMap((one) => (one === null ? [] : [readIptablesSave(one, name)]));
+  const nft = atLines(readNftJson(live.nft, name), linesOf(live.listing));
+  let before = liveLines({ ...live, iptables: null, ip6tables: null }).length;
+  const others = [live.iptables, live.ip6tables].flatMap((saved) => {
+    if (saved === null) return [];
+    const read = shifted(readIptablesSave(saved, name), before);
+    before += saved.replace(/\n$/, '').split('\n').length;
+    return [read];
+  });
   const isSaved = (chain: Chain) =>
     others.some(({ chains }) => chains.some(({ family, table }) => family === chain.family && table === chain.table));
   return {
@@ -42,5 +59,56 @@ export function readLive(text: string, name: string): Ruleset {
     chains: [...nft.chains.filter((chain) => !isSaved(chain)), ...others.flatMap(({ chains }) => chains)],
     helpers: nft.helpers,
     unread: [...nft.unread, ...others.flatMap(({ unread }) => unread)],
+  };
+}
+
+/** Lines of chains, objects and (by their handles) rules in what `nft -a list ruleset` prints. */
+function linesOf(listing: string): ReadonlyMap<string, number> {
+  const found = new Map<string, number>();
+  let table = '';
+  let chain = '';
+  let start: number | null = null;
+  for (const [index, content] of listing.split('\n').entries()) {
+    const [, newTable] = /^table (\S+ \S+) \{/.exec(content) ?? [];
+    const [, kind = '', block] = /^\t(chain|ct helper) (\S+) \{/.exec(content) ?? [];
+    if (newTable !== undefined) table = newTable;
+    else if (block !== undefined) {
+      chain = kind === 'chain' ? `${table} ${block}` : '';
+      found.set(`${kind} ${table} ${block}`, index + 1);
+    } else if (/^\t?\}/.test(content)) chain = '';
+    else if (chain !== '' && !/^\t\t(type \S+ hook|policy|comment) /.test(content)) {
+      // A rule whose values take several lines has its handle on the last.
+      start ??= index + 1;
+      const handle = /# handle (\d+)$/.exec(content)?.[1];
+      if (handle === undefined) continue;
+      found.set(`rule ${chain} ${handle}`, start);
+    }
+    start = null;
+  }
+  return found;
+}
+
+function atLines(ruleset: Ruleset, lines: ReadonlyMap<string, number>): Ruleset {
+  const lineOf = (key: string, fallback: number) => lines.get(key) ?? fallback;
+  return {
+    ...ruleset,
+    chains: ruleset.chains.map((chain) => ({
+      ...chain,
+      line: lineOf(`chain ${chainKey(chain)}`, chain.line),
+      rules: chain.rules.map((rule) => ({ ...rule, line: lineOf(`rule ${chainKey(chain)} ${rule.nftHandle}`, rule.line) })),
+    })),
+    helpers: ruleset.helpers.map((helper): HelperObject => ({ ...helper, line: lineOf(`ct helper ${chainKey(helper)}`, helper.line) })),
+  };
+}
+
+function shifted(ruleset: Ruleset, by: number): Ruleset {
+  return {
+    ...ruleset,
+    chains: ruleset.chains.map((chain) => ({
+      ...chain,
+      line: chain.line + by,
+      rules: chain.rules.map((rule) => ({ ...rule, line: rule.line + by })),
+    })),
+    unread: ruleset.unread.map((one) => ({ ...one, line: one.line + by })),
   };
 }
