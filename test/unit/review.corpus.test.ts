@@ -70,6 +70,8 @@ describe('the labelled corpus', () => {
     );
     expect(total.found / (total.found + total.false)).toBe(1);
     expect(total.found / (total.found + total.missed)).toBeGreaterThanOrEqual(MIN_RECALL);
+    const poor = [...scores].filter(([, { found, missed }]) => found < MIN_RECALL * (found + missed)).map(([rule]) => rule);
+    expect(poor, 'rules with less than that').toEqual([]);
   });
 
   afterAll(() => {

@@ -304,3 +304,11 @@ export function calledFunction(module: SourceModule, call: Call, cls: ClassInfo 
   const { name } = call.callee;
   return module.functions.find((one) => one.name === name && one.cls === null && one.outer === null) ?? null;
 }
+
+/** What a local name stands for, where it is given once before a place. */
+export function localValue(fn: FunctionInfo, name: Expr & { name: string }): Expr | null {
+  const assigned = fn
+    .of('assign')
+    .filter(({ targets, start }) => start < name.start && targets.some((target) => target.kind === 'name' && target.name === name.name));
+  return assigned.length === 1 ? (assigned[0]?.value ?? null) : null;
+}

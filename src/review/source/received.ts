@@ -1,6 +1,6 @@
 import { calleeName, pathOf, receiver, some } from './expressions.ts';
-import type { Call, Node } from './ir.ts';
-import type { FunctionInfo, SourceModule } from './module.ts';
+import type { Call, Func, Node } from './ir.ts';
+import type { ClassInfo, FunctionInfo, SourceModule } from './module.ts';
 
 /** How a function comes to be called with what somebody else sent. */
 export interface Received {
@@ -17,6 +17,7 @@ const REGISTER =
 const OWN_EVENTS = /^(close|exit|error|drain|finish|end|spawn|listening|SIG[A-Z]+|abort)$/;
 const DECORATORS =
   /(^|\.)(rpc|rpc_method|expose|route|get|post|put|patch|subscriber|on_event|on_message|handler|endpoint|message_handler|receive)$/;
+const NAMED = /^_?(handle|on|process|receive|consume)_?(message|notification|packet|datagram|frame)s?$/i;
 /** Parameters that carry who and where rather than what. */
 const ENVELOPE = /^(context|ctxt|ctx|self|cls|resource_type|event_type|event|topic|channel|method|app|next|kwargs|args)$/;
 
@@ -26,11 +27,29 @@ export function receivedBy(module: SourceModule, fn: FunctionInfo): Received | n
   if (names.length === 0) return null;
   const decorator = fn.node.decorators.find((one) => DECORATORS.test(pathOf(one.kind === 'call' ? one.callee : one) ?? ''));
   if (decorator) return { at: decorator, how: 'it is called with what was sent', names };
+  const target = fn.cls && endpointOf(fn.cls);
+  if (target && isRemote(fn))
+    return { at: target, how: `\`${fn.cls?.name}\` is an endpoint: its methods are called with what was sent`, names };
+  if (NAMED.test(fn.name ?? '')) return { at: fn.node, how: 'its name says that it is called with what was sent', names };
   for (const call of module.memo('registrations', () => registrations(module))) {
     if (call.args.some((argument) => refersTo(argument, fn)))
       return { at: call, how: 'it is registered to be called with what was sent', names };
   }
   return null;
+}
+
+/** What says that the methods of a class are remote ones: `target = oslo_messaging.Target(…)`. */
+function endpointOf(cls: ClassInfo): Node | null {
+  return (
+    cls.attributes
+      .get('target')
+      ?.find(({ value }) => value?.kind === 'call' && calleeName(value) === 'Target' && value.parent?.parent?.kind === 'class') ?? null
+  );
+}
+
+/** Public, and called with a context first. */
+function isRemote(fn: FunctionInfo): boolean {
+  return !/^[_#]/.test(fn.name ?? '') && /^(context|ctxt|ctx)$/.test(fn.params[0] ?? '');
 }
 
 function registrations(module: SourceModule): Call[] {
@@ -46,9 +65,22 @@ function registrations(module: SourceModule): Call[] {
 function refersTo(argument: Node, fn: FunctionInfo): boolean {
   if (argument === fn.node) return true;
   if (fn.name === null) return false;
+  if (argument.kind === 'function' && argument.concise) return handsOn(argument, fn.name);
   const path = argument.kind === 'name' || argument.kind === 'attribute' ? pathOf(argument) : null;
   if (fn.cls) return path === `self.${fn.name}` || path === `this.${fn.name}` || boundMethod(argument, fn.name);
   return path === fn.name;
+}
+
+/** `(message) => this.handle(message)`. */
+function handsOn(arrow: Func, name: string): boolean {
+  const parameters = arrow.params.map((one) => one.name);
+  return some(
+    arrow.body[0] as Node,
+    (node) =>
+      node.kind === 'call' &&
+      calleeName(node) === name &&
+      node.args.some((argument) => argument.kind === 'name' && parameters.includes(argument.name)),
+  );
 }
 
 /** `this.handle.bind(this)`. */

@@ -1,5 +1,6 @@
 import { calleeName, pathOf, receiver, wordsOf } from './expressions.ts';
 import type { Call, Expr } from './ir.ts';
+import type { LanguageName } from './syntax.ts';
 
 const LOG_METHODS = /^(debug|info|warn|warning|error|exception|critical|fatal|trace|log|notice)$/;
 const LOGGERS = /(^|[._#])(log|logger|logging|_?log|console|syslog)$/i;
@@ -40,10 +41,10 @@ export function lastName(node: Expr): string | null {
   return null;
 }
 
-const MUTATORS =
-  /^(append|add|insert|extend|update|setdefault|pop|popitem|popleft|appendleft|remove|discard|clear|set|delete|push|unshift|shift|splice)$/;
+const MUTATORS_PYTHON = /^(append|add|insert|extend|update|setdefault|pop|popitem|popleft|appendleft|remove|discard|clear)$/;
+const MUTATORS_NODE = /^(add|set|delete|clear|push|pop|shift|unshift|splice)$/;
 
-/** Methods of the languages' own containers that change them. */
-export function isContainerMutator(name: string | null): boolean {
-  return name !== null && MUTATORS.test(name);
+/** Methods of a language's own containers that change them. */
+export function isContainerMutator(language: LanguageName, name: string | null): boolean {
+  return name !== null && (language === 'python' ? MUTATORS_PYTHON : MUTATORS_NODE).test(name);
 }

@@ -3,6 +3,7 @@ import { calleeName, pathOf, receiver, rootOf } from '../expressions.ts';
 import type { Call } from '../ir.ts';
 import { type FunctionInfo, ownMethod, type SourceModule } from '../module.ts';
 import type { SourceRule } from '../rule.ts';
+import type { LanguageName } from '../syntax.ts';
 import { isContainerMutator } from '../vocabulary.ts';
 
 const AUTHORISES =
@@ -30,12 +31,13 @@ export const missingAuthorisation: SourceRule = {
         });
       if (asking.length < 2) continue;
       for (const fn of group) {
-        const write = asking.some((one) => one.fn === fn) || isPrivate(fn) ? null : writes(fn);
+        const write = asking.some((one) => one.fn === fn) || isPrivate(fn) ? null : writes(module.language, fn);
         const siblings = asking.filter((one) => one.fn.params[0] === fn.params[0]);
         if (
           !write ||
           siblings.length < 2 ||
           !areCustom(
+            module.language,
             group,
             siblings.map((one) => one.fn),
           ) ||
@@ -67,8 +69,8 @@ export const missingAuthorisation: SourceRule = {
 };
 
 /** Whether asking is what those that change something do here: more of them than not. */
-function areCustom(group: readonly FunctionInfo[], asking: readonly FunctionInfo[]): boolean {
-  const writers = group.filter((fn) => !isPrivate(fn) && writes(fn) !== null);
+function areCustom(language: LanguageName, group: readonly FunctionInfo[], asking: readonly FunctionInfo[]): boolean {
+  const writers = group.filter((fn) => !isPrivate(fn) && writes(language, fn) !== null);
   const careful = writers.filter((fn) => asking.includes(fn)).length;
   return careful >= 1 && careful * 2 >= writers.length;
 }
@@ -103,9 +105,9 @@ function speaksOf(call: Call, caller: string): boolean {
 }
 
 /** What it changes, if its name and its body both say that it does. */
-function writes(fn: FunctionInfo): Call | null {
+function writes(language: LanguageName, fn: FunctionInfo): Call | null {
   if (!WRITES.test(fn.name ?? '')) return null;
-  return fn.deep('call').find((call) => WRITES.test(calleeName(call) ?? '') || isContainerMutator(calleeName(call))) ?? null;
+  return fn.deep('call').find((call) => WRITES.test(calleeName(call) ?? '') || isContainerMutator(language, calleeName(call))) ?? null;
 }
 
 function delegates(fn: FunctionInfo, asking: readonly FunctionInfo[]): boolean {

@@ -4,6 +4,7 @@ import { enclosing, finalizerAround, guardingTry } from '../flow.ts';
 import type { Call, Expr, Node } from '../ir.ts';
 import { type FunctionInfo, ownMethod } from '../module.ts';
 import type { SourceRule } from '../rule.ts';
+import type { LanguageName } from '../syntax.ts';
 import { isContainerMutator } from '../vocabulary.ts';
 
 const APPLY = /^(apply|restore|install|program|reload|sync|flush_rules|commit)$/;
@@ -14,11 +15,15 @@ const TRANSACTIONS = /(session|cursor|conn|connection|db|database|transaction|tr
 const WAITING = /pending|waiting|waiter|inflight|in_flight|queue|callback|listener|request|timer/i;
 const FALLIBLE = /^(apply|restore|install|check_call|check_output|execute|commit|program|writeFile|writeFileSync|save)$/;
 
+/** Of a part of the system, these take effect there. */
+const WRITES = /^(write|send|push|set|replace|update|add|remove|delete|flush)/;
+const SYSTEMS = /(kernel|backend|driver|firewall|nft|nftables|netlink|iptables|ipset|dataplane|ovs|hardware)$/i;
+
 export const stateBeforeApply: SourceRule = {
   id: 'state-before-apply',
   cwe: 460,
   severity: 'high',
-  hint: /apply|restore|install|program|reload|sync|flush_rules|commit|check_call|check_output|execute|writeFile|save/,
+  hint: /apply|restore|install|program|reload|sync|flush_rules|commit|check_call|check_output|execute|writeFile|save|kernel|backend|driver|firewall|nft|netlink|iptables|ipset|dataplane|ovs|hardware/i,
   title: 'a model in memory that is changed before the operation that can fail',
   why: 'The program writes down a change, then tries to make it. When that throws, memory says what the system does not: the change is believed to be there, or, worse, is tried again with every later one, so that one bad item poisons all that follow.',
   remedy:
@@ -28,7 +33,7 @@ export const stateBeforeApply: SourceRule = {
     for (const fn of module.functions) {
       for (const call of fn.of('call')) {
         if (finalizerAround(call) || rollsBack(call)) continue;
-        const change = changedModel(fn, call) ?? changedState(fn, call);
+        const change = changedModel(fn, call) ?? changedState(module.language, fn, call);
         if (!change) continue;
         report({
           ...place({ line: change.node.line, endLine: call.endLine }, fn),
@@ -97,15 +102,16 @@ function appliesItself(method: FunctionInfo, parameter: string): boolean {
 }
 
 /** `self.rules[id] = rule` … `run(…)`, in one block. */
-function changedState(fn: FunctionInfo, call: Call): Change | null {
-  if (!FALLIBLE.test(calleeName(call) ?? '') || fn.cls === null) return null;
+function changedState(language: LanguageName, fn: FunctionInfo, call: Call): Change | null {
   const on = pathOf(receiver(call)) ?? '';
+  const name = calleeName(call) ?? '';
+  if (fn.cls === null || !(FALLIBLE.test(name) || (WRITES.test(name) && SYSTEMS.test(on)))) return null;
   if (TRANSACTIONS.test(on)) return null;
   const block = statementOf(call)?.parent;
   for (const node of [...fn.of('assign'), ...fn.of('call'), ...fn.of('delete')].sort((a, b) => a.start - b.start)) {
     if (node.start >= call.start) break;
     if (statementOf(node)?.parent !== block) continue;
-    const attribute = changedAttribute(node);
+    const attribute = changedAttribute(language, node);
     if (attribute === null || WAITING.test(attribute) || on === `self.${attribute}` || on === `this.${attribute}`) continue;
     return { node, path: `${/^#/.test(attribute) || mentions(node, 'this') ? 'this' : 'self'}.${attribute}` };
   }
@@ -119,7 +125,7 @@ function statementOf(node: Node): Node | null {
 }
 
 /** The keyed state of the object that a node changes: `self.x[k] = …`, `self.x.add(…)`, `del self.x[k]`. */
-function changedAttribute(node: Node): string | null {
+function changedAttribute(language: LanguageName, node: Node): string | null {
   const indexed = (target: Expr) => (target.kind === 'index' ? selfAttribute(target.object) : null);
   if (node.kind === 'assign')
     return (
@@ -128,6 +134,6 @@ function changedAttribute(node: Node): string | null {
         .find((name) => name !== null) ?? null
     );
   if (node.kind === 'delete') return node.targets.map(indexed).find((name) => name !== null) ?? null;
-  if (node.kind === 'call' && isContainerMutator(calleeName(node))) return selfAttribute(receiver(node));
+  if (node.kind === 'call' && isContainerMutator(language, calleeName(node))) return selfAttribute(receiver(node));
   return null;
 }

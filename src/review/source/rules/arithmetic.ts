@@ -48,11 +48,11 @@ interface Slip {
 /** A division whose result is a size as it is. */
 function fraction(module: SourceModule, fn: FunctionInfo, node: Binary): Slip | null {
   if (node.op !== '/' || node.left.kind === 'text' || isPathJoin(module, node)) return null;
-  const use = sizeUse(module, node);
+  const use = sizeUse(module, node) ?? laterUse(module, fn, node);
   if (use === null || (module.language !== 'python' && isWhole(module, node))) return null;
   const isPython = module.language === 'python';
   if (!isPython && asksRemainder(module, fn, node.left)) return null;
-  const fate = use === '`Array`' ? 'refuses it' : 'cuts it off, so that the last part has no room';
+  const fate = { '`Array`': 'refuses it', 'an index': 'finds nothing there' }[use] ?? 'cuts it off, so that the last part has no room';
   return {
     what: isPython
       ? `is a float, always, and ${use} takes whole numbers`
@@ -80,6 +80,22 @@ function isPathJoin(module: SourceModule, node: Binary): boolean {
   return module.language === 'python' && (node.right.kind === 'text' || /path|dir|root|folder/i.test(pathOf(node.left) ?? ''));
 }
 
+/** Of a quotient that is kept under a name first: the one use of that name as a size. */
+function laterUse(module: SourceModule, fn: FunctionInfo, node: Binary): string | null {
+  const assign = node.parent;
+  const [target] = assign?.kind === 'assign' ? assign.targets : [];
+  if (module.language !== 'python' || assign?.kind !== 'assign' || assign.op !== '=' || target?.kind !== 'name') return null;
+  const bindings = fn.of('assign').filter(({ targets }) => boundNames(targets).includes(target.name));
+  if (bindings.length !== 1) return null;
+  return (
+    fn
+      .of('name')
+      .filter(({ name, start }) => name === target.name && start > assign.end)
+      .map((one) => sizeUse(module, one))
+      .find((use) => use !== null) ?? null
+  );
+}
+
 function sizeUse(module: SourceModule, node: Node): string | null {
   let at: Node = node;
   let up = node.parent;
@@ -87,11 +103,16 @@ function sizeUse(module: SourceModule, node: Node): string | null {
     at = up;
     up = up.parent;
   }
-  if (up?.kind === 'index' && up.index === at && module.language === 'python') return 'an index';
+  if (up?.kind === 'index' && up.index === at && (module.language === 'python' || isOfLength(node))) return 'an index';
   if (up?.kind === 'slice' && (up.from === at || up.to === at)) return 'a slice';
   if (up?.kind !== 'call' || !up.args.includes(at as Expr)) return null;
   const name = calleeName(up) ?? '';
   return (module.language === 'python' ? SIZES_PYTHON : SIZES_NODE).test(name) ? `\`${name}\`` : null;
+}
+
+/** `items.length / 2`: a count that may be odd. */
+function isOfLength(node: Node): boolean {
+  return node.kind === 'binary' && node.left.kind === 'attribute' && node.left.name === 'length';
 }
 
 /** `byte << 24` of JavaScript is negative from 128 on. */

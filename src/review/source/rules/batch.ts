@@ -1,9 +1,8 @@
-import { advice, at, place, replaceLine } from '../claims.ts';
-import { boundNames, calleeName, mentions, pathOf, rootOf, some } from '../expressions.ts';
-import { enclosing, functionOf, guardsAt, isWithin } from '../flow.ts';
-import type { Call, Expr, If, Jump, Loop, Node, Return } from '../ir.ts';
+import { at, place, replaceLine } from '../claims.ts';
+import { boundNames, calleeName, mentions, pathOf, receiver, rootOf, some } from '../expressions.ts';
+import { enclosing, guardsAt, isWithin } from '../flow.ts';
+import type { Expr, Handler, Jump, Loop, Node, Return, Stmt } from '../ir.ts';
 import type { FunctionInfo } from '../module.ts';
-import { receivedBy } from '../received.ts';
 import type { SourceRule } from '../rule.ts';
 import { isLogging } from '../vocabulary.ts';
 
@@ -18,7 +17,9 @@ export const earlyReturnInBatch: SourceRule = {
   checks: 'loops over lists that stop at an item which a look-up did not find',
   check(module, report) {
     for (const fn of module.functions) {
-      if (fn.of('return').some(({ value }) => value !== null && !(value.kind === 'constant' && value.value === 'none'))) continue;
+      const answers = fn.of('return').filter(({ value }) => value !== null && !(value.kind === 'constant' && value.value === 'none'));
+      // What a loop answers with a value it was looking for; a list of what was done is none.
+      if (!answers.every(({ value }) => isCollected(fn, value))) continue;
       const exits = [...fn.of('return'), ...fn.of('jump').filter(({ form }) => form === 'break')];
       for (const exit of exits) {
         const loop = enclosing(exit, 'loop');
@@ -50,6 +51,12 @@ export const earlyReturnInBatch: SourceRule = {
   },
 };
 
+function isCollected(fn: FunctionInfo, value: Expr | null): boolean {
+  if (value?.kind !== 'name') return false;
+  const made = fn.of('assign').find(({ targets }) => boundNames(targets).includes(value.name))?.value;
+  return (made?.kind === 'collection' && made.items.length === 0) || (made?.kind === 'dict' && made.entries.length === 0);
+}
+
 function isRange(iter: Expr): boolean {
   return iter.kind === 'call' && /^(range|count)$/.test(calleeName(iter) ?? '');
 }
@@ -64,18 +71,59 @@ function failedLookup(fn: FunctionInfo, loop: Loop, exit: Return | Jump): { test
       for (const name of boundNames(targets)) found.add(name);
     }
   }
+  const handler = enclosing(exit, 'handler');
+  if (handler && isWithin(handler, loop)) return failedIn(handler, items);
   const branch = enclosing(exit, 'if');
   if (!branch || !isWithin(branch, loop) || enclosing(exit, 'loop') !== enclosing(branch, 'loop')) return null;
   const guard = guardsAt(exit).find(({ test }) => test === branch.test);
+  if (guard?.holds && isMissingKey(fn, { test: branch.test, items, exit, loop }))
+    return isTold(branch.consequent) ? null : { test: branch.test };
   const missing = guard?.holds ? absent(branch.test) : null;
   const name = missing ? rootOf(missing) : null;
-  if (name === null || !found.has(name) || PROBLEMS.test(name) || isDescent(fn, loop, name) || isTold(branch)) return null;
+  if (name === null || !found.has(name) || PROBLEMS.test(name) || isDescent(fn, loop, name) || isTold(branch.consequent)) return null;
   return { test: branch.test };
 }
 
 /** The branch keeps or hands on that something is wrong: whoever asked for the batch hears of it. */
-function isTold({ consequent }: If): boolean {
-  return consequent.some((node) => isEffect(node));
+function isTold(statements: readonly Stmt[]): boolean {
+  return statements.some((node) => isEffect(node));
+}
+
+/** A container that becomes another in the loop: each item is looked up in what the one before led to. */
+function isMovedOn(fn: FunctionInfo, loop: Loop, name: string): boolean {
+  return fn.of('assign').some((node) => isWithin(node, loop) && boundNames(node.targets).includes(name));
+}
+
+const NOT_FOUND = /^(KeyError|IndexError|LookupError|\w*NotFound\w*|\w*DoesNotExist)$/;
+
+/** `except KeyError: return` around a look-up of the item. */
+function failedIn(handler: Handler, items: ReadonlySet<string>): { test: Expr } | null {
+  const { type, body, parent } = handler;
+  const isLookup = (node: Node) => (node.kind === 'call' || node.kind === 'index') && [...items].some((item) => mentions(node, item));
+  if (!type || parent?.kind !== 'try' || !NOT_FOUND.test(pathOf(type)?.split('.').at(-1) ?? '') || isTold(body)) return null;
+  return parent.body.some((node) => some(node, isLookup)) ? { test: type } : null;
+}
+
+/** `item.id not in self.x`, `!this.x.has(item.id)`, where the loop then takes it from there. */
+function isMissingKey(
+  fn: FunctionInfo,
+  { test, items, exit, loop }: { test: Expr; items: ReadonlySet<string>; exit: Node; loop: Loop },
+): boolean {
+  const speaksOfItem = (node: Expr | undefined) => node !== undefined && [...items].some((item) => mentions(node, item));
+  let container: Expr | null = null;
+  if (test.kind === 'compare' && test.op === 'not in' && speaksOfItem(test.left)) container = test.right;
+  if (test.kind === 'not' && test.operand.kind === 'call' && calleeName(test.operand) === 'has' && speaksOfItem(test.operand.args[0]))
+    container = receiver(test.operand);
+  const path = pathOf(container);
+  if (path === null || isMovedOn(fn, loop, rootOf(container) ?? '')) return false;
+  const taken = [...fn.of('index'), ...fn.of('call').filter((call) => calleeName(call) === 'get')];
+  return taken.some(
+    (node) =>
+      node.start > exit.end &&
+      isWithin(node, loop) &&
+      pathOf(node.kind === 'index' ? node.object : receiver(node)) === path &&
+      speaksOfItem(node),
+  );
 }
 
 /** No problems is a success: the loop was looking for that one. */
@@ -114,63 +162,4 @@ function isEffect(node: Node): boolean {
   if (node.kind === 'delete') return true;
   if (node.kind === 'expression') return some(node.expr, (one) => one.kind === 'call' && !isLogging(one));
   return node.kind === 'assign' && node.targets.some(({ kind }) => kind === 'index' || kind === 'attribute');
-}
-
-export const unboundedReceivedList: SourceRule = {
-  id: 'unbounded-received-list',
-  cwe: 770,
-  severity: 'medium',
-  hint: /\bfor\b/,
-  title: 'a received list that is worked through whatever its length',
-  why: 'A message handler loops over a list that its sender chose, doing work for each item, and nothing on the way looks at how long the list is. One message can keep the process, and the lock that it holds, for as long as its sender likes.',
-  remedy: 'Refuse or cut lists beyond a number that is more than enough, count that, and pull the full state instead.',
-  checks: 'loops of message handlers over what they were sent',
-  check(module, report) {
-    for (const fn of module.functions) {
-      const source = receivedBy(module, fn);
-      if (!source) continue;
-      for (const loop of fn.of('loop')) {
-        const name = loop.form === 'each' ? rootOf(loop.iter) : null;
-        if (name === null || !source.names.includes(name) || functionOf(loop) !== fn.node) continue;
-        const work = workIn(fn, loop);
-        if (!work || isBounded(fn, loop)) continue;
-        report({
-          line: loop.line,
-          endLine: loop.line,
-          symbol: fn.symbol,
-          claim: `\`${fn.name ?? 'the handler'}\` works through \`${module.brief(loop.iter as Expr)}\` as it was received, whatever its length`,
-          evidence: [
-            at(module, source.at, source.how),
-            at(module, loop, 'the loop over what was sent; nothing before it looks at its length'),
-            at(module, work, 'done for each item'),
-          ],
-          solution: advice(
-            `Look at the length of \`${module.brief(loop.iter as Expr)}\` before the loop: past a bound, log it, count it, and ask for the full state instead.`,
-          ),
-          severity: 'medium',
-          confidence: 'certain',
-        });
-      }
-    }
-  },
-};
-
-function workIn(fn: FunctionInfo, loop: Loop): Call | null {
-  const calls = fn.deep('call').filter((call) => isWithin(call, loop) && !isWithin(call, loop.iter as Node) && !isLogging(call));
-  return calls.at(-1) ?? null;
-}
-
-/** Whether anything in the function looks at the list's length, cuts it, or hands it to something that checks. */
-function isBounded(fn: FunctionInfo, loop: Loop): boolean {
-  const path = pathOf(loop.iter) ?? rootOf(loop.iter) ?? '';
-  const root = rootOf(loop.iter) ?? '';
-  const speaksOf = (node: Node) => mentions(node, path) || mentions(node, root);
-  if (fn.deep('slice').some((slice) => speaksOf(slice))) return true;
-  if (fn.deep('attribute').some(({ name, object }) => /^(length|size)$/.test(name) && speaksOf(object))) return true;
-  return fn.deep('call').some((call) => {
-    if (isWithin(loop, call) || (call.start > loop.start && !isWithin(call, loop.iter as Node))) return false;
-    const name = calleeName(call) ?? '';
-    const checks = /^(len|islice)$/.test(name) || /limit|bound|valid|check|assert|slice|parse|schema|max/i.test(name);
-    return checks && [...call.args, ...(call.callee.kind === 'attribute' ? [call.callee.object] : [])].some(speaksOf);
-  });
 }

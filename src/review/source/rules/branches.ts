@@ -102,7 +102,7 @@ function isDispatch(fn: FunctionInfo, subject: string, branches: number): boolea
   const root = subject.split(/[.[]/)[0] ?? '';
   if (!fn.params.includes(root)) return false;
   const last = subject.split('.').at(-1) ?? '';
-  return branches >= 3 || (branches >= 2 && CHOOSES.test(last));
+  return branches >= 3 || (branches >= 2 && (CHOOSES.test(last) || (last === 'type' && subject !== last)));
 }
 
 /** A value that the compiler does not know all of: text or anything. */

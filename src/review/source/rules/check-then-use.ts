@@ -1,15 +1,18 @@
 import { advice, at, place } from '../claims.ts';
-import { keyword, pathOf, receiver, some } from '../expressions.ts';
+import { calleeName, keyword, pathOf, receiver, some } from '../expressions.ts';
 import { guardingTry, guardsAt, isWithin } from '../flow.ts';
 import type { Call, Expr } from '../ir.ts';
 import type { SourceModule } from '../module.ts';
 import type { SourceRule } from '../rule.ts';
 
-const CHECKS = /^(os\.path\.(exists|isfile|isdir|lexists)|existsSync|fs\.existsSync|.*\.(exists|is_file|is_dir))$/;
+const CHECKS = /^(os\.path\.(exists|isfile|isdir|lexists)|os\.access|existsSync|fs\.existsSync|.*\.(exists|is_file|is_dir))$/;
+/** Of a path object that was asked whether it is there. */
+const PATH_USES = /^(unlink|read_text|read_bytes|write_text|write_bytes|open|mkdir|rmdir|rename|replace|touch|chmod|stat|iterdir)$/;
 const USES =
   /^(open|os\.(remove|unlink|rmdir|mkdir|makedirs|rename|replace|stat|open|chmod|chown|symlink|listdir)|shutil\.(rmtree|move|copy\w*)|(fs\.)?(readFileSync|writeFileSync|unlinkSync|rmSync|mkdirSync|renameSync|openSync|statSync|readdirSync|rmdirSync|chmodSync|readFile|writeFile|unlink|rm|mkdir|rename|stat|readdir))$/;
 /** What fails where it is gone, and changes nothing. */
-const READS = /^(os\.(listdir|stat)|(fs\.)?(readFileSync|statSync|readdirSync|readFile|stat|readdir))$/;
+const READS =
+  /^(.*\.(read_text|read_bytes|stat|iterdir)|os\.(listdir|stat)|(fs\.)?(readFileSync|statSync|readdirSync|readFile|stat|readdir))$/;
 const NETNS_CHECKS = /(namespace_exists|netns_exists|list_network_namespaces|listnetns)$/;
 const NETNS_USES = /(delete_network_namespace|create_network_namespace|netns\.(delete|add)|netns_delete|remove_netns|setns)$/;
 
@@ -26,10 +29,12 @@ export const checkThenUse: SourceRule = {
     for (const fn of module.functions) {
       for (const call of fn.of('call')) {
         const path = pathOf(call.callee) ?? '';
-        const isFile = USES.test(path);
+        const isPath =
+          module.language === 'python' && PATH_USES.test(calleeName(call) ?? '') && receiver(call) !== null && !USES.test(path);
+        const isFile = USES.test(path) || isPath;
         if ((!isFile && !NETNS_USES.test(path)) || guardingTry(call) || toleratesPresence(call)) continue;
-        const [subject] = call.args;
-        const checked = subject && checkOf(module, { call, subject, isFile });
+        const subject = isPath ? receiver(call) : call.args[0];
+        const checked = subject && checkOf(module, { call, subject, isFile, isPath });
         if (!checked) continue;
         report({
           ...place({ line: Math.min(checked.line, call.line), endLine: call.endLine }, fn),
@@ -62,12 +67,12 @@ function toleratesPresence(call: Call): boolean {
 }
 
 /** The test that decided that a use is reached, of the same thing. */
-function checkOf(module: SourceModule, use: { call: Call; subject: Expr; isFile: boolean }): Call | null {
+function checkOf(module: SourceModule, use: { call: Call; subject: Expr; isFile: boolean; isPath: boolean }): Call | null {
   const text = module.text(use.subject);
   for (const { test } of guardsAt(use.call)) {
     let found: Call | null = null;
     some(test, (node) => {
-      if (node.kind === 'call' && isCheck(node, use.isFile) && speaksOf(module, { check: node, test, text })) found = node;
+      if (node.kind === 'call' && isCheck(node, use) && speaksOf(module, { check: node, test, text })) found = node;
       return found !== null;
     });
     if (found) return found;
@@ -75,7 +80,9 @@ function checkOf(module: SourceModule, use: { call: Call; subject: Expr; isFile:
   return null;
 }
 
-function isCheck(call: Call, isFile: boolean): boolean {
+function isCheck(call: Call, { isFile, isPath }: { isFile: boolean; isPath: boolean }): boolean {
+  // A path that is an object is asked itself; a name is asked about.
+  if (isPath) return /^(exists|is_file|is_dir)$/.test(calleeName(call) ?? '') && call.args.length === 0;
   return (isFile ? CHECKS : NETNS_CHECKS).test(pathOf(call.callee) ?? '');
 }
 

@@ -10,7 +10,7 @@ export const swallowedException: SourceRule = {
   id: 'swallowed-exception',
   cwe: 390,
   severity: 'medium',
-  hint: /\bexcept\b|\bcatch\b/,
+  hint: /\bexcept\b|\bcatch\b|\bsuppress\b/,
   title: 'every failure caught and dropped',
   why: 'Whatever goes wrong here, foreseen or not, a typo included, is dropped without a word: the caller goes on as if it had worked, and nobody can find out later.',
   remedy: 'Catch what is expected by its type; log the rest, or let it through.',
@@ -35,6 +35,21 @@ export const swallowedException: SourceRule = {
           });
         }
       }
+      for (const node of fn.of('with')) {
+        const suppressed = node.items.map(({ value }) => value).find(suppressesAll);
+        if (!suppressed || (exits(node.body) && siblingsAfter(node).length > 0)) continue;
+        report({
+          ...place({ line: suppressed.line, endLine: suppressed.endLine }, fn),
+          claim: `\`${module.brief(suppressed)}\` drops every failure of what it surrounds`,
+          evidence: [
+            at(module, suppressed, 'catches everything and does nothing with it'),
+            ...(node.body[0] ? [at(module, node.body[0], 'what can fail unseen')] : []),
+          ],
+          solution: advice('Name the type that is expected here.'),
+          severity: 'medium',
+          confidence: 'certain',
+        });
+      }
       for (const call of fn.of('call')) {
         const [drop] = call.args;
         if (calleeName(call) !== 'catch' || call.callee.kind !== 'attribute' || drop?.kind !== 'function' || drop.params.length > 0)
@@ -52,6 +67,14 @@ export const swallowedException: SourceRule = {
     }
   },
 };
+
+function suppressesAll(node: Expr): boolean {
+  return (
+    node.kind === 'call' &&
+    calleeName(node) === 'suppress' &&
+    node.args.some((argument) => argument.kind === 'name' && /^(Exception|BaseException)$/.test(argument.name))
+  );
+}
 
 /** One that returns where it works: what stands after it is the answer to its failure. */
 function isFirstAttempt(node: Try): boolean {

@@ -1,6 +1,6 @@
 import { advice, at, place } from '../claims.ts';
-import { calleeName, flatTargets, pathOf, receiver, selfAttribute, wordsOf } from '../expressions.ts';
-import type { Call, Expr, Node } from '../ir.ts';
+import { calleeName, flatTargets, pathOf, receiver, selfAttribute, some, wordsOf } from '../expressions.ts';
+import type { Call, Expr, Node, Stmt, Try } from '../ir.ts';
 import { type FunctionInfo, ownMethod, type SourceModule } from '../module.ts';
 import type { SourceRule } from '../rule.ts';
 import { isContainerMutator } from '../vocabulary.ts';
@@ -57,7 +57,8 @@ function unlockedChange(module: SourceModule, method: FunctionInfo, locked: read
 
 /** What is locked, whatever is done under it. */
 function lockName(module: SourceModule, lock: Node): string {
-  return lock.kind === 'call' && lock.args.some(({ kind }) => kind === 'function') ? module.text(lock.callee) : module.text(lock);
+  const isOnLock = lock.kind === 'call' && isLock(receiver(lock));
+  return module.text(isOnLock ? (receiver(lock) as Expr) : lock);
 }
 
 /** Locks themselves, and what each thread has of its own. */
@@ -81,6 +82,8 @@ function lockOf(method: FunctionInfo): Node | null {
     /synchroni[sz]ed|(^|[._])(r?lock(ed)?|with_lock)$/i.test(pathOf(one.kind === 'call' ? one.callee : one) ?? ''),
   );
   if (decorator) return decorator;
+  const acquired = acquiredBy(method.node.body.filter((node) => node.kind !== 'expression' || node.expr.kind !== 'text'));
+  if (acquired) return acquired;
   const body = method.node.body.filter(({ kind }) => kind !== 'expression' || method.node.body.length === 1);
   const [only] = body;
   if (body.length !== 1 || !only) return null;
@@ -90,6 +93,19 @@ function lockOf(method: FunctionInfo): Node | null {
   return call?.kind === 'call' && /^(runExclusive|withLock|run|synchronized)$/.test(calleeName(call) ?? '') && isLock(receiver(call))
     ? call
     : null;
+}
+
+/** `lock.acquire()`, then nothing but a `try` that releases it in the end. */
+function acquiredBy([first, second, ...more]: readonly Stmt[]): Call | null {
+  if (!first || second?.kind !== 'try' || more.length > 0 || !releases(second)) return null;
+  const value = first.kind === 'expression' ? first.expr : first.kind === 'assign' ? first.value : null;
+  const call = value?.kind === 'other' ? value.items[0] : value;
+  return call?.kind === 'call' && calleeName(call) === 'acquire' && isLock(receiver(call)) ? call : null;
+}
+
+/** A `finally` that gives a lock back: `lock.release()`, or `release()` as acquiring answered. */
+function releases({ finalizer }: Try): boolean {
+  return (finalizer ?? []).some((node) => some(node, (one) => one.kind === 'call' && /^release/.test(calleeName(one) ?? '')));
 }
 
 function isLock(node: Expr | null): boolean {
@@ -105,6 +121,7 @@ function isLockedHere(node: Node): boolean {
   for (let at: Node | null = node; at; at = at.parent) {
     if (at.kind === 'with' && at.items.some(({ value }) => isLock(value))) return true;
     if (at.kind === 'call' && isLock(receiver(at)) && at !== node) return true;
+    if (at.kind === 'try' && releases(at)) return true;
   }
   return false;
 }
@@ -155,7 +172,9 @@ function changesOf(module: SourceModule, method: FunctionInfo, seen = new Set<Fu
     const attribute = selfAttribute(on) ?? (on?.kind === 'index' ? selfAttribute(on.object) : null);
     const name = calleeName(call);
     const target = attribute !== null ? module.classOf(method.cls, attribute)?.methods.get(name ?? '') : undefined;
-    const changes = target ? lockOf(target) === null && changesOf(module, target, new Set(seen)).length > 0 : isContainerMutator(name);
+    const changes = target
+      ? lockOf(target) === null && changesOf(module, target, new Set(seen)).length > 0
+      : isContainerMutator(module.language, name);
     if (attribute !== null && changes) found.push({ attribute, node: call, through: [] });
     const own = ownMethod(call, method.cls);
     if (!own || lockOf(own) !== null || replacesLock(own)) continue;

@@ -1,6 +1,6 @@
 import { advice, at, place } from '../claims.ts';
 import { calleeName, mentions, pathOf, receiver, rootOf, some } from '../expressions.ts';
-import type { Call, Expr, Node } from '../ir.ts';
+import type { Call, Comprehension, Expr, Node } from '../ir.ts';
 import type { FunctionInfo } from '../module.ts';
 import type { SourceRule } from '../rule.ts';
 
@@ -20,7 +20,7 @@ export const pruneAcrossOwners: SourceRule = {
         const fetched = fetchedFor(fn, difference.some);
         if (!everything || !fetched || !isWholeState(everything)) continue;
         const all = module.brief(difference.all, 60);
-        const removal = removalOf(fn, difference.node);
+        const removal = difference.removal ?? removalOf(fn, difference.node);
         if (!removal) continue;
         report({
           ...place(difference.node, fn),
@@ -43,6 +43,8 @@ export const pruneAcrossOwners: SourceRule = {
 };
 
 interface Difference {
+  /** Where it is removed by being left out: all of the state is made anew of the rest. */
+  readonly removal?: Node;
   readonly node: Node;
   readonly all: Expr;
   readonly some: string;
@@ -63,6 +65,7 @@ function differences(fn: FunctionInfo): Difference[] {
   for (const node of fn.deep('binary')) if (node.op === '-') add(node, node.left, node.right);
   for (const node of fn.deep('comprehension')) {
     for (const { iter, conditions } of node.clauses) for (const test of conditions) add(node, iter, excludedBy(test));
+    found.push(...keptOnly(node));
   }
   for (const loop of fn.deep('loop')) {
     if (loop.form !== 'each' || !loop.iter) continue;
@@ -70,6 +73,22 @@ function differences(fn: FunctionInfo): Difference[] {
     if (test) add(loop, loop.iter, test);
   }
   return found;
+}
+
+/** `self.x = {k: v for k, v in self.x.items() if k in kept}`. */
+function keptOnly(node: Comprehension): Difference[] {
+  const [clause, ...more] = node.clauses;
+  const assign = node.parent;
+  if (!clause || more.length > 0 || assign?.kind !== 'assign') return [];
+  const all =
+    clause.iter.kind === 'call' && /^(items|keys|values)$/.test(calleeName(clause.iter) ?? '') ? receiver(clause.iter) : clause.iter;
+  const path = pathOf(all);
+  if (!all || path === null || pathOf(assign.targets[0]) !== path) return [];
+  return clause.conditions.flatMap((test) =>
+    test.kind === 'compare' && test.op === 'in' && test.right.kind === 'name'
+      ? [{ node, all, some: test.right.name, removal: assign }]
+      : [],
+  );
 }
 
 /** `b` of `x not in b`, `!b.has(x)`, `!b.includes(x)`. */
@@ -123,6 +142,7 @@ function fetchedFor(fn: FunctionInfo, name: string): { call: Call; owner: Expr }
 
 function queryIn(value: Expr | null): Call | null {
   if (!value) return null;
+  if (value.kind === 'call' && /^(map|filter)$/.test(calleeName(value) ?? '') && receiver(value)) return queryIn(receiver(value));
   if (value.kind === 'call' && /^(set|list|Set|map)$/.test(calleeName(value) ?? '')) return queryIn(value.args[0] ?? receiver(value));
   if (value.kind === 'call') return value;
   if (value.kind === 'other' && value.form.startsWith('await')) return queryIn(value.items[0] as Expr);
@@ -133,7 +153,8 @@ function queryIn(value: Expr | null): Call | null {
 /** An argument that names one owner: by an id of a parameter, or under a key that is an id. */
 function ownerOf(call: Call, params: readonly string[]): Expr | null {
   const isParameter = (node: Expr) => params.includes(rootOf(node) ?? '');
-  const saysId = (text: string) => /(^|_)id$|Id$|^id$/.test(text);
+  const saysId = (text: string) =>
+    /(^|_)(id|host|router|network|project|tenant|owner)$|(Id|Host|Router|Network|Project|Tenant|Owner)$/.test(text);
   const named = (node: Expr): boolean => {
     if (node.kind === 'index' && node.index.kind === 'text') return saysId(node.index.value);
     if (node.kind === 'attribute' || node.kind === 'name') return saysId(node.name);

@@ -1,3 +1,4 @@
+import type { Claim } from '../../finding.ts';
 import { advice, at, place } from '../claims.ts';
 import { calleeName, mentions, pathOf, receiver, rootOf } from '../expressions.ts';
 import { enclosing, guardingTry } from '../flow.ts';
@@ -15,13 +16,14 @@ export const resourceNotReleased: SourceRule = {
   id: 'resource-not-released',
   cwe: 772,
   severity: 'medium',
-  hint: /open|socket|connect|Connection|Stream|TemporaryFile|SMTP|FTP/,
+  hint: /acquire|open|socket|connect|Connection|Stream|TemporaryFile|SMTP|FTP/,
   title: 'something that is opened and not closed on every way out',
   why: 'A file, socket or process is opened, and there is a way out of the function on which it stays open. A process that runs for long loses one each time, until it has none left to open.',
   remedy: 'Open it in a `with`, or close it in a `finally`.',
   checks: 'what functions open, and every way out of them',
   check(module, report) {
     for (const fn of module.functions) {
+      for (const claim of heldLocks(module, fn)) report(claim);
       for (const assign of fn.of('assign')) {
         const [target] = assign.targets;
         const call = assign.value && acquisition(module, assign.value);
@@ -65,6 +67,56 @@ function acquisition(module: SourceModule, value: Expr): Call | null {
     : null;
 }
 
+/** `lock.acquire()` as a statement: released only where nothing threw in between. */
+function heldLocks(module: SourceModule, fn: FunctionInfo): Claim[] {
+  return fn.of('expression').flatMap(({ expr }) => {
+    const call = expr.kind === 'other' ? expr.items[0] : expr;
+    const path = call?.kind === 'call' && calleeName(call) === 'acquire' && call.args.length === 0 ? pathOf(receiver(call)) : null;
+    if (path === null || call?.kind !== 'call' || !/(lock|mutex)\w*$/i.test(path)) return [];
+    const given = fn.deep('call').filter((one) => one.start > call.end && calleeName(one) === 'release' && pathOf(receiver(one)) === path);
+    const [release] = given;
+    if (!release || given.some((one) => isInFinally(one) || enclosing(one, 'handler'))) return [];
+    if (statementOf(call).parent !== statementOf(release).parent) return [];
+    const risky = riskyBetween(fn, call, release);
+    if (!risky) return [];
+    return [
+      {
+        ...place({ line: call.line, endLine: release.line }, fn),
+        claim: `\`${path}\` is taken and stays taken when \`${module.brief(risky, 50)}\` throws`,
+        evidence: [
+          at(module, call, 'taken here'),
+          at(module, risky, 'can throw'),
+          at(module, release, 'given back only here, in no `finally`'),
+        ],
+        solution: advice(module.language === 'python' ? `Hold it in a \`with ${path}:\`.` : `Release \`${path}\` in a \`finally\`.`),
+        severity: 'medium' as const,
+        confidence: 'certain' as const,
+      },
+    ];
+  });
+}
+
+function statementOf(node: Node): Node {
+  let at = node;
+  while (at.kind !== 'expression' && at.kind !== 'assign' && at.parent) at = at.parent;
+  return at;
+}
+
+function riskyBetween(fn: FunctionInfo, from: Node, to: Node): Call | undefined {
+  return fn
+    .of('call')
+    .find(
+      (call) =>
+        call.start > from.end &&
+        call.end < to.start &&
+        !isLogging(call) &&
+        !guardingTry(call) &&
+        !isHarmless(call) &&
+        !enclosing(call, 'raise') &&
+        !isAfterFailure(call, from),
+    );
+}
+
 interface Leak {
   readonly node: Node;
   readonly line: number;
@@ -77,24 +129,13 @@ function leakOf(fn: FunctionInfo, { assign, name }: { assign: Assign; name: stri
   const [close] = closes;
   if (!close) return { node: fn.node, line: lastLine(fn), close: null };
   if (closes.some((call) => isInFinally(call) || enclosing(call, 'handler'))) return null;
-  const risky = fn
-    .of('call')
-    .find(
-      (call) =>
-        call.start > assign.end &&
-        call.end < close.start &&
-        !isLogging(call) &&
-        !guardingTry(call) &&
-        !isHarmless(call) &&
-        !enclosing(call, 'raise') &&
-        !isAfterFailure(call, assign),
-    );
+  const risky = riskyBetween(fn, assign, close);
   return risky ? { node: risky, line: close.line, close } : null;
 }
 
 /** In a handler of the `try` that it is opened in: where that runs, it was not opened. */
-function isAfterFailure(call: Call, assign: Assign): boolean {
-  const opening = enclosing(assign, 'try');
+function isAfterFailure(call: Call, opened: Node): boolean {
+  const opening = enclosing(opened, 'try');
   const handler = enclosing(call, 'handler');
   return opening !== null && handler !== null && opening.handlers.includes(handler);
 }

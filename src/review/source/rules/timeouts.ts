@@ -1,7 +1,7 @@
 import { advice, at, place } from '../claims.ts';
-import { boundNames, keyword, pathOf, rootOf } from '../expressions.ts';
+import { boundNames, calleeName, keyword, pathOf, receiver, rootOf, selfAttribute } from '../expressions.ts';
 import type { Call } from '../ir.ts';
-import type { SourceModule } from '../module.ts';
+import type { FunctionInfo, SourceModule } from '../module.ts';
 import type { SourceRule } from '../rule.ts';
 
 const NEEDS_TIMEOUT =
@@ -22,7 +22,7 @@ export const missingTimeout: SourceRule = {
     for (const fn of module.functions) {
       for (const call of fn.of('call')) {
         const path = pathOf(call.callee) ?? '';
-        const open = module.language === 'python' ? lacksTimeout(module, call, path) : lacksSignal(module, call, path);
+        const open = module.language === 'python' ? lacksTimeout(module, fn, call) : lacksSignal(module, call, path);
         if (!open) continue;
         report({
           ...place(call, fn),
@@ -42,8 +42,21 @@ export const missingTimeout: SourceRule = {
   },
 };
 
-function lacksTimeout(module: SourceModule, call: Call, path: string): string | null {
-  if (!NEEDS_TIMEOUT.test(path) || !module.imports.has(rootOf(call.callee) ?? '')) return null;
+/** `session.get(…)` of a session that this function, or its class, makes of requests. */
+function isOfSession(fn: FunctionInfo, call: Call): boolean {
+  if (!/^(get|post|put|patch|delete|head|options|request)$/.test(calleeName(call) ?? '')) return false;
+  const on = receiver(call);
+  const attribute = selfAttribute(on);
+  if (attribute !== null) return /^requests\.[sS]ession$/.test(fn.cls?.madeBy(attribute) ?? '');
+  if (on?.kind !== 'name') return false;
+  const made = fn.of('assign').filter(({ targets }) => boundNames(targets).includes(on.name));
+  return made.length === 1 && made[0]?.value?.kind === 'call' && /^requests\.[sS]ession$/.test(pathOf(made[0].value.callee) ?? '');
+}
+
+function lacksTimeout(module: SourceModule, fn: FunctionInfo, call: Call): string | null {
+  const path = pathOf(call.callee) ?? '';
+  const isKnown = NEEDS_TIMEOUT.test(path) && module.imports.has(rootOf(call.callee) ?? '');
+  if (!isKnown && !isOfSession(fn, call)) return null;
   if (keyword(call, 'timeout') || call.args.length > (POSITION[path] ?? Number.POSITIVE_INFINITY)) return null;
   // Without a host these open nothing yet: their `connect` is given the time-out.
   if (/(SMTP(_SSL)?|FTP(_TLS)?|Telnet)$/.test(path) && call.args.length === 0 && call.keywords.length === 0) return null;
