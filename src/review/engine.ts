@@ -68,17 +68,11 @@ export class ReviewEngine {
 
   async review(subject: Subject): Promise<SubjectReport> {
     const { kind } = subject;
-    if (kind === 'python' || kind === 'typescript' || kind === 'tsx') return this.#source(subject, kind);
     try {
+      if (kind === 'python' || kind === 'typescript' || kind === 'tsx') return await this.#source(subject, kind);
       return kind in READ_RULESET ? this.#ruleset(subject) : this.#config(subject, kind as ConfigKind);
     } catch (error) {
-      if (!(error instanceof PinholeError) && !(error instanceof OutOfTime)) throw error;
-      const why = error instanceof OutOfTime ? 'reviewing it takes too long' : error.message.replace(`${subject.name}: `, '');
-      return {
-        reviewed: null,
-        findings: [],
-        notes: [{ subject: subject.name, line: null, note: why }],
-      };
+      return { reviewed: null, findings: [], notes: [{ subject: subject.name, line: null, note: whyNot(subject, error) }] };
     }
   }
 
@@ -167,6 +161,16 @@ export class ReviewEngine {
     };
   }
 }
+
+/** The other subjects are reviewed whatever becomes of one; a defect of our own is said to be one. */
+function whyNot({ name }: Subject, error: unknown): string {
+  if (error instanceof OutOfTime) return 'reviewing it takes too long';
+  if (error instanceof PinholeError) return error.message.replace(`${name}: `, '');
+  return `${OWN_DEFECT}: ${(error as Error).message}`;
+}
+
+/** How a note begins that asks for a report. */
+export const OWN_DEFECT = 'not reviewed, for a defect of the reviewer';
 
 /** More of one subject than anybody reads. */
 const MAX_FINDINGS = 1000;

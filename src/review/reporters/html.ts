@@ -23,7 +23,7 @@ export function html(report: Report): string {
   const sections = report.types.map((type) => {
     const found = report.findings.filter(({ cwe, pillar }) => cwe === type || pillar === type);
     const name = type in PILLARS ? PILLARS[type as Pillar] : WEAKNESSES[type as keyof typeof WEAKNESSES].name;
-    const body = found.length === 0 ? `<p class="clean">${escaped(clean(report, type))}</p>` : found.map(article).join('\n');
+    const body = found.length === 0 ? `<p class="clean">${marked(clean(report, type))}</p>` : found.map(article).join('\n');
     return `<section><h2><a href="${cweUrl(type)}">CWE-${type}</a> ${escaped(name)} (${found.length})</h2>\n${body}</section>`;
   });
   const suppressed = report.suppressed.map(

@@ -191,7 +191,10 @@ class PythonLowering extends Lowering {
   #decorated(node: SyntaxNode): Stmt {
     const decorators = node.children.filter(({ type }) => type === 'decorator').map((one) => this.expr(named(one)[0] as SyntaxNode));
     const definition = field(node, 'definition') as SyntaxNode;
-    return definition.type === 'class_definition' ? this.#class(definition, decorators) : this.#function(definition, decorators);
+    if (definition.type === 'class_definition') return this.#class(definition, decorators);
+    if (definition.type === 'function_definition') return this.#function(definition, decorators);
+    // Cut as unreadable: what decorates it still stands.
+    return { ...this.base('plain', node), form: definition.type, items: decorators };
   }
 
   #function(node: SyntaxNode, decorators: readonly Expr[]): Func {
