@@ -1,10 +1,10 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { InvalidInput, Reported } from '../model/errors.ts';
 import { HOST_NETNS } from '../model/netns.ts';
-import { applyBaseline, readBaseline, writeBaseline } from '../review/baseline.ts';
+import { applyBaseline, type BaselineEntry, readBaseline, writeBaseline } from '../review/baseline.ts';
 import { parseType } from '../review/cwe.ts';
 import { ReviewEngine, type SubjectReport } from '../review/engine.ts';
-import { type FileCandidate, type Found, filesUnder, readSubject, type Unread } from '../review/files.ts';
+import { type FileCandidate, type Found, filesUnder, readStream, readSubject, type Unread } from '../review/files.ts';
 import { SEVERITIES, type Severity } from '../review/finding.ts';
 import { failing, makeReport, type Report } from '../review/report.ts';
 import { type Format, REPORTERS } from '../review/reporters/index.ts';
@@ -13,6 +13,7 @@ import { NO_HOST } from '../review/ruleset/view.ts';
 import { SUBJECT_KINDS, type Subject, type SubjectKind } from '../review/subject.ts';
 import { VERSION } from '../version.ts';
 import type { LiveRules } from './live-rules.ts';
+import { outputFile } from './output/file.ts';
 import { Progress } from './output/progress.ts';
 import { print } from './output/table.ts';
 
@@ -42,7 +43,8 @@ export async function review(paths: readonly string[], flags: ReviewFlags): Prom
   const parts: SubjectReport[] = [];
   const unread: Unread[] = [];
   const subjects: Subject[] = [];
-  const candidates: Candidate[] = [...(live ? [{ subject: live.subject }] : []), ...filesUnder(paths)];
+  const candidates: Candidate[] = [...(live ? [{ subject: live.subject }] : []), ...(await piped(paths, wanted.kind))];
+  candidates.push(...filesUnder(paths.filter((path) => path !== PIPE)));
   const progress = new Progress('reviewed');
   try {
     for (const [index, candidate] of candidates.entries()) {
@@ -64,34 +66,43 @@ export async function review(paths: readonly string[], flags: ReviewFlags): Prom
     ...unread.map(({ name, reason }) => ({ subject: name, line: null, note: `not reviewed: ${reason}` })),
     ...(read?.notes ?? []),
   ];
-  const report = makeReport(wanted.types, [...withBaseline(proved, flags.baseline), ...(read?.parts ?? [])], {
+  const accepted = proved.map((part) => ({ ...part, findings: applyBaseline(part.findings, wanted.known) }));
+  const report = makeReport(wanted.types, [...accepted, ...(read?.parts ?? [])], {
     notes,
     secondReader: read?.counts ?? null,
   });
-  if (flags.writeBaseline !== undefined)
-    writeFileSync(flags.writeBaseline, writeBaseline(report.findings, 'known when the baseline was written'));
-  const text = REPORTERS[wanted.format](report, { version: VERSION });
-  if (flags.output === undefined) print(text);
-  else writeFileSync(flags.output, text);
+  wanted.baseline?.(writeBaseline([...report.suppressed, ...report.findings], wanted.known, 'known when the baseline was written'));
+  wanted.output(REPORTERS[wanted.format](report, { version: VERSION }));
   conclude(report, {
     failOn: wanted.failOn,
-    named: unread.filter(({ name }) => paths.includes(name)),
+    named: unread.filter(({ name }) => name === STDIN || paths.includes(name)),
     broken: parts.filter(({ reviewed }) => reviewed === null).length,
   });
 }
 
 type Candidate = FileCandidate | Found;
 
+/** The path that stands for standard input, and what reports call it. */
+const PIPE = '-';
+const STDIN = 'stdin';
+
+async function piped(paths: readonly string[], kind: SubjectKind | null): Promise<Found[]> {
+  return paths.includes(PIPE) ? [await readStream(STDIN, process.stdin, kind)] : [];
+}
+
 interface Wanted {
   readonly types: Types;
   readonly format: Format;
   readonly kind: SubjectKind | null;
   readonly failOn: Severity | null;
+  readonly known: readonly BaselineEntry[];
+  readonly baseline: ((text: string) => void) | null;
+  readonly output: (text: string) => void;
 }
 
 function readFlags(paths: readonly string[], flags: ReviewFlags): Wanted {
   if (paths.length === 0 && flags.netns === undefined && !flags.hostNetns)
-    throw new InvalidInput('path', 'Nothing to review: name files or folders, or --netns NAME, or --host-netns.');
+    throw new InvalidInput('path', 'Nothing to review: name files or folders, or - for standard input, or --netns NAME, or --host-netns.');
   const format = flags.format ?? (flags.json ? 'json' : 'by-type');
   if (!Object.hasOwn(REPORTERS, format))
     throw new InvalidInput('format', `Invalid input for --format. It is one of ${Object.keys(REPORTERS).join(', ')}.`);
@@ -102,7 +113,15 @@ function readFlags(paths: readonly string[], flags: ReviewFlags): Wanted {
     throw new InvalidInput('fail-on', `Invalid input for --fail-on. It is one of ${SEVERITIES.join(', ')}.`);
   if (flags.kernel !== undefined && !/^\d+\.\d+/.test(flags.kernel))
     throw new InvalidInput('kernel', 'Invalid input for --kernel. It is a version, like 6.1.82.');
-  return { types: readTypes(flags.types), format: format as Format, kind: kind as SubjectKind | null, failOn: failOn as Severity | null };
+  return {
+    types: readTypes(flags.types),
+    format: format as Format,
+    kind: kind as SubjectKind | null,
+    failOn: failOn as Severity | null,
+    known: flags.baseline === undefined ? [] : knownFrom(flags.baseline),
+    baseline: flags.writeBaseline === undefined ? null : outputFile('write-baseline', flags.writeBaseline),
+    output: flags.output === undefined ? print : outputFile('output', flags.output),
+  };
 }
 
 function readTypes(text: string | undefined): Types {
@@ -125,16 +144,14 @@ async function liveRules(flags: ReviewFlags): Promise<LiveRules | null> {
   return live.liveRules(flags.netns ?? HOST_NETNS, flags.config);
 }
 
-function withBaseline(parts: readonly SubjectReport[], file: string | undefined): SubjectReport[] {
-  if (file === undefined) return [...parts];
+function knownFrom(file: string): BaselineEntry[] {
   let text: string;
   try {
     text = readFileSync(file, 'utf8');
   } catch (error) {
     throw new InvalidInput('baseline', `${file}: cannot be read: ${(error as NodeJS.ErrnoException).code}.`);
   }
-  const entries = readBaseline(text, file);
-  return parts.map((part) => ({ ...part, findings: applyBaseline(part.findings, entries) }));
+  return readBaseline(text, file);
 }
 
 function conclude(report: Report, outcome: { failOn: Severity | null; named: readonly Unread[]; broken: number }): void {

@@ -36,20 +36,26 @@ export function readBaseline(text: string, name: string): BaselineEntry[] {
   });
 }
 
-export function writeBaseline(findings: readonly Finding[], reason: string): string {
-  const entries = findings
-    .filter(({ suppressed }) => suppressed === null)
-    .map(({ fingerprint, rule, subject, claim }) => ({ fingerprint, rule, subject, claim, reason }));
+/** Findings as a baseline: those that `known` accepts keep their reason, those that only a comment accepts need no entry. */
+export function writeBaseline(findings: readonly Finding[], known: readonly BaselineEntry[], reason: string): string {
+  const entryOf = lookUp(known);
+  const entries = findings.flatMap((finding) => {
+    const { fingerprint, rule, subject, claim, suppressed } = finding;
+    const accepted = entryOf(finding)?.reason;
+    return accepted === undefined && suppressed !== null ? [] : [{ fingerprint, rule, subject, claim, reason: accepted ?? reason }];
+  });
   return `${JSON.stringify({ version: VERSION, findings: entries }, null, 2)}\n`;
 }
 
 export function applyBaseline(findings: readonly Finding[], entries: readonly BaselineEntry[]): Finding[] {
+  const entryOf = lookUp(entries);
+  return findings.map((finding) => ({ ...finding, suppressed: finding.suppressed ?? entryOf(finding)?.reason ?? null }));
+}
+
+function lookUp(entries: readonly BaselineEntry[]): (finding: Finding) => BaselineEntry | undefined {
   const known = new Map<string, BaselineEntry[]>();
   for (const entry of entries) known.set(entry.fingerprint, [...(known.get(entry.fingerprint) ?? []), entry]);
-  return findings.map((finding) => {
-    const entry = known.get(finding.fingerprint)?.find(({ subject }) => isSameFile(subject, finding.subject));
-    return { ...finding, suppressed: finding.suppressed ?? entry?.reason ?? null };
-  });
+  return ({ fingerprint, subject }) => known.get(fingerprint)?.find((entry) => isSameFile(entry.subject, subject));
 }
 
 /** One file, wherever it was named from: the shorter path is the end of the longer one. */

@@ -18,6 +18,12 @@ export interface Unread {
 
 export type Found = { readonly subject: Subject } | { readonly unread: Unread };
 
+interface Content {
+  readonly bytes: Buffer;
+  /** Permission bits; null where it is no file. */
+  readonly mode: number | null;
+}
+
 /** A file of a walk, and whether somebody asked for it by its name. */
 export interface FileCandidate {
   readonly path: string;
@@ -65,27 +71,48 @@ function* walk(folder: string, depth: number): Generator<FileCandidate | { reado
  * @returns null for a file of a folder that is nothing to review
  */
 export function readSubject({ path, isNamed }: FileCandidate, kind: SubjectKind | null): Found | null {
-  const unread = (reason: string): Found => ({ unread: { name: path, reason } });
-  let content: { bytes: Buffer; mode: number };
+  let content: Content;
   try {
     content = readBounded(path);
   } catch (error) {
-    return unread(error instanceof TooLarge ? error.message : problemOf(error));
+    return { unread: { name: path, reason: error instanceof TooLarge ? error.message : problemOf(error) } };
   }
-  const { bytes, mode } = content;
-  const isBinary = bytes.subarray(0, 8192).includes(0);
-  const text = isBinary ? '' : bytes.toString('utf8').replace(/^\uFEFF/, '');
-  const found = kind ?? kindOf(path, text);
-  if (found === null)
-    return isNamed
-      ? unread(isBinary ? 'it is a binary file' : 'it is neither a ruleset, a configuration nor source that this knows (--kind says which)')
-      : null;
-  if (isBinary) return unread('it is a binary file');
+  const found = subjectOf(path, content, kind);
+  if (found !== null || !isNamed) return found;
+  return { unread: { name: path, reason: isBinary(content.bytes) ? BINARY : UNKNOWN } };
+}
+
+/** What comes through a pipe, to its end: `ssh router nft list ruleset | pinhole review -`. */
+export async function readStream(name: string, chunks: AsyncIterable<Buffer>, kind: SubjectKind | null): Promise<Found> {
+  const read: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of chunks) {
+    read.push(chunk);
+    length += chunk.length;
+    if (length > MAX_FILE) return { unread: { name, reason: TOO_LARGE } };
+  }
+  const bytes = Buffer.concat(read);
+  return subjectOf(name, { bytes, mode: null }, kind) ?? { unread: { name, reason: isBinary(bytes) ? BINARY : UNKNOWN } };
+}
+
+/** null: neither its name nor its beginning say what it is. */
+function subjectOf(name: string, { bytes, mode }: Content, kind: SubjectKind | null): Found | null {
+  const unread = (reason: string): Found => ({ unread: { name, reason } });
+  const text = isBinary(bytes) ? '' : bytes.toString('utf8').replace(/^\uFEFF/, '');
+  const found = kind ?? kindOf(name, text);
+  if (found === null) return null;
+  if (isBinary(bytes)) return unread(BINARY);
   if (text.includes('\uFFFD') && !bytes.equals(Buffer.from(text, 'utf8'))) return unread('it is not UTF-8 text');
   const most = maxOf(found);
   if (bytes.length > most) return unread(`it is larger than ${most / 1024} KiB, the most of a file of its kind`);
-  return { subject: { name: path, kind: found, text, mode } };
+  return { subject: { name, kind: found, text, mode } };
 }
+
+const BINARY = 'it is a binary file';
+const UNKNOWN = 'it is neither a ruleset, a configuration nor source that this knows (--kind says which)';
+const TOO_LARGE = `it is larger than ${MAX_FILE / 1024 / 1024} MiB`;
+
+const isBinary = (bytes: Buffer) => bytes.subarray(0, 8192).includes(0);
 
 function maxOf(kind: SubjectKind): number {
   switch (kind) {
@@ -107,17 +134,17 @@ function maxOf(kind: SubjectKind): number {
 class TooLarge extends Error {}
 
 /** At most so much, whatever the file says of its size: one that is no plain file has none. */
-function readBounded(path: string): { bytes: Buffer; mode: number } {
+function readBounded(path: string): Content {
   const stats = statSync(path);
   if (!stats.isFile()) throw new TooLarge('it is not a plain file');
   const fd = openSync(path, 'r');
   try {
     const { size, mode } = fstatSync(fd);
-    if (size > MAX_FILE) throw new TooLarge(`it is larger than ${MAX_FILE / 1024 / 1024} MiB`);
+    if (size > MAX_FILE) throw new TooLarge(TOO_LARGE);
     const buffer = Buffer.alloc(Math.min(size, MAX_FILE) + 1);
     let length = 0;
     for (let read = -1; read !== 0 && length <= MAX_FILE; length += read) read = readSync(fd, buffer, length, buffer.length - length, null);
-    if (length > MAX_FILE) throw new TooLarge(`it is larger than ${MAX_FILE / 1024 / 1024} MiB`);
+    if (length > MAX_FILE) throw new TooLarge(TOO_LARGE);
     return { bytes: buffer.subarray(0, length), mode: mode & 0o777 };
   } finally {
     closeSync(fd);

@@ -24,11 +24,14 @@ interface Run {
   readonly stderr: string;
 }
 
-function review(argv: readonly string[], options: { uid?: number } = {}): Promise<Run> {
+function review(argv: readonly string[], { input = '', ...options }: { uid?: number; input?: string | Buffer } = {}): Promise<Run> {
   return new Promise((done) => {
-    execFile(process.execPath, [CLI, 'review', ...argv], { cwd: ROOT, maxBuffer: 64 * 1024 * 1024, ...options }, (error, stdout, stderr) =>
+    const command = { cwd: ROOT, maxBuffer: 64 * 1024 * 1024, ...options };
+    const { stdin } = execFile(process.execPath, [CLI, 'review', ...argv], command, (error, stdout, stderr) =>
       done({ code: typeof error?.code === 'number' ? error.code : error ? -1 : 0, stdout, stderr }),
     );
+    // It may have stopped reading.
+    stdin?.on('error', () => undefined).end(input);
   });
 }
 
@@ -105,6 +108,9 @@ describe('pinhole review', () => {
     [['--fail-on', 'bad'], '--fail-on'],
     [['--kernel', 'new'], '--kernel'],
     [['--baseline', '/nonexistent'], 'cannot be read'],
+    [['--output', '/nonexistent/report'], '--output: /nonexistent/report cannot be written (ENOENT)'],
+    [['--output', '/proc'], '--output: /proc cannot be written'],
+    [['--write-baseline', '/nonexistent/baseline'], '--write-baseline: /nonexistent/baseline cannot be written (ENOENT)'],
   ])('%j is a usage error that says what would be right', async (argv, message) => {
     const { code, stderr } = await review([BATCH, ...argv]);
     expect(stderr).toContain(message);
@@ -119,6 +125,29 @@ describe('pinhole review', () => {
     const baseline = join(folder, 'baseline.json');
     expect((await review([BATCH, '--write-baseline', baseline])).code).toBe(0);
     expect((await review([BATCH, '--fail-on', 'info', '--baseline', baseline])).code).toBe(0);
+  });
+
+  it.each([
+    ['what nft lists', 'nft', 'related-accept-bare/bad.nft'],
+    ['what iptables-save prints', 'iptables', 'related-accept-bare/bad.iptables'],
+  ])('reads %s from a pipe', async (_name, kind, file) => {
+    const path = join(CORPUS, file);
+    const fromPipe = JSON.parse((await review(['-', '--json'], { input: readFileSync(path) })).stdout) as Report;
+    const fromFile = JSON.parse((await review([path, '--json', '--kind', kind])).stdout) as Report;
+    expect(fromPipe.findings.map(({ subject }) => subject)).toContain('stdin');
+    expect(fromPipe.findings.map(({ rule, line }) => [rule, line])).toEqual(fromFile.findings.map(({ rule, line }) => [rule, line]));
+  });
+
+  it.each([
+    ['that nothing comes from', '', 'neither a ruleset'],
+    ['of prose', 'once upon a time', 'neither a ruleset'],
+    ['of bytes', Buffer.alloc(100), 'binary'],
+    ['without end', Buffer.alloc(20 * 1024 * 1024, 'table inet x {\n}\n'), 'larger than 8 MiB'],
+  ])('says that a pipe %s was not reviewed, and why', async (_name, input, why) => {
+    const { code, stderr } = await review(['-'], { input });
+    expect(stderr).toContain('stdin: ');
+    expect(stderr).toContain(why);
+    expect(code).toBe(1);
   });
 
   it('writes SARIF that the validator of code-scanning services accepts', async () => {

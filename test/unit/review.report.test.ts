@@ -4,8 +4,9 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import type { Log } from 'sarif';
 import { describe, expect, it } from 'vitest';
 import { InvalidInput } from '../../src/model/errors.ts';
-import { applyBaseline, readBaseline, writeBaseline } from '../../src/review/baseline.ts';
+import { applyBaseline, type BaselineEntry, readBaseline, writeBaseline } from '../../src/review/baseline.ts';
 import { PILLAR_IDS, parseType } from '../../src/review/cwe.ts';
+import type { Finding } from '../../src/review/finding.ts';
 import { failing } from '../../src/review/report.ts';
 import { REPORTERS } from '../../src/review/reporters/index.ts';
 import { ALL_RULES } from '../../src/review/rules.ts';
@@ -25,6 +26,8 @@ const BATCH = subject(
             device.plug(port)
 `,
 );
+const marked = (comment: string) =>
+  subject('a.py', 'python', BATCH.text.replace('                return', `                ${comment}\n                return`));
 
 describe('the model', () => {
   it('has rules of at least fifteen kinds for rulesets and twenty for source, over all ten pillars', () => {
@@ -167,9 +170,6 @@ describe('reporters', () => {
 });
 
 describe('suppressions', () => {
-  const marked = (comment: string) =>
-    subject('a.py', 'python', BATCH.text.replace('                return', `                ${comment}\n                return`));
-
   it('take a finding out, with their reason', async () => {
     const report = await reportOf([marked('# pinhole-review: ignore early-return-in-batch -- one port at a time is sent')]);
     expect(report.findings).toEqual([]);
@@ -191,11 +191,30 @@ describe('suppressions', () => {
 describe('baselines', () => {
   it('accept what was known, and nothing new', async () => {
     const before = await reportOf([BATCH]);
-    const entries = readBaseline(writeBaseline(before.findings, 'known since May'), 'baseline.json');
+    const entries = readBaseline(writeBaseline(before.findings, [], 'known since May'), 'baseline.json');
     const moved = subject('agent.py', 'python', `import os\n\n\n${BATCH.text}\n\ndef run(name):\n    os.system('ls ' + name)\n`);
     const after = applyBaseline((await reportOf([moved])).findings, entries);
     expect(after.filter(({ suppressed }) => suppressed === null).map(({ rule }) => rule)).toEqual(['shell-string']);
     expect(after.find(({ rule }) => rule === 'early-return-in-batch')?.suppressed).toBe('known since May');
+  });
+
+  it('that are written anew keep the reasons of what is still there, and forget what is gone', async () => {
+    const entries = (findings: readonly Finding[], known: readonly BaselineEntry[], reason: string) =>
+      readBaseline(writeBaseline(findings, known, reason), 'baseline.json');
+    const gone = subject('gone.py', 'python', "import os\n\ndef run(name):\n    os.system('ls ' + name)\n");
+    const come = subject('new.py', 'python', "import os\n\ndef stop(name):\n    os.system('rm ' + name)\n");
+    const known = entries((await reportOf([BATCH, gone])).findings, [], 'known since May');
+    expect(known.map(({ subject }) => subject)).toEqual(expect.arrayContaining(['agent.py', 'gone.py']));
+    const findings = applyBaseline((await reportOf([BATCH, come])).findings, known);
+    expect(entries(findings, known, 'new').map(({ subject, reason }) => `${subject}: ${reason}`)).toEqual(
+      findings.map(({ subject }) => (subject === 'agent.py' ? 'agent.py: known since May' : 'new.py: new')),
+    );
+  });
+
+  it('do not take up what a comment accepts', async () => {
+    const report = await reportOf([marked('# pinhole-review: ignore early-return-in-batch -- one item at most')]);
+    expect(report.suppressed).not.toEqual([]);
+    expect(readBaseline(writeBaseline(report.suppressed, [], 'new'), 'baseline.json')).toEqual([]);
   });
 
   it.each([
