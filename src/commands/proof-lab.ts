@@ -6,33 +6,30 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { LinuxKernel } from '../kernel/linux/linux-kernel.ts';
 import { ScratchNetwork } from '../kernel/scratch.ts';
-import { parseNetwork } from '../model/address.ts';
-import type { Protocol } from '../model/catalogue.ts';
+import type { Family, Protocol } from '../model/catalogue.ts';
 import { silentLogger } from '../model/logger.ts';
 import { liveParts } from '../review/ruleset/live.ts';
 import type { Assignment, RulesetView } from '../review/ruleset/view.ts';
 import type { Subject } from '../review/subject.ts';
+import { type LabNetwork, networkFor } from './proof-network.ts';
 
 const PEER = fileURLToPath(new URL('./proof-peer.js', import.meta.url));
+/** What a counter that counted something looks like. */
+const COUNTED = /counter packets [1-9]/;
+const UDP_HELPERS: ReadonlySet<string> = new Set(['tftp', 'sip']);
 const READY_MS = 5000;
 const CARRIER_ATTEMPTS = 100;
 const CARRIER_POLL_MS = 30;
-
-export interface LabNetwork {
-  readonly client: string;
-  readonly clientGateway: string;
-  readonly clientPrefix: number;
-  readonly server: string;
-  readonly serverGateway: string;
-  readonly inside: string;
-  readonly outside: string;
-}
 
 /** What an attack showed. */
 export interface AttackOutcome {
   /** Whether the control connection came through at all: otherwise nothing was tried. */
   readonly control: boolean;
   readonly reached: boolean;
+  /** Whether the control connection had the helper: otherwise its announcement was nobody's. */
+  readonly helped: boolean;
+  /** Whether what reached it was related to the control connection: otherwise the port is open to everybody. */
+  readonly related: boolean;
   /** What nft's trace says of the attacker's packet. */
   readonly trace: readonly string[];
 }
@@ -50,8 +47,8 @@ export class ProofLab {
     this.network = network;
   }
 
-  static async open(view: RulesetView, assignment: Assignment | null, prefix: string): Promise<ProofLab> {
-    const network = networkFor(view, assignment);
+  static async open(view: RulesetView, tried: { assignment: Assignment | null; family: Family }, prefix: string): Promise<ProofLab> {
+    const network = networkFor(view, tried.assignment, tried.family);
     const scratch = new ScratchNetwork(prefix);
     const lab = new ProofLab(scratch, network);
     try {
@@ -68,20 +65,23 @@ export class ProofLab {
   }
 
   async #wire(): Promise<void> {
-    const { client, clientGateway, clientPrefix, server, serverGateway, inside, outside } = this.network;
-    for (const host of ['client', 'router', 'server']) await this.#scratch.addHost(host);
-    await this.#scratch.link(
-      { host: 'client', interface: 'lab0', addresses: [`${client}/${clientPrefix}`, 'fd66:1::2/64'] },
-      { host: 'router', interface: inside, addresses: [`${clientGateway}/${clientPrefix}`, 'fd66:1::1/64'] },
-    );
-    await this.#scratch.link(
-      { host: 'server', interface: 'lab0', addresses: [`${server}/24`, 'fd66:2::2/64'] },
-      { host: 'router', interface: outside, addresses: [`${serverGateway}/24`, 'fd66:2::1/64'] },
-    );
-    await this.#scratch.route('client', 'default', clientGateway);
-    await this.#scratch.route('server', 'default', serverGateway);
-    await this.#scratch.exec('client', ['ip', '-6', 'route', 'add', 'default', 'via', 'fd66:1::1']);
-    await this.#scratch.exec('server', ['ip', '-6', 'route', 'add', 'default', 'via', 'fd66:2::1']);
+    const { family, inside, outside } = this.network;
+    for (const host of ['client', 'router', 'server']) {
+      await this.#scratch.addHost(host);
+      // Nobody else is there to have an address already, and looking for them takes two seconds.
+      if (family === 'ipv6') await this.#scratch.sysctl(host, { 'net.ipv6.conf.default.accept_dad': 0 });
+    }
+    for (const [end, name] of [
+      ['client', inside],
+      ['server', outside],
+    ] as const) {
+      const { host, gateway, prefix } = this.network[end];
+      await this.#scratch.link(
+        { host: end, interface: 'lab0', addresses: [`${host}/${prefix}`] },
+        { host: 'router', interface: name, addresses: [`${gateway}/${prefix}`] },
+      );
+      await this.#scratch.exec(end, ['ip', family === 'ipv4' ? '-4' : '-6', 'route', 'add', 'default', 'via', gateway]);
+    }
     for (const [host, name] of [
       ['client', 'lab0'],
       ['server', 'lab0'],
@@ -89,7 +89,7 @@ export class ProofLab {
       ['router', outside],
     ] as const)
       await this.#carrier(host, name);
-    await this.#scratch.sysctl('router', { 'net.ipv4.ip_forward': 1, 'net.ipv6.conf.all.forwarding': 1 });
+    await this.#scratch.sysctl('router', { [family === 'ipv4' ? 'net.ipv4.ip_forward' : 'net.ipv6.conf.all.forwarding']: 1 });
   }
 
   /** A new link takes a moment until it carries packets. */
@@ -137,24 +137,29 @@ export class ProofLab {
    * connection did not pass the router.
    */
   async helperOf(protocol: Protocol, port: number, types: readonly string[]): Promise<{ seen: boolean; type: string | null }> {
-    const netns = this.#scratch.netns('router');
     await this.add(
       proofTable(`chain passed {\n type filter hook postrouting priority 300; policy accept;\n${protocol} dport ${port} counter\n}\n`),
     );
-    const answering = this.#scratch.start('server', [process.execPath, PEER, 'server', protocol === 'udp' ? 'tftp' : 'ftp', String(port)]);
+    const answering = this.#scratch.start('server', this.#peer('server', protocol === 'udp' ? 'tftp' : 'ftp', port));
     try {
       await heard(answering, [], 'ready');
-      await this.#scratch.exec('client', [process.execPath, PEER, 'touch', protocol, this.network.server, String(port)]);
+      await this.#scratch.exec('client', this.#peer('touch', protocol, port));
     } finally {
       answering.kill('SIGKILL');
     }
+    const type = await this.#takenOff(protocol, port, types);
+    const { stdout } = await this.#scratch.exec('router', ['nft', 'list', 'chain', 'inet', 'pinhole_proof', 'passed']);
+    return { seen: type !== null || COUNTED.test(stdout), type };
+  }
+
+  /** The one of these helpers that a live connection had; null: none. */
+  async #takenOff(protocol: Protocol, port: number, types: readonly string[]): Promise<string | null> {
+    const netns = this.#scratch.netns('router');
     const kernel = new LinuxKernel({ allowed: (one) => one === netns, logger: silentLogger });
     try {
-      for (const type of types) {
-        if ((await kernel.changeLive(netns, { action: 'strip', selectors: [{ protocol, port, type }] })) > 0) return { seen: true, type };
-      }
-      const { stdout } = await this.#scratch.exec('router', ['nft', 'list', 'chain', 'inet', 'pinhole_proof', 'passed']);
-      return { seen: /counter packets [1-9]/.test(stdout), type: null };
+      for (const type of types)
+        if ((await kernel.changeLive(netns, { action: 'strip', selectors: [{ protocol, port, type }] })) > 0) return type;
+      return null;
     } finally {
       await kernel.close();
     }
@@ -162,31 +167,40 @@ export class ProofLab {
 
   /** The client announces a port of its own, and the server connects to it. */
   async attack(helper: string, port: number, target: number): Promise<AttackOutcome> {
-    const { client, server } = this.network;
-    const trace = await this.#trace(target);
+    const watch = await this.#watch(target);
     const events: string[] = [];
-    const attacker = this.#scratch.start('server', [process.execPath, PEER, 'server', helper, String(port)]);
+    const attacker = this.#scratch.start('server', this.#peer('server', helper, port));
     try {
       await heard(attacker, events, 'ready');
       const { stdout } = await this.#scratch
-        .exec('client', [process.execPath, PEER, 'client', helper, server, String(port), client, String(target)])
+        .exec('client', [...this.#peer('client', helper, port), this.network.client.host, String(target)])
         .catch((error: { stdout?: string }) => ({ stdout: error.stdout ?? '' }));
+      const reached = stdout.includes('"reached"');
       return {
         control: events.some((line) => line.includes('"control"')),
-        reached: stdout.includes('"reached"'),
-        trace: await trace.end(),
+        reached,
+        helped: reached || (await this.#takenOff(UDP_HELPERS.has(helper) ? 'udp' : 'tcp', port, [helper])) !== null,
+        ...(await watch.end()),
       };
     } finally {
       attacker.kill('SIGKILL');
     }
   }
 
-  /** Has the kernel trace what comes in from outside for a port: `meta nftrace set 1`, and `nft monitor trace`. */
-  async #trace(target: number) {
+  /** One end of a control connection to the server. */
+  #peer(role: string, what: string, port: number): string[] {
+    return [process.execPath, PEER, role, what, this.network.server.host, String(port)];
+  }
+
+  /**
+   * Has the kernel trace what comes in from outside for a port (`meta nftrace set 1`, and `nft monitor trace`), and count what
+   * of it goes on to the client as related.
+   */
+  async #watch(target: number) {
     const { outside } = this.network;
     await this.add(
       proofTable(
-        `chain trace {\n type filter hook prerouting priority -350; policy accept;\niifname "${outside}" tcp flags & (syn | ack) == syn meta nftrace set 1\niifname "${outside}" udp dport ${target} meta nftrace set 1\n}\n`,
+        `chain trace {\n type filter hook prerouting priority -350; policy accept;\niifname "${outside}" tcp flags & (syn | ack) == syn meta nftrace set 1\niifname "${outside}" udp dport ${target} meta nftrace set 1\n}\nchain came {\n type filter hook postrouting priority 300; policy accept;\nct state related meta l4proto { tcp, udp } th dport ${target} counter\n}\n`,
       ),
     );
     const monitor = this.#scratch.start('router', ['stdbuf', '-oL', 'nft', 'monitor', 'trace']);
@@ -196,10 +210,10 @@ export class ProofLab {
     });
     return {
       end: async () => {
-        await this.#scratch.exec('router', ['nft', 'list', 'tables']);
+        const { stdout } = await this.#scratch.exec('router', ['nft', 'list', 'chain', 'inet', 'pinhole_proof', 'came']);
         monitor.kill('SIGTERM');
         await new Promise((resolve) => monitor.on('close', resolve));
-        return traceLines(text);
+        return { related: COUNTED.test(stdout), trace: traceLines(text) };
       },
     };
   }
@@ -274,51 +288,4 @@ function withoutIptables(nft: string, saved: readonly (string | null)[]): string
   const isOwned = (item: (typeof nftables)[number]) =>
     Object.entries(item).some(([kind, { family, table, name }]) => owned.has(`${family} ${kind === 'table' ? name : table}`));
   return JSON.stringify({ nftables: nftables.filter((item) => !isOwned(item)) });
-}
-
-/** Interfaces and addresses with which the ruleset's own conditions hold. */
-function networkFor(view: RulesetView, assignment: Assignment | null): LabNetwork {
-  const matches = view.ruleset.chains.flatMap(({ rules }) => rules).flatMap((rule) => rule.matches.map((one) => ({ one, rule })));
-  const names = (key: 'iif' | 'oif') => matches.filter(({ one }) => one.key === key && !one.negated).flatMap(({ one }) => one.values ?? []);
-  const nat = matches.find(({ one, rule }) => one.key === 'oif' && !one.negated && rule.action?.kind === 'nat')?.one.values?.[0];
-  const own = assignment?.place?.matches ?? [];
-  const wanted = own.find(({ key, negated }) => key === 'iif' && !negated)?.values?.[0];
-  const outside = firstUsable([nat, ...names('oif').filter((name) => name !== wanted)], []) ?? 'labout0';
-  const inside = firstUsable([wanted, ...names('iif')], [outside]) ?? 'labin0';
-  const source = own.find(({ key, negated }) => key === 'saddr' && !negated)?.values?.find((value) => /^\d/.test(value));
-  const destination = own.find(({ key, negated }) => key === 'daddr' && !negated)?.values?.find((value) => /^\d/.test(value));
-  return { ...addressesIn(source ?? '10.66.1.0/24'), ...serverIn(destination ?? '203.0.113.0/24'), inside, outside };
-}
-
-/** A name that an interface can have (dev_valid_name of net/core/dev.c, and less): it goes into commands that root runs. */
-const INTERFACE = /^(?!lo$|\.{1,2}$)[\w.-]{1,15}$/;
-
-/** `eth*` and `eth+` stand for eth0. */
-function firstUsable(names: readonly (string | undefined)[], taken: readonly string[]): string | undefined {
-  return names.map((name) => name?.replace(/[+*]$/, '0') ?? '').find((name) => INTERFACE.test(name) && !taken.includes(name));
-}
-
-function addressesIn(cidr: string): Pick<LabNetwork, 'client' | 'clientGateway' | 'clientPrefix'> {
-  const { address, prefix } = split(cidr);
-  if (prefix >= 31) return { client: address, clientGateway: sibling(address, 1), clientPrefix: 24 };
-  return { client: sibling(address, 2), clientGateway: sibling(address, 1), clientPrefix: Math.max(prefix, 8) };
-}
-
-function serverIn(cidr: string): Pick<LabNetwork, 'server' | 'serverGateway'> {
-  const { address, prefix } = split(cidr);
-  const server = prefix >= 31 ? address : sibling(address, 2);
-  return { server, serverGateway: sibling(server, 1) };
-}
-
-function split(cidr: string): { address: string; prefix: number } {
-  parseNetwork(cidr, 'address');
-  const [address = '', prefix = '32'] = cidr.split('/');
-  return { address, prefix: Number(prefix) };
-}
-
-/** Another address of the same /24: `last`, or the one after where that is the address itself. */
-function sibling(address: string, last: number): string {
-  const parts = address.split('.');
-  const own = Number(parts[3]);
-  return [...parts.slice(0, 3), own === last ? last + 2 : last].join('.');
 }

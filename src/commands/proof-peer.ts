@@ -1,23 +1,26 @@
 /**
  * One end of an attack in a scratch network, as a process of its own in its namespace. Not part of any daemon.
- *   proof-peer server HELPER PORT          takes the control connection, and connects to what it announces
+ *   proof-peer server HELPER SERVER PORT              takes the control connection, and connects to what it announces
  *   proof-peer client HELPER SERVER PORT OWN TARGET   announces TARGET, and says whether somebody came
- *   proof-peer touch PROTOCOL SERVER PORT  one packet of a new connection
+ *   proof-peer touch PROTOCOL SERVER PORT             one packet of a new connection
  */
 import { createSocket } from 'node:dgram';
-import { connect, createServer } from 'node:net';
+import { connect, createServer, isIPv6 } from 'node:net';
 
 const WAIT_MS = 2500;
 
 /** What a client says to have a port opened, by helper: nothing that a peer of the protocol would not accept. */
 const ANNOUNCE: Readonly<Record<string, (own: string, target: number) => string>> = {
-  ftp: (own, target) => `PORT ${own.replaceAll('.', ',')},${target >> 8},${target & 255}\r\n`,
+  ftp: (own, target) =>
+    isIPv6(own) ? `EPRT |2|${own}|${target}|\r\n` : `PORT ${own.replaceAll('.', ',')},${target >> 8},${target & 255}\r\n`,
   irc: (own, target) =>
     `PRIVMSG a :\u0001DCC SEND f ${own.split('.').reduce((sum, part) => sum * 256 + Number(part), 0)} ${target}\u0001\r\n`,
 };
 
 const ANNOUNCED: Readonly<Record<string, (text: string) => { host: string; port: number } | null>> = {
   ftp: (text) => {
+    const extended = /EPRT \|2\|([^|]+)\|(\d+)\|/.exec(text);
+    if (extended) return { host: extended[1] as string, port: Number(extended[2]) };
     const found = /PORT (\d+),(\d+),(\d+),(\d+),(\d+),(\d+)/.exec(text);
     return found ? { host: found.slice(1, 5).join('.'), port: Number(found[5]) * 256 + Number(found[6]) } : null;
   },
@@ -32,7 +35,7 @@ function say(event: string, detail: Readonly<Record<string, unknown>> = {}): voi
   process.stdout.write(`${JSON.stringify({ event, ...detail })}\n`);
 }
 
-function tcpServer(helper: string, port: number): void {
+function tcpServer(helper: string, at: { server: string; port: number }): void {
   const server = createServer((socket) => {
     say('control', { from: socket.remoteAddress });
     let text = '';
@@ -47,7 +50,7 @@ function tcpServer(helper: string, port: number): void {
       attack.on('error', (error) => say('refused', { ...target, error: error.message }));
     });
   });
-  server.listen({ port, host: '0.0.0.0' }, () => say('ready'));
+  server.listen({ port: at.port, host: at.server }, () => say('ready'));
 }
 
 function tcpClient(helper: string, at: { server: string; port: number; own: string; target: number }): void {
@@ -56,7 +59,7 @@ function tcpClient(helper: string, at: { server: string; port: number; own: stri
     socket.destroy();
     process.exit(0);
   });
-  victim.listen({ port: at.target, host: '0.0.0.0' }, () => {
+  victim.listen({ port: at.target, host: at.own }, () => {
     const control = connect({ host: at.server, port: at.port });
     const lines = ['USER a\r\n', ANNOUNCE[helper]?.(at.own, at.target) ?? ''];
     // One line at a time: the helper reads the beginning of segments.
@@ -68,37 +71,42 @@ function tcpClient(helper: string, at: { server: string; port: number; own: stri
   });
 }
 
-function udpServer(helper: string, port: number): void {
-  const socket = createSocket('udp4');
+const socketFor = (address: string) => createSocket(isIPv6(address) ? 'udp6' : 'udp4');
+
+function udpServer(helper: string, at: { server: string; port: number }): void {
+  const socket = socketFor(at.server);
   socket.on('message', (message, from) => {
     say('control', { from: from.address });
     const text = message.toString('latin1');
-    const host = /c=IN IP4 (\S+)/.exec(text)?.[1];
+    const host = /c=IN IP[46] (\S+)/.exec(text)?.[1];
     const media = /m=audio (\d+)/.exec(text)?.[1];
     const target = helper === 'sip' ? (host && media ? { host, port: Number(media) } : null) : { host: from.address, port: from.port };
     if (!target) return;
-    const attack = createSocket('udp4');
+    const attack = socketFor(target.host);
     attack.send('\0\x03\0\x01attack', target.port, target.host, () => say('connected', target));
   });
-  socket.bind(port, () => say('ready'));
+  socket.bind(at.port, at.server, () => say('ready'));
 }
 
 function udpClient(helper: string, at: { server: string; port: number; own: string; target: number }): void {
-  const victim = createSocket('udp4');
+  const victim = socketFor(at.own);
   victim.on('message', (_message, from) => {
     say('reached', { from: from.address });
     process.exit(0);
   });
-  victim.bind(at.target, () => {
+  victim.bind(at.target, at.own, () => {
     if (helper !== 'sip') return victim.send('\0\x01file\0octet\0', at.port, at.server);
-    createSocket('udp4').bind(at.port, function (this: ReturnType<typeof createSocket>) {
+    socketFor(at.own).bind(at.port, at.own, function (this: ReturnType<typeof createSocket>) {
       this.send(invite(at), at.port, at.server);
     });
   });
 }
 
-function invite({ server, own, port, target }: { server: string; own: string; port: number; target: number }): string {
-  const body = ['v=0', `o=- 1 1 IN IP4 ${own}`, 's=-', `c=IN IP4 ${own}`, 't=0 0', `m=audio ${target} RTP/AVP 0`, ''].join('\r\n');
+function invite(at: { server: string; own: string; port: number; target: number }): string {
+  const { port, target } = at;
+  const [own, server] = [at.own, at.server].map((address) => (isIPv6(address) ? `[${address}]` : address));
+  const address = `${isIPv6(at.own) ? 'IP6' : 'IP4'} ${at.own}`;
+  const body = ['v=0', `o=- 1 1 IN ${address}`, 's=-', `c=IN ${address}`, 't=0 0', `m=audio ${target} RTP/AVP 0`, ''].join('\r\n');
   const head = [
     `INVITE sip:b@${server}:${port} SIP/2.0`,
     `Via: SIP/2.0/UDP ${own}:${port};branch=z9hG4bK1`,
@@ -116,19 +124,18 @@ function invite({ server, own, port, target }: { server: string; own: string; po
 
 function touch(protocol: string, server: string, port: number): void {
   const done = () => process.exit(0);
-  if (protocol === 'udp') createSocket(server.includes(':') ? 'udp6' : 'udp4').send('x', port, server, done);
+  if (protocol === 'udp') socketFor(server).send('x', port, server, done);
   else connect({ host: server, port }).on('connect', done).on('error', done);
 }
 
-const [role = '', helper = '', ...rest] = process.argv.slice(2);
-const isUdp = helper === 'tftp' || helper === 'sip';
+const [role = '', what = '', server = '', port = '', own = '', target = ''] = process.argv.slice(2);
+const isUdp = what === 'tftp' || what === 'sip';
 if (role === 'server') {
-  (isUdp ? udpServer : tcpServer)(helper, Number(rest[0]));
+  (isUdp ? udpServer : tcpServer)(what, { server, port: Number(port) });
 } else if (role === 'client') {
-  const [server = '', port = '', own = '', target = ''] = rest;
   setTimeout(() => process.exit(1), WAIT_MS);
-  (isUdp ? udpClient : tcpClient)(helper, { server, port: Number(port), own, target: Number(target) });
+  (isUdp ? udpClient : tcpClient)(what, { server, port: Number(port), own, target: Number(target) });
 } else {
   setTimeout(() => process.exit(0), 300);
-  touch(helper, rest[0] ?? '', Number(rest[1]));
+  touch(what, server, Number(port));
 }

@@ -1,4 +1,5 @@
 import { ownPrefix, removeOrphans } from '../kernel/scratch.ts';
+import { FAMILIES, type Family } from '../model/catalogue.ts';
 import { Denied } from '../model/errors.ts';
 import type { SubjectReport } from '../review/engine.ts';
 import { readRuleset } from '../review/engine.ts';
@@ -29,7 +30,7 @@ interface Experiment {
 }
 
 /** How each rule's findings are tried. Rules that are not here speak of what no packet shows. */
-const EXPERIMENTS: Readonly<Record<string, (experiment: Experiment) => Promise<Proof>>> = {
+const EXPERIMENTS: Readonly<Record<string, Try>> = {
   'related-to-low-ports': (experiment) => opens(experiment, LOW_TARGET),
   'slipstreaming-exposure': (experiment) => opens(experiment, HIGH_TARGET),
   'related-accept-bare': passesAnother,
@@ -86,26 +87,56 @@ async function proveSubject(
   return { ...part, findings, notes };
 }
 
+type Try = (experiment: Experiment) => Promise<Proof>;
+
+/** A claim that something is open holds where one family shows it; that something is closed, where every one does. */
 async function tryOne(
   subject: Subject,
   view: RulesetView,
-  { finding, prefix, experiment }: { finding: Finding; prefix: string; experiment: (experiment: Experiment) => Promise<Proof> },
+  { finding, prefix, experiment }: { finding: Finding; prefix: string; experiment: Try },
 ): Promise<Proof> {
   // As root, whatever the ruleset says: nothing of this host is read for it.
   if (subject.kind === 'nft' && /(^|[;{}])\s*include\b/m.test(subject.text))
     return { result: 'untried', why: 'the ruleset includes other files' };
   const assignment = assignmentOf(view, finding);
+  const decides = experiment === isDead ? 'withdrawn' : 'proved';
+  const proofs: Proof[] = [];
+  for (const family of familiesOf(finding, experiment === passesAnother ? null : assignment)) {
+    const proof = await tryIn(subject, { view, finding, assignment, family }, { prefix, experiment });
+    if (proof.result === decides) return proof;
+    proofs.push(proof);
+  }
+  return proofs.find(({ result }) => result === 'untried') ?? proofs[0] ?? { result: 'untried', why: 'its helper is for no family here' };
+}
+
+async function tryIn(
+  subject: Subject,
+  tried: Omit<Experiment, 'lab'> & { family: Family },
+  { prefix, experiment }: { prefix: string; experiment: Try },
+): Promise<Proof> {
   let lab: ProofLab | null = null;
   try {
-    lab = await ProofLab.open(view, assignment, prefix);
+    lab = await ProofLab.open(tried.view, tried, prefix);
     const problem = await lab.load(subject);
     if (problem !== null) return { result: 'untried', why: `this kernel does not take the ruleset: ${problem}` };
-    return await experiment({ lab, view, finding, assignment });
+    return await experiment({ ...tried, lab });
   } catch (error) {
     return { result: 'untried', why: `the laboratory failed: ${(error as Error).message.split('\n')[0]?.slice(0, 200)}` };
   } finally {
     await lab?.close();
   }
+}
+
+/** Whose packets come to the table that a finding is in, and are the helper's own. */
+function familiesOf({ symbol }: Finding, assignment: Assignment | null): readonly Family[] {
+  const table = symbol?.split(' ')[0];
+  const helper = assignment && kernelHelper(assignment);
+  return FAMILIES.filter(
+    (family) =>
+      table !== (family === 'ipv4' ? 'ip6' : 'ip') &&
+      (!assignment || assignment.families.includes(family)) &&
+      (!helper || helper.families.includes(family)),
+  );
 }
 
 /** The assignment that a finding is about: at its line, or the first of those that its claim names and that an attack is known for. */
@@ -131,15 +162,17 @@ async function opens({ lab, assignment }: Experiment, target: number): Promise<P
   const port = assignment && portOf(assignment);
   if (!assignment || port === null || port === undefined || !ATTACKS.has(assignment.type))
     return { result: 'untried', why: `no attack on ${assignment?.type ?? 'this'} is written down` };
-  const { client, server } = lab.network;
+  const [client, server] = [lab.network.client.host, lab.network.server.host];
   const outcome = await lab.attack(assignment.type, port, target);
   if (!outcome.control)
     return { result: 'untried', why: `the ruleset does not let the laboratory's client (${client}) reach ${server} port ${port}` };
+  if (!outcome.helped) return unhelped(assignment.type);
   if (!outcome.reached)
     return {
       result: 'withdrawn',
       why: `${client} announced its port ${target} to ${server} through ${assignment.type}, and ${server} could not reach it`,
     };
+  if (!outcome.related) return openAnyway(server, target);
   return {
     result: 'proved',
     evidence: [
@@ -154,22 +187,36 @@ async function opens({ lab, assignment }: Experiment, target: number): Promise<P
 
 /** A helper that the ruleset knows nothing of, assigned beside it: what it announces passes too. */
 async function passesAnother({ lab }: Experiment): Promise<Proof> {
+  const [client, server] = [lab.network.client.host, lab.network.server.host];
   await lab.add(
     `table inet pinhole_proof_other {\n\tct helper other {\n\t\ttype "tftp" protocol udp\n\t\tl3proto inet\n\t}\n\tchain assign {\n\t\ttype filter hook prerouting priority mangle; policy accept;\n\t\tudp dport ${OWN_PORT} ct helper set "other"\n\t}\n}\n`,
   );
   const outcome = await lab.attack('tftp', OWN_PORT, HIGH_TARGET);
   if (!outcome.control)
-    return { result: 'untried', why: `the ruleset does not let the laboratory's client reach ${lab.network.server} udp port ${OWN_PORT}` };
+    return { result: 'untried', why: `the ruleset does not let the laboratory's client reach ${server} udp port ${OWN_PORT}` };
+  if (!outcome.helped) return unhelped('tftp');
   if (!outcome.reached) return { result: 'withdrawn', why: 'what a helper of somebody else announced was not let in' };
+  if (!outcome.related) return openAnyway(server, HIGH_TARGET);
   return {
     result: 'proved',
     evidence: [
       {
         line: null,
-        fact: `watched: a helper that another table assigned (tftp on udp port ${OWN_PORT}) opened ${lab.network.client} port ${HIGH_TARGET}`,
+        fact: `watched: a helper that another table assigned (tftp on udp port ${OWN_PORT}) opened ${client} port ${HIGH_TARGET}`,
       },
       ...traced(outcome),
     ],
+  };
+}
+
+function unhelped(type: string): Proof {
+  return { result: 'untried', why: `the connection of the laboratory did not get ${type}: it is not what the assignment is for` };
+}
+
+function openAnyway(server: string, target: number): Proof {
+  return {
+    result: 'untried',
+    why: `${server} reaches port ${target} in the laboratory as a connection of its own: nothing keeps it closed`,
   };
 }
 
@@ -183,7 +230,7 @@ async function isDead(experiment: Experiment): Promise<Proof> {
     evidence: [
       {
         line: null,
-        fact: `watched: ${lab.network.client} announced its port ${HIGH_TARGET} through ${assignment?.type}, and nothing reached it`,
+        fact: `watched: ${lab.network.client.host} announced its port ${HIGH_TARGET} through ${assignment?.type}, and nothing reached it`,
       },
     ],
   };

@@ -57,6 +57,20 @@ table inet fw { ct helper ftp-tcp { type "ftp" protocol tcp; l3proto ip; }
     });
   });
 
+  it('tells colons of addresses from those of maps', () => {
+    const matches = (rule: string) =>
+      forward(rule)
+        .ruleset.chains[0]?.rules[0]?.matches.filter(({ key }) => key !== 'nfproto')
+        .map(({ key, values }) => `${key} ${values}`);
+    expect(matches('ip6 saddr fd66:2::/64 accept')).toEqual(['saddr fd66:2::/64']);
+    expect(matches('ip6 saddr ::/0 accept')).toEqual(['saddr ::/0']);
+    expect(matches('ip6 daddr ::1 accept')).toEqual(['daddr ::1']);
+    expect(matches('ip6 daddr { fd66::, ::ffff:192.0.2.1, :: } accept')).toEqual(['daddr fd66::,::ffff:192.0.2.1,::']);
+    expect(matches('ip6 daddr fd66::-fd66::ffff accept')).toEqual(['daddr fd66::-fd66::ffff']);
+    for (const map of ['{ established:accept, related : drop }', '{ established: accept,related :drop }'])
+      expect(verdict(forward(`ct state vmap ${map}`), { state: 'established' })).toBe('accept');
+  });
+
   it.each([
     ['table inet fw {\n chain forward {\n', "line 2: expected '}'"],
     ['tabel inet fw {}', "line 1: expected 'table', 'add'"],
