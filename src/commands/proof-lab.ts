@@ -111,6 +111,17 @@ export class ProofLab {
     return null;
   }
 
+  /** Once more, with conntrack at work already: what stands beside it may now stand on its other side. */
+  async reload(subject: Subject): Promise<string | null> {
+    await this.add(
+      'table inet pinhole_proof_conntrack {\nchain c {\n type filter hook prerouting priority 0; policy accept;\nct state new counter\n}\n}\n',
+    );
+    const { stdout } = await this.#scratch.exec('router', ['nft', 'list', 'tables']);
+    const tables = stdout.split('\n').filter((line) => line !== '' && !line.includes('pinhole_proof'));
+    await this.add(tables.map((table) => `delete ${table}\n`).join(''));
+    return this.load(subject);
+  }
+
   /** As a file: nft opens JSON by its name, which the socket that Node makes of a standard input has not. */
   async #feed(argv: readonly string[], input: string): Promise<string | null> {
     const folder = mkdtempSync(join(tmpdir(), 'pinhole-proof-'));

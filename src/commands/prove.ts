@@ -4,6 +4,7 @@ import { Denied } from '../model/errors.ts';
 import type { SubjectReport } from '../review/engine.ts';
 import { readRuleset } from '../review/engine.ts';
 import type { Evidence, Finding } from '../review/finding.ts';
+import { CONNTRACK_PRIORITY } from '../review/ruleset/model.ts';
 import { type Assignment, kernelHelper, NO_HOST, RulesetView } from '../review/ruleset/view.ts';
 import type { Subject } from '../review/subject.ts';
 import { interruption } from './interruption.ts';
@@ -24,6 +25,7 @@ const OWN_PORT = 6969;
 
 interface Experiment {
   readonly lab: ProofLab;
+  readonly subject: Subject;
   readonly view: RulesetView;
   readonly finding: Finding;
   readonly assignment: Assignment | null;
@@ -102,7 +104,7 @@ async function tryOne(
   const decides = experiment === isDead ? 'withdrawn' : 'proved';
   const proofs: Proof[] = [];
   for (const family of familiesOf(finding, experiment === passesAnother ? null : assignment)) {
-    const proof = await tryIn(subject, { view, finding, assignment, family }, { prefix, experiment });
+    const proof = await tryIn({ subject, view, finding, assignment, family }, { prefix, experiment });
     if (proof.result === decides) return proof;
     proofs.push(proof);
   }
@@ -110,14 +112,13 @@ async function tryOne(
 }
 
 async function tryIn(
-  subject: Subject,
   tried: Omit<Experiment, 'lab'> & { family: Family },
   { prefix, experiment }: { prefix: string; experiment: Try },
 ): Promise<Proof> {
   let lab: ProofLab | null = null;
   try {
     lab = await ProofLab.open(tried.view, tried, prefix);
-    const problem = await lab.load(subject);
+    const problem = await lab.load(tried.subject);
     if (problem !== null) return { result: 'untried', why: `this kernel does not take the ruleset: ${problem}` };
     return await experiment({ ...tried, lab });
   } catch (error) {
@@ -249,7 +250,25 @@ async function attached({ lab, view, assignment }: Experiment): Promise<{ port: 
 async function getsNone(experiment: Experiment): Promise<Proof> {
   const found = await attached(experiment);
   if ('why' in found) return { result: 'untried', why: found.why };
-  return otherThan(experiment, found);
+  const proof = otherThan(experiment, found);
+  const isBesideConntrack = experiment.assignment?.place?.base.priority === CONNTRACK_PRIORITY;
+  return proof.result === 'withdrawn' && isBesideConntrack ? getsNoneAgain(experiment) : proof;
+}
+
+/** Of two hooks at one priority, which comes first changes when one is registered anew. */
+async function getsNoneAgain(experiment: Experiment): Promise<Proof> {
+  const { lab, subject, assignment } = experiment;
+  const problem = await lab.reload(subject);
+  if (problem !== null) return { result: 'untried', why: `this kernel does not take the ruleset a second time: ${problem}` };
+  const again = await attached(experiment);
+  if ('why' in again) return { result: 'untried', why: again.why };
+  const proof = otherThan(experiment, again);
+  if (proof.result !== 'proved') return proof;
+  const before: Evidence = {
+    line: null,
+    fact: `watched: a connection to port ${again.port} got ${assignment?.type}; then the ruleset was loaded again`,
+  };
+  return { result: 'proved', evidence: [before, ...proof.evidence] };
 }
 
 async function getsAnother(experiment: Experiment): Promise<Proof> {

@@ -239,6 +239,24 @@ describe('pinhole review on running kernels', () => {
     ]);
   });
 
+  it('proves that a helper beside conntrack is lost when the rules are loaded again', async () => {
+    const file = write(
+      'beside.nft',
+      table(chain('pre', 'filter hook prerouting priority -200; policy accept;', 'tcp dport 21 ct helper set "ftp-tcp"')),
+    );
+    const { findings, notes } = await review(file, '--prove');
+    const finding = findings.find(({ rule }) => rule === 'wrong-priority');
+    expect(finding?.confidence, JSON.stringify(notes)).toBe('proved');
+    expect(finding?.evidence.map(({ fact }) => fact).join('\n')).toMatch(/got ftp; then the ruleset was loaded again\n.*got no helper/);
+  });
+
+  it('finds the kernel of one mind with it about every ruleset of the corpus', async () => {
+    const files = corpus().filter(({ subject: { kind } }) => kind === 'nft' || kind === 'nft-json' || kind === 'iptables');
+    const { findings, notes } = await review(...files.map(({ subject }) => join('test/review/corpus', subject.name)), '--prove');
+    expect(notes.filter(({ note }) => note.includes('withdrawn'))).toEqual([]);
+    expect(findings.filter(({ confidence }) => confidence === 'proved').length).toBeGreaterThan(10);
+  });
+
   it('withdraws what the kernel does not do: something that was not looked into drops it', async () => {
     const file = write(
       'held.nft',
