@@ -1,4 +1,4 @@
-import { type Call, children, type Expr, type Node } from './ir.ts';
+import { type Assign, type Call, children, type Expr, type Node } from './ir.ts';
 
 /** `self.mapping.rules` as text; null where it is not a chain of names. Indexing keeps the container: `a['x'].b` is `a[].b`. */
 export function pathOf(node: Expr | null | undefined): string | null {
@@ -30,6 +30,11 @@ export function rootOf(node: Expr | null): string | null {
   return null;
 }
 
+/** `true`, `false` or `none` (None, null, undefined) as they are. */
+export function isConstant(node: Expr | null | undefined, value: 'true' | 'false' | 'none'): boolean {
+  return node?.kind === 'constant' && node.value === value;
+}
+
 export function isSelf(node: Expr | null | undefined): boolean {
   return node?.kind === 'name' && (node.name === 'self' || node.name === 'this');
 }
@@ -48,6 +53,11 @@ export function calleeName(call: Call): string | null {
 /** Object that a method is called on. */
 export function receiver(call: Call): Expr | null {
   return call.callee.kind === 'attribute' ? call.callee.object : null;
+}
+
+/** All that a call is given, by position and by name. */
+export function argumentsOf(call: Call): Expr[] {
+  return [...call.args, ...call.keywords.map(({ value }) => value)];
 }
 
 export function keyword(call: Call, name: string): Expr | null {
@@ -87,4 +97,9 @@ export function flatTargets(targets: readonly Expr[]): Expr[] {
 /** Names that a pattern or an assignment's targets bind. */
 export function boundNames(targets: readonly Expr[]): string[] {
   return flatTargets(targets).flatMap((target) => (target.kind === 'name' ? [target.name] : []));
+}
+
+/** Whether an assignment is to a name as it is, not taken apart. */
+export function assignsTo({ targets }: Assign, name: string): boolean {
+  return targets.some((target) => target.kind === 'name' && target.name === name);
 }

@@ -86,23 +86,21 @@ export abstract class Lowering {
   }
 }
 
-const COMMENT = new Set(['comment', 'line_continuation', 'html_comment']);
-
-function isMeaningful({ named: isNamed, type }: SyntaxNode): boolean {
-  return isNamed && type !== 'comment' && type !== 'line_continuation' && type !== 'html_comment';
+function isComment({ type }: SyntaxNode): boolean {
+  return type === 'comment' || type === 'line_continuation' || type === 'html_comment';
 }
 
 /** The children that mean something: neither punctuation nor comments. */
 export function named(node: SyntaxNode): SyntaxNode[] {
-  return node.children.length === 0 ? [] : node.children.filter(isMeaningful);
+  return node.children.length === 0 ? [] : node.children.filter((child) => child.named && !isComment(child));
 }
 
 export function field(node: SyntaxNode, name: string): SyntaxNode | undefined {
-  return node.children.find((child) => child.field === name && !COMMENT.has(child.type));
+  return node.children.find((child) => child.field === name && !isComment(child));
 }
 
 export function fields(node: SyntaxNode, name: string): SyntaxNode[] {
-  return node.children.filter((child) => child.field === name && !COMMENT.has(child.type));
+  return node.children.filter((child) => child.field === name && !isComment(child));
 }
 
 export function ofType(node: SyntaxNode, ...types: readonly string[]): SyntaxNode | undefined {

@@ -1,5 +1,5 @@
 import type { Budget } from '../budget.ts';
-import { calleeName, isSelf, pathOf, selfAttribute } from './expressions.ts';
+import { assignsTo, calleeName, isSelf, pathOf, selfAttribute } from './expressions.ts';
 import {
   type Assign,
   type Call,
@@ -129,8 +129,8 @@ export class SourceModule {
   readonly top: FunctionInfo;
   readonly functions: FunctionInfo[] = [];
   readonly classes = new Map<string, ClassInfo>();
-  /** Local name → where it comes from. */
   readonly #memo = new Map<string, unknown>();
+  /** Local name → where it comes from. */
   readonly imports = new Map<string, { readonly module: string; readonly imported: string | null }>();
   readonly #budget: Budget;
   #words: ReadonlyMap<string, number> | null = null;
@@ -207,7 +207,7 @@ export class SourceModule {
 
   /** A module-level `NAME = literal`. */
   constant(name: string): Expr | null {
-    const found = this.top.of('assign').filter(({ targets }) => targets.some((target) => target.kind === 'name' && target.name === name));
+    const found = this.top.of('assign').filter((one) => assignsTo(one, name));
     return found.length === 1 ? (found[0]?.value ?? null) : null;
   }
 
@@ -305,10 +305,7 @@ export function calledFunction(module: SourceModule, call: Call, cls: ClassInfo 
   return module.functions.find((one) => one.name === name && one.cls === null && one.outer === null) ?? null;
 }
 
-/** What a local name stands for, where it is given once before a place. */
-export function localValue(fn: FunctionInfo, name: Expr & { name: string }): Expr | null {
-  const assigned = fn
-    .of('assign')
-    .filter(({ targets, start }) => start < name.start && targets.some((target) => target.kind === 'name' && target.name === name.name));
-  return assigned.length === 1 ? (assigned[0]?.value ?? null) : null;
+/** The first decorator whose name is like that. */
+export function decoratorOf(fn: FunctionInfo, pattern: RegExp): Expr | undefined {
+  return fn.node.decorators.find((one) => pattern.test(pathOf(one.kind === 'call' ? one.callee : one) ?? ''));
 }

@@ -1,6 +1,6 @@
 import { calleeName, pathOf, receiver, some } from './expressions.ts';
 import type { Call, Func, Node } from './ir.ts';
-import type { ClassInfo, FunctionInfo, SourceModule } from './module.ts';
+import { type ClassInfo, decoratorOf, type FunctionInfo, type SourceModule } from './module.ts';
 
 /** How a function comes to be called with what somebody else sent. */
 export interface Received {
@@ -25,7 +25,7 @@ const ENVELOPE = /^(context|ctxt|ctx|self|cls|resource_type|event_type|event|top
 export function receivedBy(module: SourceModule, fn: FunctionInfo): Received | null {
   const names = fn.node.params.filter(({ name, hasDefault }) => !hasDefault && !ENVELOPE.test(name)).map(({ name }) => name);
   if (names.length === 0) return null;
-  const decorator = fn.node.decorators.find((one) => DECORATORS.test(pathOf(one.kind === 'call' ? one.callee : one) ?? ''));
+  const decorator = decoratorOf(fn, DECORATORS);
   if (decorator) return { at: decorator, how: 'it is called with what was sent', names };
   const target = fn.cls && endpointOf(fn.cls);
   if (target && isRemote(fn))

@@ -1,7 +1,7 @@
 import { advice, at } from '../claims.ts';
-import { calleeName, pathOf, receiver, rootOf } from '../expressions.ts';
+import { calleeName, receiver, rootOf } from '../expressions.ts';
 import type { Call } from '../ir.ts';
-import { type FunctionInfo, ownMethod, type SourceModule } from '../module.ts';
+import { decoratorOf, type FunctionInfo, ownMethod, type SourceModule } from '../module.ts';
 import type { SourceRule } from '../rule.ts';
 import type { LanguageName } from '../syntax.ts';
 import { isContainerMutator } from '../vocabulary.ts';
@@ -94,7 +94,7 @@ function isPrivate(fn: FunctionInfo): boolean {
 }
 
 function asksIn(fn: FunctionInfo) {
-  const decorator = fn.node.decorators.find((one) => DECORATORS.test(pathOf(one.kind === 'call' ? one.callee : one) ?? ''));
+  const decorator = decoratorOf(fn, DECORATORS);
   if (decorator) return decorator;
   const [caller] = fn.params;
   return fn.deep('call').find((call) => AUTHORISES.test(calleeName(call) ?? '') && speaksOf(call, caller as string)) ?? null;

@@ -1,4 +1,5 @@
 import type { Cwe } from '../../cwe.ts';
+import { bindingsOf } from '../bindings.ts';
 import { advice, at, place } from '../claims.ts';
 import { boundNames, calleeName, mentions, pathOf } from '../expressions.ts';
 import { guardingTry, guardsAt } from '../flow.ts';
@@ -85,7 +86,7 @@ function laterUse(module: SourceModule, fn: FunctionInfo, node: Binary): string 
   const assign = node.parent;
   const [target] = assign?.kind === 'assign' ? assign.targets : [];
   if (module.language !== 'python' || assign?.kind !== 'assign' || assign.op !== '=' || target?.kind !== 'name') return null;
-  const bindings = fn.of('assign').filter(({ targets }) => boundNames(targets).includes(target.name));
+  const bindings = bindingsOf(fn, target.name);
   if (bindings.length !== 1) return null;
   return (
     fn

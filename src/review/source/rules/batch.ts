@@ -1,5 +1,6 @@
+import { bindingsOf } from '../bindings.ts';
 import { at, place, replaceLine } from '../claims.ts';
-import { boundNames, calleeName, mentions, pathOf, receiver, rootOf, some } from '../expressions.ts';
+import { boundNames, calleeName, isConstant, mentions, pathOf, receiver, rootOf, some } from '../expressions.ts';
 import { enclosing, guardsAt, isWithin } from '../flow.ts';
 import type { Expr, Handler, Jump, Loop, Node, Return, Stmt } from '../ir.ts';
 import type { FunctionInfo } from '../module.ts';
@@ -17,7 +18,7 @@ export const earlyReturnInBatch: SourceRule = {
   checks: 'loops over lists that stop at an item which a look-up did not find',
   check(module, report) {
     for (const fn of module.functions) {
-      const answers = fn.of('return').filter(({ value }) => value !== null && !(value.kind === 'constant' && value.value === 'none'));
+      const answers = fn.of('return').filter(({ value }) => value !== null && !isConstant(value, 'none'));
       // What a loop answers with a value it was looking for; a list of what was done is none.
       if (!answers.every(({ value }) => isCollected(fn, value))) continue;
       const exits = [...fn.of('return'), ...fn.of('jump').filter(({ form }) => form === 'break')];
@@ -53,7 +54,7 @@ export const earlyReturnInBatch: SourceRule = {
 
 function isCollected(fn: FunctionInfo, value: Expr | null): boolean {
   if (value?.kind !== 'name') return false;
-  const made = fn.of('assign').find(({ targets }) => boundNames(targets).includes(value.name))?.value;
+  const made = bindingsOf(fn, value.name)[0]?.value;
   return (made?.kind === 'collection' && made.items.length === 0) || (made?.kind === 'dict' && made.entries.length === 0);
 }
 
@@ -91,7 +92,7 @@ function isTold(statements: readonly Stmt[]): boolean {
 
 /** A container that becomes another in the loop: each item is looked up in what the one before led to. */
 function isMovedOn(fn: FunctionInfo, loop: Loop, name: string): boolean {
-  return fn.of('assign').some((node) => isWithin(node, loop) && boundNames(node.targets).includes(name));
+  return bindingsOf(fn, name).some((node) => isWithin(node, loop));
 }
 
 const NOT_FOUND = /^(KeyError|IndexError|LookupError|\w*NotFound\w*|\w*DoesNotExist)$/;
@@ -147,7 +148,7 @@ function isDescent(fn: FunctionInfo, loop: Loop, name: string): boolean {
 function absent(test: Expr): Expr | null {
   if (test.kind === 'not') return test.operand;
   if (test.kind !== 'compare' || !/^(is|==|===)$/.test(test.op)) return null;
-  return test.right.kind === 'constant' && test.right.value === 'none' ? test.left : null;
+  return isConstant(test.right, 'none') ? test.left : null;
 }
 
 /** What the loop does for items that it does not leave at: calls for their effect, after the exit. */

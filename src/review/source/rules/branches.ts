@@ -1,3 +1,4 @@
+import { bindingsOf } from '../bindings.ts';
 import { advice, at, place } from '../claims.ts';
 import { boundNames, calleeName, pathOf, rootOf } from '../expressions.ts';
 import { exits, siblingsAfter } from '../flow.ts';
@@ -170,7 +171,7 @@ function typeOf(module: SourceModule, fn: FunctionInfo, node: Expr): Typed | nul
   if (node.kind === 'index' && pathOf(node.object) === 'os.environ') return { type: 'text', from: node };
   if (node.kind === 'attribute' && /^process\.env$/.test(pathOf(node.object) ?? '')) return { type: 'text', from: node };
   if (node.kind !== 'name' || fn.params.includes(node.name)) return null;
-  const assigned = fn.of('assign').filter(({ targets }) => boundNames(targets).includes(node.name));
+  const assigned = bindingsOf(fn, node.name);
   const [only] = assigned;
   const rebound =
     fn.of('loop').some(({ target }) => target && boundNames([target]).includes(node.name)) ||

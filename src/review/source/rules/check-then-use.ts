@@ -1,5 +1,5 @@
 import { advice, at, place } from '../claims.ts';
-import { calleeName, keyword, pathOf, receiver, some } from '../expressions.ts';
+import { calleeName, isConstant, keyword, pathOf, receiver, some } from '../expressions.ts';
 import { guardingTry, guardsAt, isWithin } from '../flow.ts';
 import type { Call, Expr } from '../ir.ts';
 import type { SourceModule } from '../module.ts';
@@ -59,7 +59,7 @@ function onlyReads(call: Call, path: string): boolean {
 
 function toleratesPresence(call: Call): boolean {
   const existOk = keyword(call, 'exist_ok') ?? keyword(call, 'ignore_errors') ?? keyword(call, 'missing_ok');
-  if (existOk?.kind === 'constant' && existOk.value === 'true') return true;
+  if (isConstant(existOk, 'true')) return true;
   return call.args.some(
     (argument) =>
       argument.kind === 'dict' && argument.entries.some(({ key }) => key?.kind === 'text' && /^(force|recursive|flag)$/.test(key.value)),

@@ -1,5 +1,5 @@
 import { advice, at, place } from '../claims.ts';
-import { calleeName, mentions, pathOf, some } from '../expressions.ts';
+import { calleeName, isConstant, mentions, pathOf, some } from '../expressions.ts';
 import { exits, isWithin, siblingsAfter } from '../flow.ts';
 import type { Call, Expr, Handler, Loop, Node, Stmt, Try } from '../ir.ts';
 import type { FunctionInfo, SourceModule } from '../module.ts';
@@ -143,7 +143,7 @@ export const endlessRetry: SourceRule = {
 
 function isEndless({ form, test }: Loop): boolean {
   if (form === 'each') return false;
-  return test === null || (test.kind === 'constant' && test.value === 'true') || (test.kind === 'num' && test.value === 1);
+  return test === null || isConstant(test, 'true') || (test.kind === 'num' && test.value === 1);
 }
 
 function onlyAttempt(loop: Loop): Try | null {

@@ -1,3 +1,4 @@
+import { lastValue } from '../bindings.ts';
 import { advice, at, place } from '../claims.ts';
 import { boundNames, calleeName, mentions, receiver, some } from '../expressions.ts';
 import { guardsAt, isWithin } from '../flow.ts';
@@ -127,12 +128,8 @@ function identifierIn(fn: FunctionInfo, value: Expr): Expr | null {
     value.kind === 'text' ||
     (value.kind === 'call' && /^(format|join|replace|str|String)$/.test(calleeName(value) ?? ''));
   if (found || joins || value.kind !== 'name') return found;
-  const assigned = fn
-    .of('assign')
-    .findLast(
-      ({ targets, start }) => start < value.start && targets.some((target) => target.kind === 'name' && target.name === value.name),
-    );
-  return assigned?.value && assigned.value.kind === 'binary' ? identifierIn(fn, assigned.value) : null;
+  const given = lastValue(fn, value.name, value);
+  return given?.kind === 'binary' ? identifierIn(fn, given) : null;
 }
 
 /** Cut to be shown to people: nobody looks anything up by it. */

@@ -1,9 +1,10 @@
 import type { Cwe } from '../../cwe.ts';
+import { localValue } from '../bindings.ts';
 import { advice, at, place } from '../claims.ts';
-import { calleeName, mentions, pathOf, receiver, rootOf } from '../expressions.ts';
+import { argumentsOf, calleeName, mentions, pathOf, receiver, rootOf } from '../expressions.ts';
 import { isGuarded } from '../flow.ts';
 import type { Expr } from '../ir.ts';
-import { type FunctionInfo, localValue, type SourceModule } from '../module.ts';
+import type { FunctionInfo, SourceModule } from '../module.ts';
 import type { SourceRule } from '../rule.ts';
 import { lastName } from '../vocabulary.ts';
 
@@ -113,7 +114,7 @@ function compositions(fn: FunctionInfo): Composition[] {
   for (const call of fn.of('call')) {
     const on = receiver(call);
     if (calleeName(call) === 'format' && on?.kind === 'text') {
-      found.push({ node: call, fixed: on.value, values: [...call.args, ...call.keywords.map(({ value }) => value)] });
+      found.push({ node: call, fixed: on.value, values: argumentsOf(call) });
     }
   }
   return found;

@@ -1,7 +1,7 @@
 import { advice, at, place } from '../claims.ts';
 import { calleeName, flatTargets, pathOf, receiver, selfAttribute, some, wordsOf } from '../expressions.ts';
 import type { Call, Expr, Node, Stmt, Try } from '../ir.ts';
-import { type FunctionInfo, ownMethod, type SourceModule } from '../module.ts';
+import { decoratorOf, type FunctionInfo, ownMethod, type SourceModule } from '../module.ts';
 import type { SourceRule } from '../rule.ts';
 import { isContainerMutator } from '../vocabulary.ts';
 
@@ -78,9 +78,7 @@ interface Holder {
 
 /** The lock that a method holds from its beginning to its end. */
 function lockOf(method: FunctionInfo): Node | null {
-  const decorator = method.node.decorators.find((one) =>
-    /synchroni[sz]ed|(^|[._])(r?lock(ed)?|with_lock)$/i.test(pathOf(one.kind === 'call' ? one.callee : one) ?? ''),
-  );
+  const decorator = decoratorOf(method, /synchroni[sz]ed|(^|[._])(r?lock(ed)?|with_lock)$/i);
   if (decorator) return decorator;
   const acquired = acquiredBy(method.node.body.filter((node) => node.kind !== 'expression' || node.expr.kind !== 'text'));
   if (acquired) return acquired;

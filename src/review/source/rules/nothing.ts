@@ -1,6 +1,7 @@
 import type { Evidence } from '../../finding.ts';
+import { bindingsOf } from '../bindings.ts';
 import { advice, at, place } from '../claims.ts';
-import { boundNames, calleeName, isSelf, pathOf, receiver, selfAttribute, some } from '../expressions.ts';
+import { boundNames, calleeName, isConstant, isSelf, pathOf, receiver, selfAttribute, some } from '../expressions.ts';
 import { guardingTry, guardsAt, isGuarded, isWithin } from '../flow.ts';
 import type { Assign, Call, Expr, Node } from '../ir.ts';
 import { calledFunction, type FunctionInfo, isMapping, ownMethod, type SourceModule } from '../module.ts';
@@ -79,7 +80,7 @@ function isKnownMapping(module: SourceModule, fn: FunctionInfo, node: Expr | nul
   const attribute = selfAttribute(node);
   if (attribute !== null) return fn.cls?.isMapping(attribute) ?? false;
   if (node.kind === 'name') {
-    const own = fn.of('assign').filter(({ targets }) => boundNames(targets).includes(node.name));
+    const own = bindingsOf(fn, node.name);
     return own.length > 0
       ? own.every(({ value }) => isMapping(value))
       : !fn.params.includes(node.name) && isMapping(module.constant(node.name));
@@ -93,7 +94,7 @@ function isKnownMapping(module: SourceModule, fn: FunctionInfo, node: Expr | nul
 /** A name that stands for one text, as that text. */
 function textOf(module: SourceModule, fn: FunctionInfo, node: Expr | undefined): Expr | undefined {
   if (node?.kind !== 'name') return node;
-  const own = fn.of('assign').filter(({ targets }) => boundNames(targets).includes(node.name));
+  const own = bindingsOf(fn, node.name);
   return own.length === 1 && own[0]?.value ? own[0].value : (module.constant(node.name) ?? node);
 }
 
@@ -156,7 +157,7 @@ function isKnownMember(module: SourceModule, call: Call): boolean {
 function returnsNone(module: SourceModule, fn: FunctionInfo): Node | null {
   if (fn.of('other').some(({ form }) => form === 'yield')) return null;
   const returns = fn.of('return');
-  const isNone = (value: Expr | null) => value === null || (value.kind === 'constant' && value.value === 'none');
+  const isNone = (value: Expr | null) => value === null || isConstant(value, 'none');
   const empty = returns.find((one) => isNone(one.value) && !isCallersChoice(fn, one));
   if (empty && returns.some(({ value }) => !isNone(value))) return empty;
   return returns.find(({ value }) => value?.kind === 'call' && isMappingGet(module, fn, value)) ?? null;
@@ -170,8 +171,7 @@ function isCallersChoice(fn: FunctionInfo, node: Node): boolean {
 
 /** The first use of a name that fails on None, with nothing in between that asks or assigns. */
 function unguardedUse(fn: FunctionInfo, name: string, origin: Assign): Node | null {
-  const again =
-    fn.of('assign').find((one) => one.start > origin.start && boundNames(one.targets).includes(name))?.start ?? Number.POSITIVE_INFINITY;
+  const again = bindingsOf(fn, name).find((one) => one.start > origin.start)?.start ?? Number.POSITIVE_INFINITY;
   const uses = [...fn.of('attribute'), ...fn.of('index')].filter((node) => pathOf(node.object) === name && !node.optional);
   const first = uses.filter((node) => node.start > origin.end && node.start < again).sort((a, b) => a.start - b.start)[0];
   if (!first || isGuarded(first, name) || guardingTry(first) || asksBefore(fn, name, { from: origin.end, to: first.start })) return null;

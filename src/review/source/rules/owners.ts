@@ -1,5 +1,6 @@
+import { lastValue } from '../bindings.ts';
 import { advice, at, place } from '../claims.ts';
-import { calleeName, mentions, pathOf, receiver, rootOf, some } from '../expressions.ts';
+import { assignsTo, calleeName, mentions, pathOf, receiver, rootOf, some } from '../expressions.ts';
 import type { Call, Comprehension, Expr, Node } from '../ir.ts';
 import type { FunctionInfo } from '../module.ts';
 import type { SourceRule } from '../rule.ts';
@@ -16,7 +17,7 @@ export const pruneAcrossOwners: SourceRule = {
   check(module, report) {
     for (const fn of module.functions) {
       for (const difference of differences(fn)) {
-        const everything = assignedTo(fn, difference.all, difference.node);
+        const everything = difference.all.kind === 'name' ? lastValue(fn, difference.all.name, difference.node) : difference.all;
         const fetched = fetchedFor(fn, difference.some);
         if (!everything || !fetched || !isWholeState(everything)) continue;
         const all = module.brief(difference.all, 60);
@@ -108,17 +109,6 @@ function unwrapped(node: Expr): Expr {
   return node;
 }
 
-/** What a name was assigned before a place; another expression as it is. */
-function assignedTo(fn: FunctionInfo, node: Expr, before: Node): Expr | null {
-  if (node.kind !== 'name') return node;
-  const assigned = fn
-    .of('assign')
-    .findLast(
-      ({ targets, start }) => start < before.start && targets.some((target) => target.kind === 'name' && target.name === node.name),
-    );
-  return assigned?.value ?? null;
-}
-
 /** All of the object's state, as it is: nothing selects from it. */
 function isWholeState(value: Expr): boolean {
   if (!mentions(value, 'self') && !mentions(value, 'this')) return false;
@@ -187,11 +177,7 @@ function ownerOf(call: Call, params: readonly string[]): Expr | null {
 
 /** Whether a set is filled from another list: in a loop over it, or made of it. */
 function fedFrom(fn: FunctionInfo, name: string, source: string): boolean {
-  const made = fn
-    .of('assign')
-    .some(
-      ({ targets, value }) => value && targets.some((target) => target.kind === 'name' && target.name === name) && mentions(value, source),
-    );
+  const made = fn.of('assign').some((one) => one.value && assignsTo(one, name) && mentions(one.value, source));
   if (made) return true;
   return fn
     .of('loop')
@@ -217,22 +203,17 @@ const REMOVES = /delete|remove|prune|clean|clear|purge|evict|forget|drop|discard
 function removalOf(fn: FunctionInfo, difference: Node): Node | null {
   let statement: Node | null = difference;
   while (statement && !['assign', 'expression', 'loop', 'function'].includes(statement.kind)) statement = statement.parent;
-  const inside = (node: Node) => node.start >= difference.start && node.end <= (statement?.end ?? 0);
-  const names = statement?.kind === 'assign' ? statement.targets.flatMap((target) => (target.kind === 'name' ? [target.name] : [])) : [];
+  const targets = statement?.kind === 'assign' ? statement.targets.flatMap((target) => (target.kind === 'name' ? [target.name] : [])) : [];
   const removes = (call: Call) => REMOVES.test(calleeName(call) ?? '') || calleeName(call) === 'pop';
   const calls = fn.deep('call').filter(removes);
+  const removals = [...calls, ...fn.deep('delete')];
   const direct = statement?.kind === 'loop' || statement?.kind === 'expression' ? statement : null;
-  if (direct)
-    return (
-      [...calls, ...fn.deep('delete')].find((node) => node.start >= direct.start && node.end <= direct.end && !inside(direct)) ??
-      [...calls, ...fn.deep('delete')].find((node) => node.start >= direct.start && node.end <= direct.end) ??
-      null
-    );
-  for (const name of names) {
+  if (direct) return removals.find((node) => node.start >= direct.start && node.end <= direct.end) ?? null;
+  for (const name of targets) {
     const handed = calls.find((call) => call.start > difference.end && call.args.some((argument) => mentions(argument, name)));
     if (handed) return handed;
     const loop = fn.deep('loop').find((one) => one.iter && mentions(one.iter, name));
-    const taken = loop && [...calls, ...fn.deep('delete')].find((node) => node.start > loop.start && node.end <= loop.end);
+    const taken = loop && removals.find((node) => node.start > loop.start && node.end <= loop.end);
     if (taken) return taken;
   }
   return null;

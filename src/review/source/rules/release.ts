@@ -1,6 +1,6 @@
 import type { Claim } from '../../finding.ts';
 import { advice, at, place } from '../claims.ts';
-import { calleeName, mentions, pathOf, receiver, rootOf } from '../expressions.ts';
+import { argumentsOf, calleeName, mentions, pathOf, receiver, rootOf } from '../expressions.ts';
 import { enclosing, guardingTry } from '../flow.ts';
 import type { Assign, Call, Expr, Node } from '../ir.ts';
 import type { FunctionInfo, SourceModule } from '../module.ts';
@@ -127,7 +127,7 @@ function leakOf(fn: FunctionInfo, { assign, name }: { assign: Assign; name: stri
   if (escapes(fn, name, assign)) return null;
   const closes = fn.deep('call').filter((call) => call.start > assign.end && closesName(call, name));
   const [close] = closes;
-  if (!close) return { node: fn.node, line: lastLine(fn), close: null };
+  if (!close) return { node: fn.node, line: fn.node.endLine, close: null };
   if (closes.some((call) => isInFinally(call) || enclosing(call, 'handler'))) return null;
   const risky = riskyBetween(fn, assign, close);
   return risky ? { node: risky, line: close.line, close } : null;
@@ -138,10 +138,6 @@ function isAfterFailure(call: Call, opened: Node): boolean {
   const opening = enclosing(opened, 'try');
   const handler = enclosing(call, 'handler');
   return opening !== null && handler !== null && opening.handlers.includes(handler);
-}
-
-function lastLine(fn: FunctionInfo): number {
-  return fn.node.endLine;
 }
 
 function closesName(call: Call, name: string): boolean {
@@ -176,11 +172,7 @@ function escapes(fn: FunctionInfo, name: string, assign: Assign): boolean {
   if (fn.deep('assign').some((one) => one !== assign && carries(one.value))) return true;
   if (fn.deep('with').some(({ items }) => items.some(({ value }) => mentions(value, name)))) return true;
   if (fn.of('global').some(({ names }) => names.includes(name))) return true;
-  return fn
-    .deep('call')
-    .some(
-      (call) => !closesName(call, name) && !isReading(call) && [...call.args, ...call.keywords.map(({ value }) => value)].some(carries),
-    );
+  return fn.deep('call').some((call) => !closesName(call, name) && !isReading(call) && argumentsOf(call).some(carries));
 }
 
 /** Functions that use what they are given and do not keep it. */

@@ -1,5 +1,5 @@
 import { advice, at, place } from '../claims.ts';
-import { boundNames, calleeName, keyword, pathOf, rootOf, selfAttribute } from '../expressions.ts';
+import { argumentsOf, boundNames, calleeName, isConstant, keyword, pathOf, rootOf, selfAttribute } from '../expressions.ts';
 import { guardsAt } from '../flow.ts';
 import type { Call, Expr, Node } from '../ir.ts';
 import type { FunctionInfo, SourceModule } from '../module.ts';
@@ -21,7 +21,9 @@ export const secretInLog: SourceRule = {
     for (const fn of module.functions) {
       for (const call of fn.of('call')) {
         if (!isLogging(call) && !isPrint(module, call)) continue;
-        const secret = [...call.args, ...call.keywords.map(({ value }) => value)].map(secretIn).find((one) => one !== null);
+        const secret = argumentsOf(call)
+          .map(secretIn)
+          .find((one) => one !== null);
         if (!secret) continue;
         report({
           ...place(call, fn),
@@ -65,8 +67,7 @@ function secretIn(node: Expr): Expr | null {
     case 'dict':
       return first(node.entries.map(({ value }) => value));
     case 'call':
-      if (/^(str|repr|format|join|stringify|String|decode)$/.test(calleeName(node) ?? ''))
-        return first([...node.args, ...node.keywords.map(({ value }) => value)]);
+      if (/^(str|repr|format|join|stringify|String|decode)$/.test(calleeName(node) ?? '')) return first(argumentsOf(node));
       return null;
     default:
       return null;
@@ -177,10 +178,6 @@ interface Off {
   readonly what: string;
 }
 
-function isFalse(node: Expr | null): boolean {
-  return node?.kind === 'constant' && node.value === 'false';
-}
-
 function offInCall(module: SourceModule, call: Call): Off[] {
   if (module.language !== 'python') return [];
   if (pathOf(call.callee) === 'ssl._create_unverified_context') return [{ node: call, what: '`ssl._create_unverified_context()`' }];
@@ -188,7 +185,7 @@ function offInCall(module: SourceModule, call: Call): Off[] {
   const speaksHttp =
     /^(requests|httpx|session|self\.session|self\._session|client)$/i.test(rootOf(call.callee) ?? '') ||
     /session|requests|http/i.test(pathOf(call.callee) ?? '');
-  return isFalse(verify) && speaksHttp ? [{ node: call, what: '`verify=False`' }] : [];
+  return isConstant(verify, 'false') && speaksHttp ? [{ node: call, what: '`verify=False`' }] : [];
 }
 
 function offInAssign(module: SourceModule, node: Node & { kind: 'assign' }): Off[] {
@@ -198,7 +195,8 @@ function offInAssign(module: SourceModule, node: Node & { kind: 'assign' }): Off
   // An object that is a context of its own sets out with a default.
   if (name === 'verify_mode' && selfAttribute(target) === null && node.value?.kind === 'attribute' && node.value.name === 'CERT_NONE')
     return [{ node, what: '`CERT_NONE`' }];
-  if (name === 'verify' && isFalse(node.value) && /session/i.test(pathOf(target) ?? '')) return [{ node, what: '`verify = False`' }];
+  if (name === 'verify' && isConstant(node.value, 'false') && /session/i.test(pathOf(target) ?? ''))
+    return [{ node, what: '`verify = False`' }];
   const disables = node.value?.kind === 'text' && node.value.value === '0';
   if (name === 'NODE_TLS_REJECT_UNAUTHORIZED' && disables && module.language !== 'python')
     return [{ node, what: '`NODE_TLS_REJECT_UNAUTHORIZED`' }];
@@ -208,7 +206,7 @@ function offInAssign(module: SourceModule, node: Node & { kind: 'assign' }): Off
 function offInObject(module: SourceModule, node: Node & { kind: 'dict' }): Off[] {
   if (module.language === 'python') return [];
   return node.entries.flatMap(({ key, value }) =>
-    key?.kind === 'text' && key.value === 'rejectUnauthorized' && isFalse(value)
+    key?.kind === 'text' && key.value === 'rejectUnauthorized' && isConstant(value, 'false')
       ? [{ node: value, what: '`rejectUnauthorized: false`' }]
       : [],
   );

@@ -1,7 +1,8 @@
+import { bindingsOf, localValue } from '../bindings.ts';
 import { advice, at, place } from '../claims.ts';
-import { boundNames, calleeName, keyword, pathOf, rootOf, some } from '../expressions.ts';
+import { calleeName, isConstant, keyword, pathOf, rootOf, some } from '../expressions.ts';
 import type { Call, Expr, Node } from '../ir.ts';
-import { type FunctionInfo, localValue, type SourceModule } from '../module.ts';
+import type { FunctionInfo, SourceModule } from '../module.ts';
 import type { SourceRule } from '../rule.ts';
 
 const PYTHON_SHELL = /^(os\.system|os\.popen|commands\.getoutput|subprocess\.getoutput|subprocess\.getstatusoutput)$/;
@@ -22,7 +23,7 @@ export const shellString: SourceRule = {
     for (const fn of module.functions) {
       for (const call of fn.of('call')) {
         const shell = shellCommand(module, call);
-        if (!shell || isConstant(fn, shell.command)) continue;
+        if (!shell || isFixed(fn, shell.command)) continue;
         const inside = valueIn(fn, shell.command);
         report({
           ...place(call, fn),
@@ -43,8 +44,7 @@ function shellCommand(module: SourceModule, call: Call): { command: Expr; why: s
   if (!command) return null;
   if (PYTHON_SHELL.test(path)) return { command, why: `\`${path}\` runs its argument in a shell` };
   if (module.language === 'python') {
-    const shell = keyword(call, 'shell');
-    const isShell = shell?.kind === 'constant' && shell.value === 'true';
+    const isShell = isConstant(keyword(call, 'shell'), 'true');
     if (!SUBPROCESS.test(calleeName(call) ?? '')) return null;
     return isShell
       ? { command, why: '`shell=True` runs it in a shell' }
@@ -58,9 +58,7 @@ function shellCommand(module: SourceModule, call: Call): { command: Expr; why: s
   const options = call.args.at(-1);
   const asksShell =
     options?.kind === 'dict' &&
-    options.entries.some(
-      ({ key, value }) => key?.kind === 'text' && key.value === 'shell' && value.kind === 'constant' && value.value === 'true',
-    );
+    options.entries.some(({ key, value }) => key?.kind === 'text' && key.value === 'shell' && isConstant(value, 'true'));
   if (!NODE_SPAWN.test(name) || !fromChildProcess) return null;
   if (asksShell) return { command, why: '`shell: true` runs it in a shell' };
   const [, list] = call.args;
@@ -83,16 +81,16 @@ function isPromisedExec(module: SourceModule, call: Call): boolean {
   return NODE_EXEC.test(name) && exec !== undefined && /child_process$/.test(module.imports.get(rootOf(exec) ?? '')?.module ?? '');
 }
 
-function isConstant(fn: FunctionInfo, command: Expr): boolean {
-  if (command.kind === 'text') return command.parts.every((part) => isConstant(fn, part));
+function isFixed(fn: FunctionInfo, command: Expr): boolean {
+  if (command.kind === 'text') return command.parts.every((part) => isFixed(fn, part));
   if (command.kind === 'collection') return true;
   if (command.kind === 'name') {
     const value = localValue(fn, command);
-    if (value) return isConstant(fn, value);
+    if (value) return isFixed(fn, value);
     if (isOfLiterals(fn, command) || isTemporaryFile(fn, command)) return true;
     return !fn.params.includes(command.name) && /^[A-Z_\d]+$/.test(command.name);
   }
-  if (command.kind === 'binary') return isConstant(fn, command.left) && isConstant(fn, command.right);
+  if (command.kind === 'binary') return isFixed(fn, command.left) && isFixed(fn, command.right);
   return command.kind === 'num';
 }
 
@@ -111,14 +109,9 @@ function isOfLiterals(fn: FunctionInfo, name: Expr & { name: string }): boolean 
 
 /** A file name that `tempfile` made up. */
 function isTemporaryFile(fn: FunctionInfo, name: Expr & { name: string }): boolean {
-  return fn
-    .of('assign')
-    .some(
-      ({ targets, value }) =>
-        value?.kind === 'call' &&
-        /^tempfile\.(mkstemp|mkdtemp|mktemp)$/.test(pathOf(value.callee) ?? '') &&
-        boundNames(targets).includes(name.name),
-    );
+  return bindingsOf(fn, name.name).some(
+    ({ value }) => value?.kind === 'call' && /^tempfile\.(mkstemp|mkdtemp|mktemp)$/.test(pathOf(value.callee) ?? ''),
+  );
 }
 
 function valueIn(fn: FunctionInfo, command: Expr): Expr {

@@ -1,5 +1,6 @@
+import { bindingsOf } from '../bindings.ts';
 import { advice, at, place } from '../claims.ts';
-import { boundNames, calleeName, keyword, pathOf, receiver, rootOf, selfAttribute } from '../expressions.ts';
+import { calleeName, keyword, pathOf, receiver, rootOf, selfAttribute } from '../expressions.ts';
 import type { Call } from '../ir.ts';
 import type { FunctionInfo, SourceModule } from '../module.ts';
 import type { SourceRule } from '../rule.ts';
@@ -49,7 +50,7 @@ function isOfSession(fn: FunctionInfo, call: Call): boolean {
   const attribute = selfAttribute(on);
   if (attribute !== null) return /^requests\.[sS]ession$/.test(fn.cls?.madeBy(attribute) ?? '');
   if (on?.kind !== 'name') return false;
-  const made = fn.of('assign').filter(({ targets }) => boundNames(targets).includes(on.name));
+  const made = bindingsOf(fn, on.name);
   return made.length === 1 && made[0]?.value?.kind === 'call' && /^requests\.[sS]ession$/.test(pathOf(made[0].value.callee) ?? '');
 }
 
@@ -83,7 +84,5 @@ function lacksSignal(module: SourceModule, call: Call, path: string): string | n
 /** Whether a name is given to something else in this file. */
 function isNamedHere(module: SourceModule, name: string): boolean {
   if (module.imports.has(name)) return true;
-  return module.functions.some(
-    (fn) => fn.name === name || fn.params.includes(name) || fn.of('assign').some(({ targets }) => boundNames(targets).includes(name)),
-  );
+  return module.functions.some((fn) => fn.name === name || fn.params.includes(name) || bindingsOf(fn, name).length > 0);
 }

@@ -1,6 +1,7 @@
 import type { Claim } from '../../finding.ts';
+import { bindingsOf } from '../bindings.ts';
 import { advice, at, place } from '../claims.ts';
-import { boundNames, calleeName, mentions, pathOf, rootOf, some } from '../expressions.ts';
+import { calleeName, mentions, pathOf, rootOf, some } from '../expressions.ts';
 import { functionOf, isWithin } from '../flow.ts';
 import type { Call, Expr, Loop, Node } from '../ir.ts';
 import type { FunctionInfo, SourceModule } from '../module.ts';
@@ -57,7 +58,7 @@ function sizedByReceived(module: SourceModule, fn: FunctionInfo): Claim[] {
   return fn.of('call').flatMap((call) => {
     const [size] = call.args;
     if (!ALLOCATES.test(calleeName(call) ?? '') || size?.kind !== 'name') return [];
-    const made = fn.of('assign').filter(({ targets }) => boundNames(targets).includes(size.name));
+    const made = bindingsOf(fn, size.name);
     const [origin] = made;
     if (made.length !== 1 || !origin?.value || !isReceivedNumber(origin.value)) return [];
     if (
