@@ -2,6 +2,7 @@ import { FAMILIES } from '../model/catalogue.ts';
 import type { ConntrackHelper } from '../model/conntrack-helper.ts';
 import { NotFound, PinholeError } from '../model/errors.ts';
 import type { NewEvent } from '../model/event.ts';
+import { grouped } from '../model/grouped.ts';
 import type { Reader } from '../model/reader.ts';
 import type { Router, RouterId } from '../model/router.ts';
 import type { FamilyStatus, HelperStatus, RouterReport } from '../model/status.ts';
@@ -92,7 +93,7 @@ export class Status {
     const ids = routers.map(({ id }) => id);
     const { read } = this.#context.store;
     const [helpers, reports, agents] = await Promise.all([read.helpersOfMany(ids), read.reports(ids), read.agents()]);
-    const helpersById = groupBy(helpers);
+    const helpersById = grouped(helpers, ({ routerId }) => [routerId]);
     const reportById = new Map(reports.map((report) => [report.routerId, report]));
     const agentByHost = new Map(agents.map((agent) => [agent.host, agent]));
     return routers.map((router) => {
@@ -159,16 +160,6 @@ function familiesOf(status: HelperStatus | undefined, why: { away: string | null
   if (!status) return FAMILIES.map((family) => ({ family, status: why.away ? 'UNKNOWN' : 'PENDING', reason: why.away ?? why.pending }));
   if (why.away === null) return [...status.families];
   return status.families.map(({ family }) => ({ family, status: 'UNKNOWN', reason: why.away as string }));
-}
-
-function groupBy(helpers: readonly ConntrackHelper[]): Map<RouterId, ConntrackHelper[]> {
-  const groups = new Map<RouterId, ConntrackHelper[]>();
-  for (const helper of helpers) {
-    const group = groups.get(helper.routerId);
-    if (group) group.push(helper);
-    else groups.set(helper.routerId, [helper]);
-  }
-  return groups;
 }
 
 /** Reads reports as they come over the bus. @throws PinholeError `invalid-message` */

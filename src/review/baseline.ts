@@ -1,4 +1,5 @@
 import { InvalidInput } from '../model/errors.ts';
+import { grouped } from '../model/grouped.ts';
 import { Reader } from '../model/reader.ts';
 import type { Finding } from './finding.ts';
 
@@ -53,8 +54,7 @@ export function applyBaseline(findings: readonly Finding[], entries: readonly Ba
 }
 
 function lookUp(entries: readonly BaselineEntry[]): (finding: Finding) => BaselineEntry | undefined {
-  const known = new Map<string, BaselineEntry[]>();
-  for (const entry of entries) known.set(entry.fingerprint, [...(known.get(entry.fingerprint) ?? []), entry]);
+  const known = grouped(entries, ({ fingerprint }) => [fingerprint]);
   return ({ fingerprint, subject }) => known.get(fingerprint)?.find((entry) => isSameFile(entry.subject, subject));
 }
 

@@ -79,6 +79,11 @@ export function pillarOf(cwe: Cwe): Pillar {
   return WEAKNESSES[cwe].pillar;
 }
 
+/** Of a pillar or of a weakness below one. */
+export function typeName(id: Pillar | Cwe): string {
+  return id in PILLARS ? PILLARS[id as Pillar] : WEAKNESSES[id as Cwe].name;
+}
+
 export function cweUrl(id: number): string {
   return `https://cwe.mitre.org/data/definitions/${id}.html`;
 }

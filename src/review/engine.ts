@@ -1,14 +1,13 @@
-import { createHash } from 'node:crypto';
 import { PinholeError } from '../model/errors.ts';
 import { Budget, OutOfTime, REVIEW_MS, runRules } from './budget.ts';
 import type { ConfigKind } from './config/document.ts';
 import { readConfigDocument } from './config/readers.ts';
 import { CONFIG_RULES } from './config/rules.ts';
 import { pillarOf } from './cwe.ts';
-import { type Claim, compareFindings, type Finding, type RuleInfo, SEVERITIES } from './finding.ts';
+import { type Claim, compareFindings, type Finding, fingerprintOf, type RuleInfo, SEVERITIES } from './finding.ts';
 import { ALL_TYPES, isChosen, type SubjectFamily, type Types } from './rules.ts';
 import { readIptablesSave } from './ruleset/iptables.ts';
-import { liveLines, liveParts, readLive } from './ruleset/live.ts';
+import { type LiveRules, liveLines, liveParts, readLive } from './ruleset/live.ts';
 import type { Ruleset } from './ruleset/model.ts';
 import { readNftJson } from './ruleset/nft-json.ts';
 import { readNftText } from './ruleset/nft-text.ts';
@@ -102,16 +101,17 @@ export class ReviewEngine {
   #ruleset(subject: Subject): SubjectReport {
     const budget = new Budget(REVIEW_MS);
     const ruleset = readRuleset(subject);
+    const live = subject.kind === 'live' ? liveParts(subject.text) : null;
     const view = new RulesetView(subject.name, ruleset, { host: this.#host, budget });
     const { claims, untried } = this.#rulesetClaims(view);
     const notes = [
       ...ruleset.unread.slice(0, MAX_OF_A_KIND).map(({ line, text }) => ({ subject: subject.name, line, note: `not read: ${text}` })),
-      ...linesNote(subject),
+      ...(live ? [linesNote(subject.name, live)] : []),
       ...opaqueNote(subject.name, ruleset),
       ...unreachedNote(subject.name, view),
       ...untriedNote(subject.name, untried),
     ];
-    return this.#finish(subject, { family: 'ruleset', claims, notes });
+    return this.#finish(subject, { family: 'ruleset', claims, notes }, live ? liveLines(live) : undefined);
   }
 
   #config(subject: Subject, kind: ConfigKind): SubjectReport {
@@ -143,8 +143,11 @@ export class ReviewEngine {
     return [rule.cwe, ...(rule.alsoCwes ?? [])].some((cwe) => isChosen(this.#types, cwe));
   }
 
-  #finish(subject: Subject, made: { family: SubjectFamily; claims: readonly Made[]; notes: readonly Note[] }): SubjectReport {
-    const lines = subject.kind === 'live' ? liveLines(liveParts(subject.text)) : subject.text.split('\n');
+  #finish(
+    subject: Subject,
+    made: { family: SubjectFamily; claims: readonly Made[]; notes: readonly Note[] },
+    lines: readonly string[] = subject.text.split('\n'),
+  ): SubjectReport {
     const findings = made.claims
       .map(({ rule, claim }) => findingOf(subject, rule, claim))
       .filter(({ cwe }) => isChosen(this.#types, cwe))
@@ -213,12 +216,10 @@ function unreachedNote(name: string, view: RulesetView): Note[] {
 }
 
 /** Whose lines they are, where that is not a file's. */
-function linesNote({ kind, name, text }: Subject): Note[] {
-  if (kind !== 'live') return [];
-  const { iptables, ip6tables } = liveParts(text, name);
+function linesNote(name: string, { iptables, ip6tables }: LiveRules): Note {
   const rest = [iptables === null ? [] : 'iptables-save', ip6tables === null ? [] : 'ip6tables-save'].flat();
   const then = rest.length > 0 ? `, then of ${rest.map((one) => `\`${one}\``).join(' and ')}` : '';
-  return [{ subject: name, line: null, note: `lines are those of \`nft -a list ruleset\`${then}` }];
+  return { subject: name, line: null, note: `lines are those of \`nft -a list ruleset\`${then}` };
 }
 
 function opaqueNote(name: string, ruleset: Ruleset): Note[] {
@@ -254,6 +255,6 @@ function withFingerprints(findings: readonly Finding[], lines: readonly string[]
     const key = [finding.rule, finding.subject.replace(/^.*\//, ''), symbol, text, fact].join('\0');
     const count = counts.get(key) ?? 0;
     counts.set(key, count + 1);
-    return { ...finding, fingerprint: createHash('sha256').update(`${key}\0${count}`).digest('hex').slice(0, 20) };
+    return { ...finding, fingerprint: fingerprintOf(key, count) };
   });
 }

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { Cwe, Pillar } from './cwe.ts';
 
 export const SEVERITIES = ['info', 'low', 'medium', 'high', 'critical'] as const;
@@ -50,6 +51,11 @@ export interface Finding extends Omit<Claim, 'cwe'> {
   readonly fingerprint: string;
   /** Set where it does not count: why, in the words of whoever suppressed it. */
   readonly suppressed: string | null;
+}
+
+/** {@link Finding.fingerprint} of what does not move with lines. */
+export function fingerprintOf(...parts: readonly (string | number)[]): string {
+  return createHash('sha256').update(parts.join('\0')).digest('hex').slice(0, 20);
 }
 
 export function atLeast(severity: Severity, minimum: Severity): boolean {

@@ -1,6 +1,6 @@
 import type { Note, Reviewed, SubjectReport } from './engine.ts';
 import { atLeast, compareFindings, type Finding, type Severity } from './finding.ts';
-import type { Types } from './rules.ts';
+import { isChosen, type Types } from './rules.ts';
 
 /** A whole review: what reporters print. */
 export interface Report {
@@ -31,6 +31,11 @@ export function makeReport(
     notes: [...parts.flatMap(({ notes }) => notes), ...(extra.notes ?? [])],
     secondReader: extra.secondReader ?? null,
   };
+}
+
+/** Findings of a pillar, or of one weakness. */
+export function findingsOf({ findings }: Report, type: Types[number]): Finding[] {
+  return findings.filter(({ cwe }) => isChosen([type], cwe));
 }
 
 export function failing({ findings }: Report, minimum: Severity): Finding[] {

@@ -1,7 +1,6 @@
-import { createHash } from 'node:crypto';
 import { Reader } from '../model/reader.ts';
 import { type Cwe, parseType, pillarOf, WEAKNESSES } from './cwe.ts';
-import { type Finding, SEVERITIES, type Severity } from './finding.ts';
+import { type Finding, fingerprintOf, SEVERITIES, type Severity } from './finding.ts';
 import type { SourceModule } from './source/module.ts';
 
 /** A message of the chat-completions protocol. */
@@ -79,10 +78,6 @@ function checkClaim(module: SourceModule, item: unknown): { finding: Finding } |
   const why = problemOf(module, raw);
   if (why !== null) return { line: raw.line, why };
   const { line, endLine, symbol, cwe, severity, claim, evidence, solution } = raw;
-  const fingerprint = createHash('sha256')
-    .update(`second-reader\0${module.path}\0${symbol}\0${cwe}\0${module.lines.textOf(line).trim()}`)
-    .digest('hex')
-    .slice(0, 20);
   return {
     finding: {
       rule: 'second-reader',
@@ -100,7 +95,7 @@ function checkClaim(module: SourceModule, item: unknown): { finding: Finding } |
       solution: { text: solution, diff: null },
       severity,
       confidence: 'likely',
-      fingerprint,
+      fingerprint: fingerprintOf('second-reader', module.path, String(symbol), cwe, module.lines.textOf(line).trim()),
       suppressed: null,
     },
   };

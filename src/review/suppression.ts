@@ -1,3 +1,4 @@
+import { grouped } from '../model/grouped.ts';
 import type { Finding } from './finding.ts';
 
 /** `pinhole-review: ignore RULE[, RULE] -- why`, in a comment on the line of the finding or on one before it. */
@@ -52,8 +53,7 @@ export interface Applied {
 /** Marks what is suppressed; says which suppressions lack a reason, or suppress nothing. */
 export function applySuppressions(findings: readonly Finding[], suppressions: readonly Suppression[]): Applied {
   const used = new Set<Suppression>();
-  const byRule = new Map<string, Suppression[]>();
-  for (const one of suppressions) for (const rule of one.reason === null ? [] : one.rules) addTo(byRule, rule, one);
+  const byRule = grouped(suppressions, ({ reason, rules }) => (reason === null ? [] : rules));
   const marked = findings.map((finding) => {
     const found = byRule.get(finding.rule)?.find(({ covers }) => covers.some((line) => line >= finding.line && line <= finding.endLine));
     if (!found) return finding;
@@ -70,10 +70,4 @@ export function applySuppressions(findings: readonly Finding[], suppressions: re
           : `nothing here is ${rules.join(' or ')}: remove the suppression`,
     }));
   return { findings: marked, problems };
-}
-
-function addTo(groups: Map<string, Suppression[]>, key: string, one: Suppression): void {
-  const group = groups.get(key);
-  if (group) group.push(one);
-  else groups.set(key, [one]);
 }

@@ -31,6 +31,9 @@ export interface ConfigDocument {
   readonly mode: number | null;
 }
 
+/** What a reader makes of a file. */
+export type Content = Pick<ConfigDocument, 'settings' | 'assignments'>;
+
 /** The last setting of a key: later ones win in all of these formats. */
 export function setting(document: ConfigDocument, key: string): Setting | null {
   return document.settings.findLast((one) => one.key === key) ?? null;

@@ -2,9 +2,7 @@ import sax from 'sax';
 import { CATALOGUE, FAMILIES, type Family } from '../../model/catalogue.ts';
 import { InvalidInput } from '../../model/errors.ts';
 import { type Assignment, kernelHelper } from '../ruleset/view.ts';
-import { assigned, type ConfigDocument, type Setting } from './document.ts';
-
-type Content = Pick<ConfigDocument, 'settings' | 'assignments'>;
+import { assigned, type Content, type Setting } from './document.ts';
 
 interface HelperOfProgram {
   readonly type: string;
@@ -92,6 +90,15 @@ function assignmentsOf(helper: string, at: { line: number; text: string }, rest:
   return types.map(({ type, protocol, port, families }) => assigned(type, at, { protocol, ports: [[port, port]], families, ...rest }));
 }
 
+/** Ports and ranges of them as a program writes them; null: it names none. */
+function portsIn(words: readonly string[], range: RegExp): (readonly [number, number])[] | null {
+  const found = words.flatMap((word) => {
+    const [, from, to] = range.exec(word) ?? [];
+    return from === undefined ? [] : [[Number(from), Number(to ?? from)] as const];
+  });
+  return found.length > 0 ? found : null;
+}
+
 /** Shorewall's `conntrack` file (shorewall-conntrack(5)): `CT:helper:ftp:PO  SOURCE  DEST  PROTO  DPORT`, under conditions (`?if`). */
 export function readShorewallConntrack(text: string, name: string): Content {
   const assignments: Assignment[] = [];
@@ -113,17 +120,13 @@ export function readShorewallConntrack(text: string, name: string): Content {
     const helper = /^CT:helper:([^:(]+)/.exec(action)?.[1];
     if (helper === undefined) continue;
     const isOpen = (column: string) => /^(-|all|any|0\.0\.0\.0\/0|::\/0)$/.test(column);
-    const ports = port.split(',').flatMap((one) => {
-      const [, from, to] = /^(\d+)(?::(\d+))?$/.exec(one) ?? [];
-      return from === undefined ? [] : [[Number(from), Number(to ?? from)] as const];
-    });
     assignments.push(
       assigned(
         helper,
         { line, text: [content.replace(/\s+/g, ' '), ...conditions.map((one) => `if ${one}`)].join(', ').slice(0, 400) },
         {
           protocol: protocol === '-' ? null : protocol.toLowerCase(),
-          ports: ports.length > 0 ? ports : null,
+          ports: portsIn(port.split(','), /^(\d+)(?::(\d+))?$/),
           families,
           source: !isOpen(source),
           destination: !isOpen(destination),
@@ -189,10 +192,6 @@ function openwrtAssignments({
   const helper = options.get('set_helper');
   if (type !== 'rule' || !helper) return [];
   const protocol = options.get('proto')?.value.split(/\s+/)[0] ?? null;
-  const ports = (options.get('dest_port')?.value ?? '').split(/\s+/).flatMap((one) => {
-    const [, from, to] = /^(\d+)(?:[-:](\d+))?$/.exec(one) ?? [];
-    return from === undefined ? [] : [[Number(from), Number(to ?? from)] as const];
-  });
   const families = { ipv4: ['ipv4'], ipv6: ['ipv6'] } as const;
   return [
     assigned(
@@ -200,7 +199,7 @@ function openwrtAssignments({
       { line: helper.line, text: `option set_helper '${helper.value}'` },
       {
         protocol,
-        ports: ports.length > 0 ? ports : null,
+        ports: portsIn((options.get('dest_port')?.value ?? '').split(/\s+/), /^(\d+)(?:[-:](\d+))?$/),
         families: families[options.get('family')?.value as keyof typeof families] ?? familiesOf(helper.value, protocol),
         source: options.has('src_ip') || (options.has('src') && !/^(wan|\*)$/.test(options.get('src')?.value ?? '')),
         destination: options.has('dest_ip'),

@@ -1,11 +1,9 @@
 import { isMap, isScalar, isSeq, LineCounter, type Node } from 'yaml';
 import { InvalidInput } from '../../model/errors.ts';
 import { parseIni } from '../../model/ini.ts';
-import type { ConfigDocument, ConfigKind, Setting } from './document.ts';
+import type { ConfigDocument, ConfigKind, Content, Setting } from './document.ts';
 import { readFirewalldXml, readOpenwrt, readShorewallConntrack } from './firewalls.ts';
 import { parseYaml } from './yaml.ts';
-
-type Content = Pick<ConfigDocument, 'settings' | 'assignments'>;
 
 /** How each kind of file is read. @throws InvalidInput naming the line */
 const READERS: Readonly<Record<ConfigKind, (text: string, name: string) => Content>> = {

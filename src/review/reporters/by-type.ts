@@ -1,6 +1,6 @@
-import { PILLARS, type Pillar, WEAKNESSES } from '../cwe.ts';
+import { type Pillar, typeName } from '../cwe.ts';
 import type { Finding } from '../finding.ts';
-import type { Report } from '../report.ts';
+import { findingsOf, type Report } from '../report.ts';
 import { ALL_RULES, isChosen } from '../rules.ts';
 import { noteLines, summary } from './summary.ts';
 import { hanging, lineText, printable, wrap } from './text.ts';
@@ -9,9 +9,8 @@ import { hanging, lineText, printable, wrap } from './text.ts';
 export function byType(report: Report): string {
   const lines = [...wrap(`Reviewed by defect type: ${summary(report)}.`, 80), ''];
   report.types.forEach((type, index) => {
-    const found = report.findings.filter(({ cwe, pillar }) => cwe === type || pillar === type);
-    const name = type in PILLARS ? PILLARS[type as Pillar] : WEAKNESSES[type as keyof typeof WEAKNESSES].name;
-    lines.push(...hanging(`${String(index + 1).padStart(2)}.  `, `CWE-${type} (${name}):`), '');
+    const found = findingsOf(report, type);
+    lines.push(...hanging(`${String(index + 1).padStart(2)}.  `, `CWE-${type} (${typeName(type)}):`), '');
     if (found.length === 0) lines.push(...hanging('     * ', clean(report, type)));
     for (const finding of found) lines.push(...findingLines(finding, report.subjects.length > 1));
     lines.push('');

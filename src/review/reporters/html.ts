@@ -1,9 +1,9 @@
-import { cweUrl, PILLARS, type Pillar, WEAKNESSES } from '../cwe.ts';
+import { cweUrl, typeName } from '../cwe.ts';
 import type { Finding } from '../finding.ts';
-import type { Report } from '../report.ts';
+import { findingsOf, type Report } from '../report.ts';
 import { clean } from './by-type.ts';
 import { noteLines, summary } from './summary.ts';
-import { lineText, printable } from './text.ts';
+import { lineText, printable, withCode } from './text.ts';
 
 const STYLE = `
 :root { color-scheme: light dark; --edge: #8884; --soft: #8881; }
@@ -21,10 +21,9 @@ table { border-collapse: collapse; margin: .6rem 0; } td { padding: .1rem .7rem 
 /** One page that needs nothing else: no script, no request. */
 export function html(report: Report): string {
   const sections = report.types.map((type) => {
-    const found = report.findings.filter(({ cwe, pillar }) => cwe === type || pillar === type);
-    const name = type in PILLARS ? PILLARS[type as Pillar] : WEAKNESSES[type as keyof typeof WEAKNESSES].name;
+    const found = findingsOf(report, type);
     const body = found.length === 0 ? `<p class="clean">${marked(clean(report, type))}</p>` : found.map(article).join('\n');
-    return `<section><h2><a href="${cweUrl(type)}">CWE-${type}</a> ${escaped(name)} (${found.length})</h2>\n${body}</section>`;
+    return `<section><h2><a href="${cweUrl(type)}">CWE-${type}</a> ${escaped(typeName(type))} (${found.length})</h2>\n${body}</section>`;
   });
   const suppressed = report.suppressed.map(
     (one) => `<li><code>${escaped(`${one.subject}:${one.line}`)}</code> ${one.rule}: ${escaped(one.suppressed ?? '')}</li>`,
@@ -47,7 +46,7 @@ function article(finding: Finding): string {
   const rows = evidence.map(({ line, fact }) => `<tr><td>${line ?? ''}</td><td>${marked(fact)}</td></tr>`).join('');
   const diff = solution.diff ? `<pre>${solution.diff.split('\n').map(diffLine).join('\n')}</pre>` : '';
   return `<article class="${severity}"><h3>${marked(claim)}</h3>
-<p class="meta"><code>${escaped(subject)}</code>, ${lineText(finding).toLowerCase()}${symbol ? `, <code>${escaped(symbol)}</code>` : ''} · ${severity}, ${confidence} · ${rule} · <a href="${cweUrl(cwe)}">CWE-${cwe}</a> ${escaped(WEAKNESSES[cwe].name)}</p>
+<p class="meta"><code>${escaped(subject)}</code>, ${lineText(finding).toLowerCase()}${symbol ? `, <code>${escaped(symbol)}</code>` : ''} · ${severity}, ${confidence} · ${rule} · <a href="${cweUrl(cwe)}">CWE-${cwe}</a> ${escaped(typeName(cwe))}</p>
 <table>${rows}</table><p>Solution: ${marked(solution.text)}</p>${diff}</article>`;
 }
 
@@ -58,10 +57,7 @@ function diffLine(line: string): string {
 
 /** Backticks become code. */
 function marked(text: string): string {
-  return text
-    .split('`')
-    .map((part, index, all) => (index % 2 === 1 && index < all.length - 1 ? `<code>${escaped(part)}</code>` : escaped(part)))
-    .join('');
+  return withCode(text, { code: (part) => `<code>${escaped(part)}</code>`, plain: escaped });
 }
 
 function escaped(text: string): string {

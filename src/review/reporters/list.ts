@@ -1,4 +1,4 @@
-import { WEAKNESSES } from '../cwe.ts';
+import { typeName } from '../cwe.ts';
 import type { Report } from '../report.ts';
 import { ALL_RULES } from '../rules.ts';
 import { noteLines, summary } from './summary.ts';
@@ -10,13 +10,13 @@ export function list(report: Report): string {
   const many = report.subjects.length > 1;
   report.findings.forEach((finding, index) => {
     const rule = ALL_RULES.find((one) => one.rule.id === finding.rule)?.rule;
-    const title = rule?.title ?? WEAKNESSES[finding.cwe].name;
+    const title = rule?.title ?? typeName(finding.cwe);
     const where = `${many ? `${finding.subject}, ${lineText(finding).toLowerCase()}` : lineText(finding)}`;
     lines.push(
       ...hanging(`${String(index + 1).padStart(2)}. `, `${where}: ${title}${finding.symbol ? ` in ${finding.symbol}` : ''}:`),
       '',
       ...hanging('    * Defect: ', `${finding.claim}.`),
-      ...hanging('    * Type: ', `CWE-${finding.cwe} (${WEAKNESSES[finding.cwe].name}), ${finding.severity}, ${finding.confidence}`),
+      ...hanging('    * Type: ', `CWE-${finding.cwe} (${typeName(finding.cwe)}), ${finding.severity}, ${finding.confidence}`),
       '    * Evidence:',
       ...finding.evidence.flatMap(({ line, fact }) => hanging(`      ${line === null ? '    -' : String(line).padStart(5)}  `, fact)),
       ...hanging('    * Solution: ', finding.solution.text),

@@ -1,17 +1,16 @@
-import { cweUrl, PILLARS, type Pillar, WEAKNESSES } from '../cwe.ts';
+import { cweUrl, typeName } from '../cwe.ts';
 import type { Finding } from '../finding.ts';
-import type { Report } from '../report.ts';
+import { findingsOf, type Report } from '../report.ts';
 import { clean } from './by-type.ts';
 import { noteLines, summary } from './summary.ts';
-import { lineText, printable } from './text.ts';
+import { lineText, printable, withCode } from './text.ts';
 
 /** For a wiki, an issue, a pull request. */
 export function markdown(report: Report): string {
   const parts = ['# Security review', '', `${summary(report)}.`, ''];
   for (const type of report.types) {
-    const found = report.findings.filter(({ cwe, pillar }) => cwe === type || pillar === type);
-    const name = type in PILLARS ? PILLARS[type as Pillar] : WEAKNESSES[type as keyof typeof WEAKNESSES].name;
-    parts.push(`## [CWE-${type}](${cweUrl(type)}): ${name}`, '');
+    const found = findingsOf(report, type);
+    parts.push(`## [CWE-${type}](${cweUrl(type)}): ${typeName(type)}`, '');
     if (found.length === 0) parts.push(escaped(clean(report, type)), '');
     for (const finding of found) parts.push(...section(finding));
   }
@@ -35,7 +34,7 @@ function section(finding: Finding): string[] {
     '',
     `**${escapeClaim(claim)}.**`,
     '',
-    `${severity}, ${confidence} · ${rule} · [CWE-${cwe}](${cweUrl(cwe)}) ${WEAKNESSES[cwe].name}`,
+    `${severity}, ${confidence} · ${rule} · [CWE-${cwe}](${cweUrl(cwe)}) ${typeName(cwe)}`,
     '',
     ...evidence.map(({ line, fact }) => `- ${line === null ? '' : `line ${line}: `}${escapeClaim(fact)}`),
     '',
@@ -51,10 +50,7 @@ function code(text: string): string {
 
 /** Claims carry code in backticks; around it nothing is markup. */
 function escapeClaim(text: string): string {
-  return text
-    .split('`')
-    .map((part, index, all) => (index % 2 === 1 && index < all.length - 1 ? `\`${part}\`` : escaped(part)))
-    .join('');
+  return withCode(text, { code: (part) => `\`${part}\``, plain: escaped });
 }
 
 function escaped(text: string): string {

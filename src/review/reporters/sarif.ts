@@ -1,5 +1,5 @@
 import type { Log, ReportingDescriptor, Result, Run } from 'sarif';
-import { type Cwe, cweUrl, PILLARS, type Pillar, WEAKNESSES } from '../cwe.ts';
+import { cweUrl, typeName } from '../cwe.ts';
 import type { Finding, Severity } from '../finding.ts';
 import type { Report } from '../report.ts';
 import { ALL_RULES } from '../rules.ts';
@@ -36,8 +36,8 @@ export function sarif(report: Report, tool: { readonly version: string }): strin
         isComprehensive: false,
         taxa: cwes.map((cwe) => ({
           id: `CWE-${cwe}`,
-          name: nameOf(cwe).replace(/[^A-Za-z]+(\w)?/g, (_, next?: string) => next?.toUpperCase() ?? ''),
-          shortDescription: { text: nameOf(cwe) },
+          name: typeName(cwe).replace(/[^A-Za-z]+(\w)?/g, (_, next?: string) => next?.toUpperCase() ?? ''),
+          shortDescription: { text: typeName(cwe) },
           helpUri: cweUrl(cwe),
         })),
       },
@@ -61,10 +61,6 @@ export function sarif(report: Report, tool: { readonly version: string }): strin
 
 function ruleOf(id: string) {
   return ALL_RULES.find(({ rule }) => rule.id === id)?.rule;
-}
-
-function nameOf(cwe: number): string {
-  return cwe in PILLARS ? PILLARS[cwe as Pillar] : WEAKNESSES[cwe as Cwe].name;
 }
 
 function descriptor(id: string, cwes: readonly number[]): ReportingDescriptor {

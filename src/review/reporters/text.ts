@@ -27,6 +27,14 @@ export function printable(text: string): string {
   return text.replace(/[\p{Cc}\p{Cf}]/gu, (character) => (character === '\n' || character === '\t' ? character : '�'));
 }
 
+/** A text whose parts in backticks are code, each part written in its own way; a backtick without another is none. */
+export function withCode(text: string, write: { code: (part: string) => string; plain: (part: string) => string }): string {
+  return text
+    .split('`')
+    .map((part, index, all) => (index % 2 === 1 && index < all.length - 1 ? write.code(part) : write.plain(part)))
+    .join('');
+}
+
 export function plural(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }

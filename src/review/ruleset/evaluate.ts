@@ -38,6 +38,9 @@ type Result = { readonly verdict: 'accept' | 'drop'; readonly steps: readonly St
 
 const MAX_DEPTH = 16;
 
+/** A port of a service that no helper's data connection goes to. */
+export const LOW_PORT = 22;
+
 /**
  * What becomes of a packet at a hook: every base chain there, in order. Rules that narrow by address, or by something unknown,
  * are taken not to match: whoever attacks is elsewhere. An interface is taken to be the one that lets the packet through.
@@ -72,8 +75,7 @@ function walkOnce(view: RulesetView, at: { chain: Chain; probe: Probe; depth: nu
   return result;
 }
 
-function walkChain(view: RulesetView, at: { chain: Chain; probe: Probe; depth: number }, start: Walk): Result {
-  const walk = start;
+function walkChain(view: RulesetView, at: { chain: Chain; probe: Probe; depth: number }, walk: Walk): Result {
   for (const rule of at.chain.rules) {
     const { action } = rule;
     if (!action) continue;

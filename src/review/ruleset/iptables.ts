@@ -7,10 +7,10 @@ import {
   type MatchKey,
   match,
   type NftFamily,
-  portRange,
   ports,
   type Rule,
   type Ruleset,
+  ranges,
   tooManyRules,
 } from './model.ts';
 
@@ -162,8 +162,10 @@ function readRule(words: readonly string[], place: { line: number; text: string;
 }
 
 function rangesOf(text: string): (readonly [number, number])[] | null {
-  const all = text.split(',').map((one) => portRange(one.startsWith(':') ? `0${one}` : one));
-  return all.some((range) => range === null) ? null : (all as (readonly [number, number])[]);
+  return ranges(
+    text.split(',').map((one) => (one.startsWith(':') ? `0${one}` : one)),
+    '==',
+  );
 }
 
 function targetOf(name: string, options: readonly string[], flag: string): Action | null {

@@ -38,18 +38,22 @@ export function liveParts(text: string, name = 'live rules'): LiveRules {
 
 /** What lines of live rules are lines of: the listings, one after the other. */
 export function liveLines({ listing, iptables, ip6tables }: LiveRules): string[] {
-  return [listing, iptables ?? '', ip6tables ?? ''].flatMap((text) => (text === '' ? [] : text.replace(/\n$/, '').split('\n')));
+  return [listing, iptables ?? '', ip6tables ?? ''].flatMap(linesIn);
+}
+
+function linesIn(text: string): string[] {
+  return text === '' ? [] : text.replace(/\n$/, '').split('\n');
 }
 
 /** Reads {@link liveText}. @throws InvalidInput */
 export function readLive(text: string, name: string): Ruleset {
   const live = liveParts(text, name);
   const nft = atLines(readNftJson(live.nft, name), linesOf(live.listing));
-  let before = liveLines({ ...live, iptables: null, ip6tables: null }).length;
+  let before = linesIn(live.listing).length;
   const others = [live.iptables, live.ip6tables].flatMap((saved) => {
     if (saved === null) return [];
     const read = shifted(readIptablesSave(saved, name), before);
-    before += saved.replace(/\n$/, '').split('\n').length;
+    before += linesIn(saved).length;
     return [read];
   });
   const isSaved = (chain: Chain) =>

@@ -130,6 +130,20 @@ export function portRange(text: string): readonly [number, number] | null {
   return service === undefined ? null : [service, service];
 }
 
+/** Values of ports with an operator as ranges; null where one is not known. */
+export function ranges(list: readonly string[], op: string): (readonly [number, number])[] | null {
+  const all = list.map(portRange);
+  if (all.some((range) => range === null)) return null;
+  const known = all as (readonly [number, number])[];
+  const [first] = known;
+  if (!first) return null;
+  if (op === '<') return [[0, first[0] - 1]];
+  if (op === '<=') return [[0, first[0]]];
+  if (op === '>') return [[first[1] + 1, 65535]];
+  if (op === '>=') return [[first[0], 65535]];
+  return known;
+}
+
 /** Of /etc/services, those that rules about helpers name. */
 const SERVICES: Readonly<Record<string, number>> = {
   'ftp-data': 20,

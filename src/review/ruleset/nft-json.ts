@@ -11,9 +11,9 @@ import {
   ports,
   type Rule,
   type Ruleset,
+  ranges,
   tooManyRules,
 } from './model.ts';
-import { ranges } from './nft-rule.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 

@@ -1,4 +1,4 @@
-import { type Action, type Match, match, portRange, ports, type Rule } from './model.ts';
+import { type Action, type Match, match, ports, type Rule, ranges } from './model.ts';
 import type { Token } from './nft-tokens.ts';
 
 /** What stands on the right of a match: values, or a set that has a name. */
@@ -181,11 +181,7 @@ class RuleReader {
       else this.#skip(6);
       return;
     }
-    if (this.#peek() === 'vmap') {
-      this.#next();
-      this.#verdictMap(key === 'state' || key === 'helper' ? key : 'other');
-      return;
-    }
+    if (this.#isVerdictMap(key === 'state' || key === 'helper' ? key : 'other')) return;
     if (key === 'count') {
       this.#limited = true;
       this.#skip(3);
@@ -212,7 +208,10 @@ class RuleReader {
     this.#action = { kind: 'map-helper', protocol: first, entries };
   }
 
-  #verdictMap(key: 'state' | 'helper' | 'other'): void {
+  /** `vmap { established : accept, … }`, which is read if it follows. */
+  #isVerdictMap(key: 'state' | 'helper' | 'other'): boolean {
+    if (this.#peek() !== 'vmap') return false;
+    this.#next();
     const inside = this.#next() === '{' ? this.#untilClose() : [];
     const entries: [string, Action | null][] = [];
     for (const part of split(inside, ',')) {
@@ -222,17 +221,14 @@ class RuleReader {
       entries.push([part.slice(0, colon).join(' '), action]);
     }
     this.#map = { key, entries };
+    return true;
   }
 
   #transport(protocol: string): void {
     const field = this.#next();
     if (protocol !== 'th') this.#matches.push(match('l4proto', [protocol]));
     if (field === 'dport' || field === 'sport') {
-      if (this.#peek() === 'vmap') {
-        this.#next();
-        this.#verdictMap('other');
-        return;
-      }
+      if (this.#isVerdictMap('other')) return;
       const { list, negated, op } = this.#values();
       this.#matches.push(ports(field, list && ranges(list, op), negated));
     } else this.#other();
@@ -253,11 +249,7 @@ class RuleReader {
       this.#skip(6);
       return;
     }
-    if (this.#peek() === 'vmap') {
-      this.#next();
-      this.#verdictMap('other');
-      return;
-    }
+    if (this.#isVerdictMap('other')) return;
     const { list, negated } = this.#values();
     if (key === 'l4proto') this.#matches.push(match('l4proto', list, negated));
     else if (key === 'nfproto') this.#matches.push(match('nfproto', list, negated));
@@ -309,18 +301,4 @@ function split(words: readonly string[], separator: string): string[][] {
     else parts.at(-1)?.push(word);
   }
   return parts.filter((part) => part.length > 0);
-}
-
-/** Values of ports with an operator as ranges; null where one is not known. */
-export function ranges(list: readonly string[], op: string): (readonly [number, number])[] | null {
-  const all = list.map(portRange);
-  if (all.some((range) => range === null)) return null;
-  const known = all as (readonly [number, number])[];
-  const [first] = known;
-  if (!first) return null;
-  if (op === '<') return [[0, first[0] - 1]];
-  if (op === '<=') return [[0, first[0]]];
-  if (op === '>') return [[first[1] + 1, 65535]];
-  if (op === '>=') return [[first[0], 65535]];
-  return known;
 }

@@ -1,4 +1,5 @@
 import type { Claim, Evidence, RuleInfo } from '../finding.ts';
+import { brief } from '../words.ts';
 import type { Outcome } from './evaluate.ts';
 import type { Assignment, RulesetView } from './view.ts';
 
@@ -9,10 +10,6 @@ export interface RulesetRule extends RuleInfo {
 
 export function at(assignment: Pick<Assignment, 'line' | 'text'>, fact: string): Evidence {
   return { line: assignment.line, fact: `${fact}: ${brief(assignment.text)}` };
-}
-
-export function brief(text: string): string {
-  return text.length > 120 ? `${text.slice(0, 119)}…` : text;
 }
 
 /** What decided over a probe, as evidence. */
@@ -29,9 +26,4 @@ export function stepsOf(view: RulesetView, { steps }: Outcome): Evidence[] {
 export function placeOf(view: RulesetView, assignment: Assignment): Pick<Claim, 'line' | 'endLine' | 'symbol'> {
   const { place, line } = assignment;
   return { line, endLine: line, symbol: place ? view.symbol(place.chain, place.rule) : null };
-}
-
-export function list(words: readonly string[]): string {
-  const unique = [...new Set(words)];
-  return unique.length < 2 ? unique.join('') : `${unique.slice(0, -1).join(', ')} and ${unique.at(-1)}`;
 }

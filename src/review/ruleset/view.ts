@@ -268,8 +268,12 @@ export function kernelHelper({ type, protocol }: Pick<Assignment, 'type' | 'prot
  * iptables' CT target works otherwise).
  */
 export function takesEffect({ place, endedBy, isDefinition }: Assignment): boolean {
-  if (isDefinition || endedBy) return false;
-  return place === null || place.l3proto === null || place.base.priority > CONNTRACK_PRIORITY;
+  return !isDefinition && !endedBy && !isBeforeConntrack(place);
+}
+
+/** Whether nft sets it where there may be no connection yet. */
+export function isBeforeConntrack(place: Place | null): place is Place {
+  return place !== null && place.l3proto !== null && place.base.priority <= CONNTRACK_PRIORITY;
 }
 
 /** `tcp port 21`, `udp ports 5060-5061`, `any port`. */

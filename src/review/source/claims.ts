@@ -1,10 +1,10 @@
 import type { Claim, Evidence, Solution } from '../finding.ts';
+import { brief } from '../words.ts';
 import type { FunctionInfo, SourceModule } from './module.ts';
 
 /** A line that a claim rests on, with what it says there. */
 export function at(module: SourceModule, node: { readonly line: number }, fact: string): Evidence {
-  const text = module.lines.textOf(node.line).trim();
-  return { line: node.line, fact: `${fact}: ${text.length > 120 ? `${text.slice(0, 119)}…` : text}` };
+  return { line: node.line, fact: `${fact}: ${brief(module.lines.textOf(node.line).trim())}` };
 }
 
 export function place(

@@ -1,6 +1,7 @@
-import { evaluate } from '../evaluate.ts';
+import { brief } from '../../words.ts';
+import { evaluate, LOW_PORT } from '../evaluate.ts';
 import type { Rule } from '../model.ts';
-import { at, brief, placeOf, type RulesetRule } from '../rule.ts';
+import { at, placeOf, type RulesetRule } from '../rule.ts';
 import { type Assignment, kernelHelper, portText, type RulesetView, takesEffect } from '../view.ts';
 
 export const helperUnscoped: RulesetRule = {
@@ -82,7 +83,7 @@ function holdsLowPorts(view: RulesetView, { type, families, protocol }: Assignme
   return view.memo(`low ${type} ${families} ${protocol}`, () =>
     families.every(
       (family) =>
-        evaluate(view, { family, hook: 'forward', state: 'related', helper: type, protocol: protocol ?? 'tcp', port: 22 }).verdict ===
+        evaluate(view, { family, hook: 'forward', state: 'related', helper: type, protocol: protocol ?? 'tcp', port: LOW_PORT }).verdict ===
         'drop',
     ),
   );

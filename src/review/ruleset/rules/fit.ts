@@ -1,5 +1,6 @@
 import { CATALOGUE, KERNEL_HELPERS } from '../../../model/catalogue.ts';
-import { at, brief, list, placeOf, type RulesetRule } from '../rule.ts';
+import { brief, list } from '../../words.ts';
+import { at, placeOf, type RulesetRule } from '../rule.ts';
 import { type Assignment, kernelHelper, portText } from '../view.ts';
 
 /** TCP ports whose protocol is another: what a helper reads there is not meant for it. */
@@ -78,20 +79,17 @@ function mismatch(assignment: Assignment): { what: string; fact: string; cure: s
   return null;
 }
 
+/** Usual ports of the kernel's helpers. */
+const USUAL = CATALOGUE.flatMap(({ protocols }) =>
+  Object.entries(protocols).flatMap(([protocol, { port, kernel }]) => (kernel ? [{ protocol, port, type: kernel.type }] : [])),
+);
+
 function usualPort(type: string, protocol: string | null): number | null {
-  for (const { protocols } of CATALOGUE) {
-    for (const [name, entry] of Object.entries(protocols))
-      if (entry.kernel?.type === type && (protocol === null || name === protocol)) return entry.port;
-  }
-  return null;
+  return USUAL.find((one) => one.type === type && (protocol === null || one.protocol === protocol))?.port ?? null;
 }
 
 function ownerOfPort(port: number, protocol: string | null): string | null {
-  for (const { protocols } of CATALOGUE) {
-    for (const [name, entry] of Object.entries(protocols))
-      if (entry.port === port && entry.kernel && (protocol === null || name === protocol)) return entry.kernel.type;
-  }
-  return null;
+  return USUAL.find((one) => one.port === port && (protocol === null || one.protocol === protocol))?.type ?? null;
 }
 
 export const unknownHelper: RulesetRule = {

@@ -1,8 +1,10 @@
+import { grouped } from '../../../model/grouped.ts';
 import type { Claim } from '../../finding.ts';
+import { brief } from '../../words.ts';
 import { CONNTRACK_PRIORITY, type Rule } from '../model.ts';
 import type { Stop } from '../reach.ts';
-import { at, brief, placeOf, type RulesetRule } from '../rule.ts';
-import { type Assignment, kernelHelper, portText, type RulesetView, takesEffect } from '../view.ts';
+import { at, placeOf, type RulesetRule } from '../rule.ts';
+import { type Assignment, isBeforeConntrack, kernelHelper, portText, type RulesetView, takesEffect } from '../view.ts';
 
 export const wrongPriority: RulesetRule = {
   id: 'wrong-priority',
@@ -15,7 +17,7 @@ export const wrongPriority: RulesetRule = {
   check(view, report) {
     for (const assignment of view.distinct) {
       const { place } = assignment;
-      if (!place || place.l3proto === null || place.base.priority > CONNTRACK_PRIORITY) continue;
+      if (!isBeforeConntrack(place)) continue;
       report({
         ...placeOf(view, assignment),
         claim: `${assignment.type} is set at priority ${place.base.priority}, ${place.base.priority === CONNTRACK_PRIORITY ? 'where it depends on the order of registration whether there is a connection yet' : 'before there is a connection to set it on'}`,
@@ -46,10 +48,9 @@ export const shadowedAssignment: RulesetRule = {
     for (const assignment of view.distinct) if (neverReached(view, assignment)) report(endOf(view, assignment));
     const all = view.distinct.filter((one) => one.place !== null && takesEffect(one) && kernelHelper(one));
     const order = (one: Assignment) => one.place?.base.priority ?? 0;
-    const byPort = new Map<string, Assignment[]>();
-    for (const one of all) {
-      for (const [from, to] of one.ports ?? []) if (from === to) addTo(byPort, `${one.protocol} ${from}`, one);
-    }
+    const byPort = grouped(all, ({ protocol, ports }) =>
+      (ports ?? []).flatMap(([from, to]) => (from === to ? [`${protocol} ${from}`] : [])),
+    );
     for (const group of byPort.values()) {
       const sorted = [...group].sort((a, b) => order(a) - order(b));
       const [winner] = sorted;
@@ -104,12 +105,6 @@ function endOf(view: RulesetView, assignment: Assignment): Claim {
     severity: 'medium',
     confidence: 'certain',
   };
-}
-
-function addTo<T>(groups: Map<string, T[]>, key: string, item: T): void {
-  const group = groups.get(key);
-  if (group) group.push(item);
-  else groups.set(key, [item]);
 }
 
 export const snmpForwarded: RulesetRule = {

@@ -1,12 +1,11 @@
 import { FAMILIES, type Family } from '../../../model/catalogue.ts';
 import type { Claim } from '../../finding.ts';
-import { couldMatch, evaluate, type Outcome, type Probe } from '../evaluate.ts';
+import { brief, list } from '../../words.ts';
+import { couldMatch, evaluate, LOW_PORT, type Outcome, type Probe } from '../evaluate.ts';
 import type { Chain, Rule } from '../model.ts';
-import { at, brief, list, type RulesetRule, stepsOf } from '../rule.ts';
+import { at, type RulesetRule, stepsOf } from '../rule.ts';
 import { type Assignment, kernelHelper, type RulesetView, takesEffect } from '../view.ts';
 
-/** A port of a service that no helper's data connection goes to. */
-const LOW_PORT = 22;
 /** Where a data connection may well go. */
 const HIGH_PORT = 40_000;
 /** Helpers that refuse low ports themselves (`process_sdp` and `ct_sip_parse_header_uri` of nf_conntrack_sip.c). */

@@ -1,7 +1,8 @@
 import { FAMILIES, type Family } from '../../../model/catalogue.ts';
+import { list } from '../../words.ts';
 import { ADVISORIES, isAffected } from '../advisories.ts';
 import type { Rule } from '../model.ts';
-import { at, list, placeOf, type RulesetRule } from '../rule.ts';
+import { at, placeOf, type RulesetRule } from '../rule.ts';
 import { type Assignment, kernelHelper, portText, type RulesetView, sees, takesEffect } from '../view.ts';
 
 export const noAntiSpoofing: RulesetRule = {
@@ -26,10 +27,10 @@ export const noAntiSpoofing: RulesetRule = {
       if (setting === null) continue;
       report({
         ...placeOf(view, assignment),
-        claim: `${assignment.type} is assigned for ${family === 'ipv4' ? 'IPv4' : 'IPv6'}, and nothing checks that sources come from where they belong`,
+        claim: `${assignment.type} is assigned for ${name(family)}, and nothing checks that sources come from where they belong`,
         evidence: [
           at(assignment, 'a helper that believes addresses'),
-          { line: null, fact: `no rule with \`fib saddr . iif oif\` or \`rpfilter\` for ${family === 'ipv4' ? 'IPv4' : 'IPv6'}` },
+          { line: null, fact: `no rule with \`fib saddr . iif oif\` or \`rpfilter\` for ${name(family)}` },
           { line: null, fact: setting },
         ],
         solution: { text: 'In prerouting, before the helper: `fib saddr . iif oif missing drop`.', diff: null },

@@ -1,4 +1,5 @@
 import type { Cwe } from '../../cwe.ts';
+import { list } from '../../words.ts';
 import { localValue } from '../bindings.ts';
 import { advice, at, place } from '../claims.ts';
 import { argumentsOf, calleeName, mentions, pathOf, receiver, rootOf } from '../expressions.ts';
@@ -83,11 +84,6 @@ function distinct(module: SourceModule, values: readonly Expr[]): Expr[] {
 /** Names of tables and columns, which no parameter of a statement can stand for. */
 function isStructure(value: Expr): boolean {
   return /table|columns?$|fields?|f?names?$|schema|suffix|prefix/i.test(lastName(value) ?? '');
-}
-
-function list(names: readonly string[]): string {
-  const unique = [...new Set(names)];
-  return unique.length < 2 ? unique.join('') : `${unique.slice(0, -1).join(', ')} and ${unique.at(-1)}`;
 }
 
 interface Composition {
