@@ -11,12 +11,12 @@ import { silentLogger } from '../model/logger.ts';
 import { liveParts } from '../review/ruleset/live.ts';
 import type { Assignment, RulesetView } from '../review/ruleset/view.ts';
 import type { Subject } from '../review/subject.ts';
+import { ATTACKS } from './proof-attacks.ts';
 import { type LabNetwork, networkFor } from './proof-network.ts';
 
 const PEER = fileURLToPath(new URL('./proof-peer.js', import.meta.url));
 /** What a counter that counted something looks like. */
 const COUNTED = /counter packets [1-9]/;
-const UDP_HELPERS: ReadonlySet<string> = new Set(['tftp', 'sip']);
 const READY_MS = 5000;
 const CARRIER_ATTEMPTS = 100;
 const CARRIER_POLL_MS = 30;
@@ -190,7 +190,7 @@ export class ProofLab {
       return {
         control: events.some((line) => line.includes('"control"')),
         reached,
-        helped: reached || (await this.#takenOff(UDP_HELPERS.has(helper) ? 'udp' : 'tcp', port, [helper])) !== null,
+        helped: reached || (await this.#takenOff(ATTACKS.get(helper) ?? 'tcp', port, [helper])) !== null,
         ...(await watch.end()),
       };
     } finally {

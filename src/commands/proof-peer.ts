@@ -6,6 +6,7 @@
  */
 import { createSocket } from 'node:dgram';
 import { connect, createServer, isIPv6 } from 'node:net';
+import { ATTACKS } from './proof-attacks.ts';
 
 const WAIT_MS = 2500;
 
@@ -129,7 +130,7 @@ function touch(protocol: string, server: string, port: number): void {
 }
 
 const [role = '', what = '', server = '', port = '', own = '', target = ''] = process.argv.slice(2);
-const isUdp = what === 'tftp' || what === 'sip';
+const isUdp = ATTACKS.get(what) === 'udp';
 if (role === 'server') {
   (isUdp ? udpServer : tcpServer)(what, { server, port: Number(port) });
 } else if (role === 'client') {

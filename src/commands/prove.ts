@@ -1,15 +1,16 @@
 import { ownPrefix, removeOrphans } from '../kernel/scratch.ts';
 import { FAMILIES, type Family } from '../model/catalogue.ts';
 import { Denied } from '../model/errors.ts';
-import type { SubjectReport } from '../review/engine.ts';
-import { readRuleset } from '../review/engine.ts';
+import { readRuleset, type SubjectReport } from '../review/engine.ts';
 import type { Evidence, Finding } from '../review/finding.ts';
+import { LOW_PORT } from '../review/ruleset/evaluate.ts';
 import { CONNTRACK_PRIORITY } from '../review/ruleset/model.ts';
 import { type Assignment, kernelHelper, NO_HOST, RulesetView } from '../review/ruleset/view.ts';
 import type { Subject } from '../review/subject.ts';
 import { interruption } from './interruption.ts';
 import { Progress } from './output/progress.ts';
-import { type AttackOutcome, ProofLab } from './proof-lab.ts';
+import { ATTACKS } from './proof-attacks.ts';
+import { ProofLab } from './proof-lab.ts';
 
 /** What trying showed: that it is so, that it is not, or nothing. */
 type Proof =
@@ -17,8 +18,6 @@ type Proof =
   | { readonly result: 'withdrawn'; readonly why: string }
   | { readonly result: 'untried'; readonly why: string };
 
-const ATTACKS = new Set(['ftp', 'irc', 'tftp', 'sip']);
-const LOW_TARGET = 22;
 const HIGH_TARGET = 40_022;
 /** Where a helper of the proof's own is put, to see what else passes. */
 const OWN_PORT = 6969;
@@ -33,7 +32,7 @@ interface Experiment {
 
 /** How each rule's findings are tried. Rules that are not here speak of what no packet shows. */
 const EXPERIMENTS: Readonly<Record<string, Try>> = {
-  'related-to-low-ports': (experiment) => opens(experiment, LOW_TARGET),
+  'related-to-low-ports': (experiment) => opens(experiment, LOW_PORT),
   'slipstreaming-exposure': (experiment) => opens(experiment, HIGH_TARGET),
   'related-accept-bare': passesAnother,
   'helper-without-related-accept': isDead,
@@ -154,36 +153,22 @@ function portOf(assignment: Assignment): number | null {
   return assignment.ports?.[0]?.[0] ?? null;
 }
 
-function traced({ trace }: AttackOutcome): Evidence[] {
-  return trace.map((line) => ({ line: null, fact: `trace: ${line}` }));
-}
-
 /** The attack on the helper itself: a port of the client is announced, and the attacker comes in. */
 async function opens({ lab, assignment }: Experiment, target: number): Promise<Proof> {
   const port = assignment && portOf(assignment);
   if (!assignment || port === null || port === undefined || !ATTACKS.has(assignment.type))
     return { result: 'untried', why: `no attack on ${assignment?.type ?? 'this'} is written down` };
   const [client, server] = [lab.network.client.host, lab.network.server.host];
-  const outcome = await lab.attack(assignment.type, port, target);
-  if (!outcome.control)
-    return { result: 'untried', why: `the ruleset does not let the laboratory's client (${client}) reach ${server} port ${port}` };
-  if (!outcome.helped) return unhelped(assignment.type);
-  if (!outcome.reached)
-    return {
-      result: 'withdrawn',
-      why: `${client} announced its port ${target} to ${server} through ${assignment.type}, and ${server} could not reach it`,
-    };
-  if (!outcome.related) return openAnyway(server, target);
-  return {
-    result: 'proved',
-    evidence: [
-      {
-        line: null,
-        fact: `watched: ${client} announced its port ${target} to ${server} through ${assignment.type}, and ${server} reached it`,
-      },
-      ...traced(outcome),
-    ],
-  };
+  const announced = `${client} announced its port ${target} to ${server} through ${assignment.type}, and ${server}`;
+  return attacked(
+    lab,
+    { helper: assignment.type, port, target },
+    {
+      unreached: `the ruleset does not let the laboratory's client (${client}) reach ${server} port ${port}`,
+      withdrawn: `${announced} could not reach it`,
+      watched: `${announced} reached it`,
+    },
+  );
 }
 
 /** A helper that the ruleset knows nothing of, assigned beside it: what it announces passes too. */
@@ -192,33 +177,37 @@ async function passesAnother({ lab }: Experiment): Promise<Proof> {
   await lab.add(
     `table inet pinhole_proof_other {\n\tct helper other {\n\t\ttype "tftp" protocol udp\n\t\tl3proto inet\n\t}\n\tchain assign {\n\t\ttype filter hook prerouting priority mangle; policy accept;\n\t\tudp dport ${OWN_PORT} ct helper set "other"\n\t}\n}\n`,
   );
-  const outcome = await lab.attack('tftp', OWN_PORT, HIGH_TARGET);
-  if (!outcome.control)
-    return { result: 'untried', why: `the ruleset does not let the laboratory's client reach ${server} udp port ${OWN_PORT}` };
-  if (!outcome.helped) return unhelped('tftp');
-  if (!outcome.reached) return { result: 'withdrawn', why: 'what a helper of somebody else announced was not let in' };
-  if (!outcome.related) return openAnyway(server, HIGH_TARGET);
-  return {
-    result: 'proved',
-    evidence: [
-      {
-        line: null,
-        fact: `watched: a helper that another table assigned (tftp on udp port ${OWN_PORT}) opened ${client} port ${HIGH_TARGET}`,
-      },
-      ...traced(outcome),
-    ],
-  };
+  return attacked(
+    lab,
+    { helper: 'tftp', port: OWN_PORT, target: HIGH_TARGET },
+    {
+      unreached: `the ruleset does not let the laboratory's client reach ${server} udp port ${OWN_PORT}`,
+      withdrawn: 'what a helper of somebody else announced was not let in',
+      watched: `a helper that another table assigned (tftp on udp port ${OWN_PORT}) opened ${client} port ${HIGH_TARGET}`,
+    },
+  );
 }
 
-function unhelped(type: string): Proof {
-  return { result: 'untried', why: `the connection of the laboratory did not get ${type}: it is not what the assignment is for` };
+/** What an attack proves, in the words for how it may go; nothing where it showed something else. */
+async function attacked(
+  lab: ProofLab,
+  { helper, port, target }: { helper: string; port: number; target: number },
+  words: { unreached: string; withdrawn: string; watched: string },
+): Promise<Proof> {
+  const outcome = await lab.attack(helper, port, target);
+  const untried = (why: string): Proof => ({ result: 'untried', why });
+  if (!outcome.control) return untried(words.unreached);
+  if (!outcome.helped) return untried(`the connection of the laboratory did not get ${helper}: it is not what the assignment is for`);
+  if (!outcome.reached) return { result: 'withdrawn', why: words.withdrawn };
+  if (!outcome.related)
+    return untried(
+      `${lab.network.server.host} reaches port ${target} in the laboratory as a connection of its own: nothing keeps it closed`,
+    );
+  return { result: 'proved', evidence: [`watched: ${words.watched}`, ...outcome.trace.map((line) => `trace: ${line}`)].map(said) };
 }
 
-function openAnyway(server: string, target: number): Proof {
-  return {
-    result: 'untried',
-    why: `${server} reaches port ${target} in the laboratory as a connection of its own: nothing keeps it closed`,
-  };
+function said(fact: string): Evidence {
+  return { line: null, fact };
 }
 
 async function isDead(experiment: Experiment): Promise<Proof> {
@@ -229,10 +218,7 @@ async function isDead(experiment: Experiment): Promise<Proof> {
   return {
     result: 'proved',
     evidence: [
-      {
-        line: null,
-        fact: `watched: ${lab.network.client.host} announced its port ${HIGH_TARGET} through ${assignment?.type}, and nothing reached it`,
-      },
+      said(`watched: ${lab.network.client.host} announced its port ${HIGH_TARGET} through ${assignment?.type}, and nothing reached it`),
     ],
   };
 }
@@ -264,10 +250,7 @@ async function getsNoneAgain(experiment: Experiment): Promise<Proof> {
   if ('why' in again) return { result: 'untried', why: again.why };
   const proof = otherThan(experiment, again);
   if (proof.result !== 'proved') return proof;
-  const before: Evidence = {
-    line: null,
-    fact: `watched: a connection to port ${again.port} got ${assignment?.type}; then the ruleset was loaded again`,
-  };
+  const before = said(`watched: a connection to port ${again.port} got ${assignment?.type}; then the ruleset was loaded again`);
   return { result: 'proved', evidence: [before, ...proof.evidence] };
 }
 
@@ -281,5 +264,5 @@ async function getsAnother(experiment: Experiment): Promise<Proof> {
 
 function otherThan({ assignment }: Experiment, { port, type }: { port: number; type: string | null }): Proof {
   if (type === assignment?.type) return { result: 'withdrawn', why: `a connection to port ${port} got ${type}` };
-  return { result: 'proved', evidence: [{ line: null, fact: `watched: a connection to port ${port} got ${type ?? 'no helper'}` }] };
+  return { result: 'proved', evidence: [said(`watched: a connection to port ${port} got ${type ?? 'no helper'}`)] };
 }
