@@ -1,6 +1,7 @@
 import sax from 'sax';
 import { CATALOGUE, FAMILIES, type Family } from '../../model/catalogue.ts';
 import { InvalidInput } from '../../model/errors.ts';
+import { lookUp } from '../../model/look-up.ts';
 import { type Assignment, kernelHelper } from '../ruleset/view.ts';
 import { assigned, type Content, type Setting } from './document.ts';
 
@@ -49,8 +50,10 @@ export function readFirewalldXml(text: string, name: string): Content {
   const parser = sax.parser(true, { position: true });
   let root = '';
   let isNarrowed = false;
+  const refuse = (error: Error) =>
+    new InvalidInput('config', `${name}: line ${parser.line + 1}: not XML: ${error.message.split('\n')[0]}.`);
   parser.onerror = (error) => {
-    throw new InvalidInput('config', `${name}: line ${parser.line + 1}: not XML: ${error.message.split('\n')[0]}.`);
+    throw refuse(error);
   };
   parser.onopentag = ({ name: tag, attributes }) => {
     root ||= tag;
@@ -61,7 +64,12 @@ export function readFirewalldXml(text: string, name: string): Content {
     const helper = helperOf(root, tag, value);
     if (helper !== null) found.push({ helper, line, text: (lines[line - 1]?.trim() ?? '').slice(0, 200) });
   };
-  parser.write(text).close();
+  try {
+    parser.write(text).close();
+  } catch (error) {
+    // The library asks the attributes themselves: one that is called `hasOwnProperty` ends it.
+    throw error instanceof InvalidInput ? error : refuse(error as Error);
+  }
   const rest = { source: isNarrowed, isDefinition: root === 'service' };
   return { settings, assignments: found.flatMap(({ helper, ...at }) => assignmentsOf(helper, at, rest)) };
 }
@@ -76,7 +84,7 @@ function isFrom(tag: string, attributes: Readonly<Record<string, unknown>>): boo
 function helperOf(root: string, tag: string, value: string): string | null {
   if (value === '' || NO_HELPER.test(value)) return null;
   if (root === 'service') return tag === 'helper' ? value : tag === 'module' ? moduleHelper(value) : null;
-  return (root === 'zone' || root === 'policy') && tag === 'service' ? (SERVICES[value] ?? null) : null;
+  return (root === 'zone' || root === 'policy') && tag === 'service' ? (lookUp(SERVICES, value) ?? null) : null;
 }
 
 function moduleHelper(module: string): string | null {
@@ -113,7 +121,7 @@ export function readShorewallConntrack(text: string, name: string): Content {
     const [, directive, value = ''] = /^\?(\w+)\s*(.*)$/.exec(content) ?? [];
     if (directive !== undefined) {
       settings.push({ key: directive, value, line });
-      CONDITIONS[directive.toLowerCase()]?.(conditions, value);
+      lookUp(CONDITIONS, directive.toLowerCase())?.(conditions, value);
       continue;
     }
     const [action = '', source = '-', destination = '-', protocol = '-', port = '-'] = content.split(/\s+/);
@@ -192,7 +200,7 @@ function openwrtAssignments({
   const helper = options.get('set_helper');
   if (type !== 'rule' || !helper) return [];
   const protocol = options.get('proto')?.value.split(/\s+/)[0] ?? null;
-  const families = { ipv4: ['ipv4'], ipv6: ['ipv6'] } as const;
+  const family = FAMILIES.find((one) => one === options.get('family')?.value);
   return [
     assigned(
       helper.value,
@@ -200,7 +208,7 @@ function openwrtAssignments({
       {
         protocol,
         ports: portsIn((options.get('dest_port')?.value ?? '').split(/\s+/), /^(\d+)(?:[-:](\d+))?$/),
-        families: families[options.get('family')?.value as keyof typeof families] ?? familiesOf(helper.value, protocol),
+        families: family ? [family] : familiesOf(helper.value, protocol),
         source: options.has('src_ip') || (options.has('src') && !/^(wan|\*)$/.test(options.get('src')?.value ?? '')),
         destination: options.has('dest_ip'),
       },

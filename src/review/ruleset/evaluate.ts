@@ -1,4 +1,5 @@
 import type { Family } from '../../model/catalogue.ts';
+import { lookUp } from '../../model/look-up.ts';
 import type { Chain, Match, Rule } from './model.ts';
 import type { RulesetView } from './view.ts';
 
@@ -160,5 +161,5 @@ function matchInterface(one: Match, key: 'iif' | 'oif', walk: Walk): 'no' | Walk
 }
 
 function protocolName(value: string): string {
-  return { '6': 'tcp', '17': 'udp', '47': 'gre' }[value] ?? value.toLowerCase();
+  return lookUp({ '6': 'tcp', '17': 'udp', '47': 'gre' }, value) ?? value.toLowerCase();
 }

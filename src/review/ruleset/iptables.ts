@@ -1,4 +1,5 @@
 import { InvalidInput } from '../../model/errors.ts';
+import { lookUp } from '../../model/look-up.ts';
 import {
   type Action,
   type Chain,
@@ -71,8 +72,8 @@ function guessFamily(text: string): NftFamily {
 }
 
 function newChain(place: { family: NftFamily; table: string; name: string; line: number }, policy: string): Chain {
-  const hook = HOOKS[place.name];
-  const priority = TABLES[place.table] ?? 0;
+  const hook = lookUp(HOOKS, place.name);
+  const priority = lookUp(TABLES, place.table) ?? 0;
   const base =
     hook === undefined
       ? null
@@ -128,7 +129,7 @@ function readRule(words: readonly string[], place: { line: number; text: string;
   for (let at = 0; at < words.length; at++) {
     const word = words[at] as string;
     const value = words[at + 1] ?? '';
-    const key = ADDRESS_KEYS[word];
+    const key = lookUp(ADDRESS_KEYS, word);
     const take = () => {
       at++;
       return value;

@@ -1,4 +1,5 @@
 import { InvalidInput } from '../../model/errors.ts';
+import { lookUp } from '../../model/look-up.ts';
 
 /** A ruleset of anybody's, as far as helpers and what they open are concerned. Read from nft's text or JSON, or from iptables-save. */
 export type NftFamily = 'inet' | 'ip' | 'ip6' | 'bridge' | 'arp' | 'netdev';
@@ -107,7 +108,7 @@ const PRIORITIES: Readonly<Record<string, number>> = {
 export function priorityOf(words: readonly string[]): number {
   const text = words.join(' ').replace(/;.*$/, '');
   const [, name, sign, offset] = /^([a-z]+)\s*(?:([+-])\s*(\d+))?/.exec(text) ?? [];
-  if (name !== undefined) return (PRIORITIES[name] ?? 0) + (offset ? Number(`${sign}${offset}`) : 0);
+  if (name !== undefined) return (lookUp(PRIORITIES, name) ?? 0) + (offset ? Number(`${sign}${offset}`) : 0);
   return Number(/^(-?)\s*(\d+)/.exec(text)?.slice(1, 3).join('') ?? 0);
 }
 
@@ -126,7 +127,7 @@ export function ports(key: 'dport' | 'sport', ranges: readonly (readonly [number
 export function portRange(text: string): readonly [number, number] | null {
   const [, from, to] = /^(\d{1,5})(?:[-:](\d{1,5})?)?$/.exec(text) ?? [];
   if (from !== undefined) return [Number(from), /[-:]/.test(text) ? Number(to ?? 65535) : Number(from)];
-  const service = SERVICES[text];
+  const service = lookUp(SERVICES, text);
   return service === undefined ? null : [service, service];
 }
 

@@ -1,4 +1,5 @@
 import { InvalidInput } from '../../model/errors.ts';
+import { lookUp } from '../../model/look-up.ts';
 import {
   type Action,
   type Chain,
@@ -213,7 +214,7 @@ function matchKeys(left: unknown): [Match['key'], ...Match[]] {
   const ct = isObject(left['ct']) ? textOf(left['ct']['key']) : null;
   if (ct !== null) return [ct === 'state' || ct === 'status' || ct === 'helper' ? ct : 'other'];
   const meta = isObject(left['meta']) ? textOf(left['meta']['key']) : null;
-  if (meta !== null) return [META[meta] ?? 'other'];
+  if (meta !== null) return [lookUp(META, meta) ?? 'other'];
   if (isObject(left['fib']))
     return [/saddr/.test(JSON.stringify(left['fib']['flags'] ?? '')) && /^oif/.test(textOf(left['fib']['result'])) ? 'rpfilter' : 'other'];
   const payload = isObject(left['payload']) ? left['payload'] : null;

@@ -1,3 +1,4 @@
+import { lookUp } from '../../model/look-up.ts';
 import { type Action, type Match, match, ports, type Rule, ranges } from './model.ts';
 import type { Token } from './nft-tokens.ts';
 
@@ -61,7 +62,7 @@ class RuleReader {
 
   #part(): void {
     const word = this.#next();
-    const verdict = VERDICTS[word];
+    const verdict = lookUp(VERDICTS, word);
     if (verdict) {
       this.#action = verdict;
       if (word === 'reject' && this.#peek() === 'with') this.#skip(8);
@@ -151,7 +152,7 @@ class RuleReader {
   #beginsSomething(): boolean {
     const word = this.#peek() ?? '';
     return (
-      word in VERDICTS ||
+      lookUp(VERDICTS, word) !== undefined ||
       /^(jump|goto|ct|tcp|udp|ip|ip6|meta|iif|iifname|oif|oifname|fib|counter|log|comment|masquerade|snat|dnat|redirect|flow|limit)$/.test(
         word,
       )
@@ -217,7 +218,7 @@ class RuleReader {
     for (const part of split(inside, ',')) {
       const colon = part.indexOf(':');
       const [verb = '', target = ''] = part.slice(colon + 1);
-      const action: Action | null = verb === 'jump' || verb === 'goto' ? { kind: verb, chain: target } : (VERDICTS[verb] ?? null);
+      const action: Action | null = verb === 'jump' || verb === 'goto' ? { kind: verb, chain: target } : (lookUp(VERDICTS, verb) ?? null);
       entries.push([part.slice(0, colon).join(' '), action]);
     }
     this.#map = { key, entries };

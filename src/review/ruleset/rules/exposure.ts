@@ -1,3 +1,4 @@
+import { lookUp } from '../../../model/look-up.ts';
 import { brief } from '../../words.ts';
 import { evaluate, LOW_PORT } from '../evaluate.ts';
 import type { Rule } from '../model.ts';
@@ -59,7 +60,7 @@ export const slipstreamingExposure: RulesetRule = {
   checks: 'sources of irc, sip and h323 assignments',
   check(view, report) {
     for (const assignment of view.distinct) {
-      const how = SLIPSTREAM[assignment.type];
+      const how = lookUp(SLIPSTREAM, assignment.type);
       if (!how || assignment.source || !kernelHelper(assignment) || !takesEffect(assignment) || assignment.place?.base.hook === 'output')
         continue;
       const isHeld = holdsLowPorts(view, assignment);

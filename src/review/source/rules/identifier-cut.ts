@@ -1,3 +1,4 @@
+import { lookUp } from '../../../model/look-up.ts';
 import { lastValue } from '../bindings.ts';
 import { advice, at, place } from '../claims.ts';
 import { boundNames, calleeName, mentions, receiver, some } from '../expressions.ts';
@@ -172,7 +173,7 @@ function lengthOf(module: SourceModule, to: Expr): { value: number; source: stri
   if (name === null) return null;
   const own = module.constant(name);
   if (own?.kind === 'num') return { value: own.value, source: null };
-  return KNOWN_LIMITS[name] ?? null;
+  return lookUp(KNOWN_LIMITS, name) ?? null;
 }
 
 /** Characters that stand before the id in what is cut; null where that is not to be seen. */

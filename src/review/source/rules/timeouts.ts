@@ -1,3 +1,4 @@
+import { lookUp } from '../../../model/look-up.ts';
 import { bindingsOf } from '../bindings.ts';
 import { advice, at, place } from '../claims.ts';
 import { calleeName, keyword, pathOf, receiver, rootOf, selfAttribute } from '../expressions.ts';
@@ -58,7 +59,7 @@ function lacksTimeout(module: SourceModule, fn: FunctionInfo, call: Call): strin
   const path = pathOf(call.callee) ?? '';
   const isKnown = NEEDS_TIMEOUT.test(path) && module.imports.has(rootOf(call.callee) ?? '');
   if (!isKnown && !isOfSession(fn, call)) return null;
-  if (keyword(call, 'timeout') || call.args.length > (POSITION[path] ?? Number.POSITIVE_INFINITY)) return null;
+  if (keyword(call, 'timeout') || call.args.length > (lookUp(POSITION, path) ?? Number.POSITIVE_INFINITY)) return null;
   // Without a host these open nothing yet: their `connect` is given the time-out.
   if (/(SMTP(_SSL)?|FTP(_TLS)?|Telnet)$/.test(path) && call.args.length === 0 && call.keywords.length === 0) return null;
   if (call.args.some(({ kind }) => kind === 'other') || setsDefault(module)) return null;
