@@ -1,4 +1,4 @@
-import { type CST, type Document, type LineCounter, Parser, parseDocument } from 'yaml';
+import { Composer, type CST, type Document, type LineCounter, Parser } from 'yaml';
 
 /** Deeper than any configuration. The library composes what is nested by calling itself, and the end of the stack can end the process. */
 const MAX_DEPTH = 60;
@@ -13,11 +13,15 @@ export interface YamlOptions {
 
 /** Parses YAML of strangers. @throws what `refuse` makes of text that is no YAML, or nested too deeply */
 export function parseYaml(text: string, { lineCounter, uniqueKeys, refuse }: YamlOptions): Document {
-  for (const token of new Parser().parse(text)) {
+  const tokens: CST.Token[] = [];
+  for (const token of new Parser(lineCounter.addNewLine).parse(text)) {
     const offset = tooDeep(token);
     if (offset !== null) throw refuse(lineOf(text, offset), `nested more than ${MAX_DEPTH} deep`);
+    tokens.push(token);
   }
-  const document = parseDocument(text, { lineCounter, uniqueKeys, logLevel: 'silent', prettyErrors: false });
+  // As `parseDocument` does, of tokens that are there already: the first document, which there always is.
+  const [document] = new Composer({ uniqueKeys, logLevel: 'silent' }).compose(tokens, true, text.length) as Iterable<Document>;
+  if (!document) throw refuse(1, 'not YAML: no document');
   const [error] = document.errors;
   if (error) throw refuse(lineOf(text, error.pos[0]), `not YAML: ${error.message.split('\n')[0]}`);
   return document;
