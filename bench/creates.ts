@@ -1,8 +1,8 @@
 import { closeSync, fdatasyncSync, openSync, unlinkSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
-import { Client } from '../src/commands/client.ts';
-import type { RouterJson } from '../src/commands/resources.ts';
+import { Client } from '../src/client/client.ts';
+import type { RouterJson } from '../src/client/resources.ts';
 import { Load } from './load.ts';
 import { median, type Result, round, summarise } from './measure.ts';
 import { ServerProcess } from './server-process.ts';

@@ -2,13 +2,13 @@ import koffi from 'koffi';
 import { loadLibc } from '../src/kernel/linux/libc.ts';
 import { LinuxKernel } from '../src/kernel/linux/linux-kernel.ts';
 import { NetnsOpener } from '../src/kernel/linux/netns-socket.ts';
-import { ownPrefix, ScratchNetwork } from '../src/kernel/scratch.ts';
+import { ownPrefix, ScratchNetwork } from '../src/lab/scratch-network.ts';
 import type { HelperId } from '../src/model/conntrack-helper.ts';
 import type { DesiredHelper } from '../src/model/desired.ts';
-import { silentLogger } from '../src/model/logger.ts';
 import type { RouterId } from '../src/model/router.ts';
 import type { Table } from '../src/model/table.ts';
 import { render } from '../src/plan/render.ts';
+import { silentLogger } from '../src/ports/logger.ts';
 import { median, type Result, round } from './measure.ts';
 
 const PREFIX = `${ownPrefix('phb')}-path`;

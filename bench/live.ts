@@ -4,13 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Client } from '../src/commands/client.ts';
-import { Instance } from '../src/commands/instance.ts';
-import type { HelperJson, RouterJson } from '../src/commands/resources.ts';
+import type { Client } from '../src/client/client.ts';
+import type { HelperJson, RouterJson } from '../src/client/resources.ts';
 import { loadLibc } from '../src/kernel/linux/libc.ts';
 import { NetlinkSocket, NetnsOpener } from '../src/kernel/linux/netns-socket.ts';
 import { encodeReplacement } from '../src/kernel/linux/nft-encode.ts';
-import { ownPrefix, ScratchNetwork } from '../src/kernel/scratch.ts';
+import { Instance } from '../src/lab/instance.ts';
+import { ownPrefix, ScratchNetwork } from '../src/lab/scratch-network.ts';
 import { type Result, summarise, UNLIMITED } from './measure.ts';
 import { type Touch, TouchWatch } from './touch-watch.ts';
 

@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, release } from 'node:os';
 import { parseArgs } from 'node:util';
-import { removeOrphans } from '../src/kernel/scratch.ts';
+import { removeOrphans } from '../src/lab/scratch-network.ts';
 import type { Result } from './measure.ts';
 import { markdown, type Report } from './report.ts';
 

@@ -2,9 +2,9 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Instance } from '../src/commands/instance.ts';
-import type { RouterJson } from '../src/commands/resources.ts';
-import { ownPrefix, ScratchNetwork } from '../src/kernel/scratch.ts';
+import type { RouterJson } from '../src/client/resources.ts';
+import { Instance } from '../src/lab/instance.ts';
+import { ownPrefix, ScratchNetwork } from '../src/lab/scratch-network.ts';
 import { type Result, round, UNLIMITED } from './measure.ts';
 
 const PREFIX = `${ownPrefix('phb')}-mem`;

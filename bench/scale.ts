@@ -7,7 +7,7 @@ import { Agent } from '../src/agent/agent.ts';
 import { ServerClient } from '../src/agent/server-client.ts';
 import { RabbitBus } from '../src/bus/rabbitmq.ts';
 import { FakeKernel } from '../src/kernel/fake/fake-kernel.ts';
-import { silentLogger } from '../src/model/logger.ts';
+import { silentLogger } from '../src/ports/logger.ts';
 import { eventually } from '../test/support/eventually.ts';
 import { RabbitNode } from '../test/support/rabbitmq.ts';
 import { type Result, round, summarise } from './measure.ts';

@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import { LinuxKernel } from '../src/kernel/linux/linux-kernel.ts';
-import { silentLogger } from '../src/model/logger.ts';
+import { silentLogger } from '../src/ports/logger.ts';
 
 export interface Touch {
   readonly at: number;

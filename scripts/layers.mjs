@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 const file = (name) => fileURLToPath(new URL(name, import.meta.url));
 const { modules, thirdParty } = JSON.parse(readFileSync(file('modules.json'), 'utf8'));
 const names = Object.keys(modules);
-const roots = ['server.ts', 'host-agent.ts', 'kernel-process.ts', 'cli.ts'];
+const roots = ['cli.ts', 'processes/*.ts'];
 
 const override = (name) => {
   const allowed = modules[name];

@@ -1,8 +1,8 @@
 import type { Arguments } from '../bus/interface.ts';
 import { METHODS } from '../bus/topics.ts';
 import type { Kernel } from '../kernel/interface.ts';
-import type { Logger } from '../model/logger.ts';
 import type { Expectation } from '../model/status.ts';
+import type { Logger } from '../ports/logger.ts';
 
 const MAX_WATCHERS = 64;
 

@@ -4,10 +4,10 @@ import { HELPER_TOPIC, METHODS, REPORTS_TOPIC, SERVER_TOPIC } from '../bus/topic
 import type { HelperId } from '../model/conntrack-helper.ts';
 import { type DesiredHelper, type DesiredRouter, MAX_HELPERS_A_ROUTER, readDesiredHelper } from '../model/desired.ts';
 import { errorToData } from '../model/errors.ts';
-import type { Logger } from '../model/logger.ts';
 import type { Netns } from '../model/netns.ts';
 import { Reader } from '../model/reader.ts';
 import type { RouterId } from '../model/router.ts';
+import type { Logger } from '../ports/logger.ts';
 import { pushedRouters, UUID } from './hints.ts';
 import { type FullPull, type Heartbeat, MAX_ROUTERS_A_HOST, PULL_TIMEOUT_MS, type Source, type SourceListener } from './source.ts';
 

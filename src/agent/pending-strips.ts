@@ -1,9 +1,9 @@
 import type { Kernel } from '../kernel/interface.ts';
 import { errorToData } from '../model/errors.ts';
-import type { Logger } from '../model/logger.ts';
 import type { Netns } from '../model/netns.ts';
 import type { Table } from '../model/table.ts';
 import { type Assignment, assignments } from '../plan/diff.ts';
+import type { Logger } from '../ports/logger.ts';
 
 /**
  * Helpers that live connections have to lose. Noted before the table is written, so that neither a lost answer nor a dead

@@ -1,5 +1,5 @@
-import type { Logger } from '../model/logger.ts';
 import type { RouterReport } from '../model/status.ts';
+import type { Logger } from '../ports/logger.ts';
 import type { Heartbeat, Source } from './source.ts';
 
 /** Reports of a burst travel together. */

@@ -1,8 +1,8 @@
 import { open, readFile, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { type DesiredRouter, readDesiredRouter } from '../model/desired.ts';
-import type { Logger } from '../model/logger.ts';
 import { Reader } from '../model/reader.ts';
+import type { Logger } from '../ports/logger.ts';
 
 /** The last good desired state, for a start without a server. */
 export interface SavedState {

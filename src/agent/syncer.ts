@@ -2,12 +2,12 @@ import type { Kernel, Observation, TableChange, Version } from '../kernel/interf
 import { KERNEL_HELPERS } from '../model/catalogue.ts';
 import type { DesiredRouter } from '../model/desired.ts';
 import type { ErrorData, Result } from '../model/errors.ts';
-import type { Logger } from '../model/logger.ts';
 import { type Netns, showNetns } from '../model/netns.ts';
 import { type Capabilities, capabilityKey } from '../model/status.ts';
 import { STAMP_PREFIX } from '../model/table.ts';
 import { diff, revoked } from '../plan/diff.ts';
 import { contentDigest, type Plan, render } from '../plan/render.ts';
+import type { Logger } from '../ports/logger.ts';
 import { PendingStrips } from './pending-strips.ts';
 
 export interface SyncerOptions {

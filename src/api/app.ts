@@ -3,7 +3,7 @@ import swagger from '@fastify/swagger';
 import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Identity } from '../control/identity/interface.ts';
 import { errorToData, PinholeError } from '../model/errors.ts';
-import type { Logger } from '../model/logger.ts';
+import type { Logger } from '../ports/logger.ts';
 import { LATENCY_BUCKETS, type Metrics } from '../telemetry/metrics.ts';
 import { requestId } from '../telemetry/request-id.ts';
 import { guardRoutes, type RouteAccess } from './access.ts';

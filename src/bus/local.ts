@@ -1,9 +1,9 @@
 import { rmSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { type ErrorData, errorFromData, errorToData, PinholeError } from '../model/errors.ts';
-import { encodeFrame, FrameDecoder } from '../model/frames.ts';
-import type { Logger } from '../model/logger.ts';
 import { Reader } from '../model/reader.ts';
+import type { Logger } from '../ports/logger.ts';
+import { encodeFrame, FrameDecoder } from '../sockets/frames.ts';
 import { type Arguments, type Bus, CALL_TIMEOUT_MS, type Handler } from './interface.ts';
 
 /**

@@ -2,7 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type AsyncMessage, Connection, type Consumer, type ConsumerProps, type Envelope, type Publisher } from 'rabbitmq-client';
 import { PinholeError } from '../model/errors.ts';
-import type { Logger } from '../model/logger.ts';
+import type { Logger } from '../ports/logger.ts';
 import type { Broker } from './broker.ts';
 import { type Arguments, type Bus, CALL_TIMEOUT_MS, type Handler } from './interface.ts';
 import {

@@ -1,11 +1,11 @@
 import { stringify } from 'yaml';
+import { Client, type ClientFlags } from '../client/client.ts';
+import { findRouter, helpersOf, helpersPath, type RouterJson, showScope } from '../client/resources.ts';
+import { type Declared, type Manifest, type ManifestRouter, planSteps, readManifest, type Step, toManifest } from '../manifest/manifest.ts';
 import { PinholeError } from '../model/errors.ts';
 import { showNetns } from '../model/netns.ts';
-import { Client, type ClientFlags } from './client.ts';
-import { type Declared, type Manifest, type ManifestRouter, planSteps, readManifest, type Step, toManifest } from './manifest.ts';
-import { Progress } from './output/progress.ts';
-import { paint, print, printJson } from './output/table.ts';
-import { findRouter, helpersOf, helpersPath, type RouterJson, showScope } from './resources.ts';
+import { Progress } from '../terminal/progress.ts';
+import { paint, print, printJson } from '../terminal/table.ts';
 
 export interface ApplyFlags extends ClientFlags {
   readonly file: string;

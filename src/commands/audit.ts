@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
+import { Client, type ClientFlags } from '../client/client.ts';
 import type { ChainedEntry, ChainHead, SignedHead } from '../model/audit.ts';
 import { ChainCheck } from '../model/audit-check.ts';
 import { InvalidInput, PinholeError } from '../model/errors.ts';
 import { Reader } from '../model/reader.ts';
-import { Client, type ClientFlags } from './client.ts';
-import { Progress } from './output/progress.ts';
-import { type Column, paint, print, printJson, table } from './output/table.ts';
+import { Progress } from '../terminal/progress.ts';
+import { type Column, paint, print, printJson, table } from '../terminal/table.ts';
 
 interface EntryJson extends ChainHead {
   readonly id: number;

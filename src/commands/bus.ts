@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { agentPermissions, type Permissions, SERVER_PERMISSIONS } from '../bus/permissions.ts';
-import { userOfHost } from '../bus-parts.ts';
 import type { BusConfig } from '../config/bus-config.ts';
 import { type ConfigFlags, loadConfig } from '../config/config.ts';
 import { InvalidInput } from '../model/errors.ts';
-import { print, printJson } from './output/table.ts';
+import { userOfHost } from '../processes/bus-parts.ts';
+import { print, printJson } from '../terminal/table.ts';
 
 const HOST = /^[A-Za-z0-9_.-]{1,255}$/;
 

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { CATALOGUE } from '../model/catalogue.ts';
-import { print } from './output/table.ts';
+import { print } from '../terminal/table.ts';
 
 /** A bash script made from the commands themselves. Use: `source <(pinhole completion)`. */
 export function completion(program: Command): void {

@@ -40,7 +40,7 @@ export async function server(flags: ConfigFlags): Promise<void> {
   const config = loadConfig(flags, process.env);
   const { serverDir, serverSocketDir } = paths(config);
   for (const folder of [serverDir, serverSocketDir]) mkdirSync(folder, { recursive: true, mode: 0o750 });
-  const { startServer } = await import('../server.ts');
+  const { startServer } = await import('../processes/server.ts');
   const running = await startServer(config);
   onHangup(() => running.reload());
   await untilSignal(running);
@@ -58,7 +58,7 @@ export async function agent(flags: ConfigFlags): Promise<void> {
     await untilSignal({ close: () => supervised.stop() });
     return;
   }
-  const { startHostAgent } = await import('../host-agent.ts');
+  const { startHostAgent } = await import('../processes/host-agent.ts');
   const running = await startHostAgent(config, { neutron: flags.neutron === true });
   await untilSignal(running);
 }
@@ -79,7 +79,7 @@ export async function up(flags: ConfigFlags): Promise<void> {
 
 /** With its options from the supervisor, or, where systemd starts it, from root-owned configuration. */
 export async function kernelProcess(json: string | undefined, flags: ConfigFlags): Promise<void> {
-  const { startKernelProcess } = await import('../kernel-process.ts');
+  const { startKernelProcess } = await import('../processes/kernel-process.ts');
   const running = await startKernelProcess(json === undefined ? kernelOptions(loadConfig(flags, process.env)) : parseOptions(json));
   await untilSignal(running);
 }

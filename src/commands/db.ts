@@ -1,6 +1,6 @@
 import { type ConfigFlags, loadConfig, paths } from '../config/config.ts';
-import { silentLogger } from '../model/logger.ts';
-import { print, printJson } from './output/table.ts';
+import { silentLogger } from '../ports/logger.ts';
+import { print, printJson } from '../terminal/table.ts';
 
 /** Brings the database to this version, without starting a server. */
 export async function migrate(flags: ConfigFlags & { json?: boolean }): Promise<void> {
@@ -8,8 +8,8 @@ export async function migrate(flags: ConfigFlags & { json?: boolean }): Promise<
   const { url } = config.server.database;
   const done =
     url === null
-      ? await (await import('../store/sqlite.ts')).migrateSqlite(paths(config).database)
-      : await (await import('../store/postgres.ts')).migratePostgres({ url, logger: silentLogger });
+      ? await (await import('../store/sqlite/store.ts')).migrateSqlite(paths(config).database)
+      : await (await import('../store/postgres/store.ts')).migratePostgres({ url, logger: silentLogger });
   if (flags.json) printJson({ migrations: done });
   else print(done.length === 0 ? 'the database is at this version already\n' : `done: ${done.join(', ')}\n`);
 }

@@ -2,13 +2,13 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { removeLeftovers, ScratchNetwork } from '../kernel/scratch.ts';
+import type { Client } from '../client/client.ts';
+import type { HelperJson, RouterJson, StatusJson } from '../client/resources.ts';
+import { Instance } from '../lab/instance.ts';
+import { interruption } from '../lab/interruption.ts';
+import { removeLeftovers, ScratchNetwork } from '../lab/scratch-network.ts';
 import { Denied, Reported } from '../model/errors.ts';
-import type { Client } from './client.ts';
-import { Instance } from './instance.ts';
-import { interruption } from './interruption.ts';
-import { paint, print, printJson } from './output/table.ts';
-import type { HelperJson, RouterJson, StatusJson } from './resources.ts';
+import { paint, print, printJson } from '../terminal/table.ts';
 
 const PREFIX = 'pinhole-demo';
 const FILE_CONTENT = 'fetched through a pinhole\n';

@@ -1,14 +1,14 @@
 import { readFileSync } from 'node:fs';
+import { Client, type ClientFlags } from '../client/client.ts';
+import { findRouter, type StatusJson } from '../client/resources.ts';
+import { type Diagnosis, diagnose } from '../inspect/diagnosis.ts';
 import { LinuxKernel } from '../kernel/linux/linux-kernel.ts';
 import { FAMILIES, KERNEL_HELPERS } from '../model/catalogue.ts';
 import { Denied, PinholeError, Reported } from '../model/errors.ts';
-import { silentLogger } from '../model/logger.ts';
 import { type Netns, showNetns } from '../model/netns.ts';
 import { type Capabilities, capabilityKey } from '../model/status.ts';
-import { Client, type ClientFlags } from './client.ts';
-import { type Diagnosis, diagnose } from './diagnosis.ts';
-import { type Column, print, printJson, type Style, table } from './output/table.ts';
-import { findRouter, type StatusJson } from './resources.ts';
+import { silentLogger } from '../ports/logger.ts';
+import { type Column, print, printJson, type Style, table } from '../terminal/table.ts';
 
 const STYLES: Readonly<Record<Diagnosis['result'], Style>> = { ok: 'green', note: 'yellow', problem: 'red' };
 

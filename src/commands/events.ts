@@ -1,7 +1,7 @@
+import { Client, type ClientFlags } from '../client/client.ts';
+import type { RouterJson } from '../client/resources.ts';
 import { PinholeError } from '../model/errors.ts';
-import { Client, type ClientFlags } from './client.ts';
-import { paint, print } from './output/table.ts';
-import type { RouterJson } from './resources.ts';
+import { paint, print } from '../terminal/table.ts';
 
 interface EventJson {
   readonly seq: number;

@@ -1,8 +1,8 @@
+import { Client, type ClientFlags } from '../client/client.ts';
+import { findRouter, type HelperJson, helpersOf, helpersPath, type RouterJson, showScope } from '../client/resources.ts';
 import { findHelper } from '../model/catalogue.ts';
 import { InvalidInput, PinholeError } from '../model/errors.ts';
-import { Client, type ClientFlags } from './client.ts';
-import { type Column, print, printJson, table } from './output/table.ts';
-import { findRouter, type HelperJson, helpersOf, helpersPath, type RouterJson, showScope } from './resources.ts';
+import { type Column, print, printJson, table } from '../terminal/table.ts';
 
 export interface HelperFlags extends ClientFlags {
   readonly protocol?: string;

@@ -1,7 +1,7 @@
+import { Client, type ClientFlags } from '../client/client.ts';
+import { findRouter, type RouterJson } from '../client/resources.ts';
 import type { LivePlan } from '../model/live-plan.ts';
-import { Client, type ClientFlags } from './client.ts';
-import { paint, print, printJson } from './output/table.ts';
-import { findRouter, type RouterJson } from './resources.ts';
+import { paint, print, printJson } from '../terminal/table.ts';
 
 const SIGNS = { add: ['green', '+'], remove: ['red', '-'], replace: ['yellow', '~'] } as const;
 

@@ -1,10 +1,10 @@
 import { LinuxKernel } from '../kernel/linux/linux-kernel.ts';
 import { Denied, Reported } from '../model/errors.ts';
-import { silentLogger } from '../model/logger.ts';
 import { netnsMatcher, showNetns } from '../model/netns.ts';
 import { STAMP_PREFIX } from '../model/table.ts';
 import { revoked } from '../plan/diff.ts';
-import { print, printJson } from './output/table.ts';
+import { silentLogger } from '../ports/logger.ts';
+import { print, printJson } from '../terminal/table.ts';
 
 /** Removes every table of Pinhole's from this host, or from the namespaces of a pattern, and its helpers from live connections. Needs root, and no server. */
 export async function purge(flags: { json?: boolean; keepLive?: boolean; netns?: string }): Promise<void> {

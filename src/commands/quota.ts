@@ -1,6 +1,6 @@
+import { Client, type ClientFlags } from '../client/client.ts';
 import { InvalidInput } from '../model/errors.ts';
-import { Client, type ClientFlags } from './client.ts';
-import { type Column, print, printJson, table } from './output/table.ts';
+import { type Column, print, printJson, table } from '../terminal/table.ts';
 
 interface QuotaJson {
   readonly project_id: string;

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import type { LiveRules } from '../inspect/live-rules.ts';
 import { InvalidInput, Reported } from '../model/errors.ts';
 import { HOST_NETNS } from '../model/netns.ts';
 import { applyBaseline, type BaselineEntry, readBaseline, writeBaseline } from '../review/baseline.ts';
@@ -11,11 +12,10 @@ import { type Format, REPORTERS } from '../review/reporters/index.ts';
 import { ALL_TYPES, type Types } from '../review/rules.ts';
 import { NO_HOST } from '../review/ruleset/view.ts';
 import { SUBJECT_KINDS, type Subject, type SubjectKind } from '../review/subject.ts';
+import { outputFile } from '../terminal/output-file.ts';
+import { Progress } from '../terminal/progress.ts';
+import { print } from '../terminal/table.ts';
 import { VERSION } from '../version.ts';
-import type { LiveRules } from './live-rules.ts';
-import { outputFile } from './output/file.ts';
-import { Progress } from './output/progress.ts';
-import { print } from './output/table.ts';
 
 export interface ReviewFlags {
   readonly netns?: string;
@@ -60,8 +60,8 @@ export async function review(paths: readonly string[], flags: ReviewFlags): Prom
     progress.end();
     engine.close();
   }
-  const proved = flags.prove ? await (await import('./prove.ts')).prove(subjects, parts) : parts;
-  const read = flags.secondReader ? await (await import('./second-reader.ts')).secondReading(subjects, flags.config) : null;
+  const proved = flags.prove ? await (await import('../proof/prove.ts')).prove(subjects, parts) : parts;
+  const read = flags.secondReader ? await (await import('../inspect/second-reading.ts')).secondReading(subjects, flags.config) : null;
   const notes = [
     ...unread.map(({ name, reason }) => ({ subject: name, line: null, note: `not reviewed: ${reason}` })),
     ...(read?.notes ?? []),
@@ -140,7 +140,7 @@ function readTypes(text: string | undefined): Types {
 /** The rules of the namespace that flags name. The kernel is loaded only then. */
 async function liveRules(flags: ReviewFlags): Promise<LiveRules | null> {
   if (flags.netns === undefined && !flags.hostNetns) return null;
-  const live = await import('./live-rules.ts');
+  const live = await import('../inspect/live-rules.ts');
   return live.liveRules(flags.netns ?? HOST_NETNS, flags.config);
 }
 

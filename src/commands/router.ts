@@ -1,8 +1,8 @@
+import { Client, type ClientFlags } from '../client/client.ts';
+import { findRouter, type RouterJson } from '../client/resources.ts';
 import { InvalidInput } from '../model/errors.ts';
 import { HOST_NETNS, showNetns } from '../model/netns.ts';
-import { Client, type ClientFlags } from './client.ts';
-import { type Column, print, printJson, table } from './output/table.ts';
-import { findRouter, type RouterJson } from './resources.ts';
+import { type Column, print, printJson, table } from '../terminal/table.ts';
 
 export interface RouterFlags extends ClientFlags {
   readonly netns?: string;

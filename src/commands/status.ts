@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Client, type ClientFlags } from '../client/client.ts';
+import { findRouter, type HelperJson, type StatusJson, showScope } from '../client/resources.ts';
 import { NotFound } from '../model/errors.ts';
 import { showNetns } from '../model/netns.ts';
-import { Client, type ClientFlags } from './client.ts';
-import { type Column, print, printJson, statusStyle, table } from './output/table.ts';
-import { findRouter, type HelperJson, type StatusJson, showScope } from './resources.ts';
+import { type Column, print, printJson, statusStyle, table } from '../terminal/table.ts';
 
 const REFRESH_MS = 1_000;
 const AGENT = '127.0.0.1:9798';

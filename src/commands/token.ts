@@ -1,6 +1,6 @@
+import { Client, type ClientFlags } from '../client/client.ts';
 import type { ConfigFlags } from '../config/config.ts';
-import { Client, type ClientFlags } from './client.ts';
-import { type Column, print, printJson, table } from './output/table.ts';
+import { type Column, print, printJson, table } from '../terminal/table.ts';
 
 interface TokenJson {
   readonly id: string;

@@ -1,6 +1,6 @@
-import { Client, type ClientFlags } from './client.ts';
-import { paint, print } from './output/table.ts';
-import type { RouterJson } from './resources.ts';
+import { Client, type ClientFlags } from '../client/client.ts';
+import type { RouterJson } from '../client/resources.ts';
+import { paint, print } from '../terminal/table.ts';
 
 interface ExpectationEvent {
   readonly at: string;

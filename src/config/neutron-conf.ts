@@ -1,5 +1,5 @@
+import { type IniFile, parseIni } from '../formats/ini.ts';
 import { InvalidInput } from '../model/errors.ts';
-import { type IniFile, parseIni } from '../model/ini.ts';
 
 /** What Pinhole takes from a `neutron.conf`; null where it says nothing. */
 export interface NeutronConf {

@@ -1,8 +1,8 @@
 import type { Bus } from '../bus/interface.ts';
 import type { AuditEntry } from '../model/audit.ts';
 import type { AllowedHelpers } from '../model/catalogue.ts';
-import type { Logger } from '../model/logger.ts';
 import type { Router, RouterId } from '../model/router.ts';
+import type { Logger } from '../ports/logger.ts';
 import type { Store, Writes } from '../store/interface.ts';
 import type { Outbox } from './outbox.ts';
 import type { Policy } from './policy/policy.ts';

@@ -1,6 +1,6 @@
 import type { Bus } from '../bus/interface.ts';
 import { hintTopic, METHODS } from '../bus/topics.ts';
-import type { Logger } from '../model/logger.ts';
+import type { Logger } from '../ports/logger.ts';
 import type { OutboxItem, Store } from '../store/interface.ts';
 
 const PAGE = 500;

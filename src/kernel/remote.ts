@@ -1,8 +1,8 @@
 import { connect, type Socket } from 'node:net';
 import { type ErrorData, errorFromData, PinholeError, type Result } from '../model/errors.ts';
-import { encodeFrame, FrameDecoder, MAX_FRAME } from '../model/frames.ts';
-import type { Logger } from '../model/logger.ts';
 import type { Capabilities, Expectation } from '../model/status.ts';
+import type { Logger } from '../ports/logger.ts';
+import { encodeFrame, FrameDecoder, MAX_FRAME } from '../sockets/frames.ts';
 import type {
   AllRules,
   Kernel,

@@ -1,7 +1,7 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { errorToData, PinholeError, type Result } from '../model/errors.ts';
-import { encodeFrame, FrameDecoder, MAX_FRAME } from '../model/frames.ts';
-import type { Logger } from '../model/logger.ts';
+import type { Logger } from '../ports/logger.ts';
+import { encodeFrame, FrameDecoder, MAX_FRAME } from '../sockets/frames.ts';
 import type { Kernel, KernelEvent } from './interface.ts';
 import { type KernelRequest, parseRequest } from './protocol.ts';
 

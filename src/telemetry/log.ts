@@ -1,5 +1,5 @@
 import { pino } from 'pino';
-import type { Logger } from '../model/logger.ts';
+import type { Logger } from '../ports/logger.ts';
 
 /** Fields that may hold a secret, wherever they stand. */
 const REDACTED = [

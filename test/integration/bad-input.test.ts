@@ -2,16 +2,16 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { parseManifest, readManifest } from '../../src/commands/manifest.ts';
 import { parseRequest, readTable } from '../../src/kernel/protocol.ts';
+import { parseManifest, readManifest } from '../../src/manifest/manifest.ts';
 import { readDesiredRouter } from '../../src/model/desired.ts';
 import { PinholeError } from '../../src/model/errors.ts';
-import { FrameDecoder } from '../../src/model/frames.ts';
 import { parseNetns } from '../../src/model/netns.ts';
 import { Reader } from '../../src/model/reader.ts';
 import type { Table } from '../../src/model/table.ts';
 import { render } from '../../src/plan/render.ts';
 import { tableText } from '../../src/plan/text.ts';
+import { FrameDecoder } from '../../src/sockets/frames.ts';
 import { ALL_CAPABILITIES, desiredHelper, desiredRouter, hostileText } from '../support/arbitraries.ts';
 import { TestServer } from '../support/test-server.ts';
 

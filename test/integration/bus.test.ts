@@ -8,7 +8,7 @@ import type { Bus } from '../../src/bus/interface.ts';
 import { LocalBusClient, LocalBusServer } from '../../src/bus/local.ts';
 import { RabbitBus } from '../../src/bus/rabbitmq.ts';
 import { PinholeError } from '../../src/model/errors.ts';
-import { silentLogger } from '../../src/model/logger.ts';
+import { silentLogger } from '../../src/ports/logger.ts';
 import { eventually } from '../support/eventually.ts';
 import { RabbitNode } from '../support/rabbitmq.ts';
 

@@ -10,8 +10,8 @@ import { encodeOslo, OSLO_PROPERTIES, type OsloRequest } from '../../src/bus/osl
 import { replyPrefix } from '../../src/bus/permissions.ts';
 import { RabbitBus, type RabbitOptions } from '../../src/bus/rabbitmq.ts';
 import { agentTopic, hintTopic, METHODS, SERVER_TOPIC } from '../../src/bus/topics.ts';
-import type { Logger } from '../../src/model/logger.ts';
-import { silentLogger } from '../../src/model/logger.ts';
+import type { Logger } from '../../src/ports/logger.ts';
+import { silentLogger } from '../../src/ports/logger.ts';
 import { Authority } from '../support/certificates.ts';
 import { eventually } from '../support/eventually.ts';
 import { freePorts, RabbitNode } from '../support/rabbitmq.ts';

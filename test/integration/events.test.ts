@@ -5,7 +5,7 @@ import { ServerClient } from '../../src/agent/server-client.ts';
 import { LocalBusClient } from '../../src/bus/local.ts';
 import { METHODS, serverTopic } from '../../src/bus/topics.ts';
 import { paths } from '../../src/config/config.ts';
-import { silentLogger } from '../../src/model/logger.ts';
+import { silentLogger } from '../../src/ports/logger.ts';
 import { eventually } from '../support/eventually.ts';
 import { STORES } from '../support/stores.ts';
 import { TestServer } from '../support/test-server.ts';

@@ -4,7 +4,7 @@ import type { RouteAccess } from '../../src/api/access.ts';
 import { LocalBusClient } from '../../src/bus/local.ts';
 import { agentTopic, METHODS } from '../../src/bus/topics.ts';
 import { paths } from '../../src/config/config.ts';
-import { silentLogger } from '../../src/model/logger.ts';
+import { silentLogger } from '../../src/ports/logger.ts';
 import { AllRows, type Rows } from '../support/all-rows.ts';
 import { hostileText } from '../support/arbitraries.ts';
 import { eventually } from '../support/eventually.ts';

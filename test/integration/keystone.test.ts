@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { KeystoneIdentity, type KeystoneTransport } from '../../src/control/identity/keystone.ts';
-import { silentLogger } from '../../src/model/logger.ts';
+import { silentLogger } from '../../src/ports/logger.ts';
 import { eventually } from '../support/eventually.ts';
 import { Keystone } from '../support/keystone.ts';
 import { TestServer } from '../support/test-server.ts';

@@ -206,7 +206,7 @@ describe('listeners', () => {
       }).on('error', reject);
     });
     expect(status).toBe(200);
-    const { Client } = await import('../../src/commands/client.ts');
+    const { Client } = await import('../../src/client/client.ts');
     const client = new Client({ url: server.url, token: '' }, {});
     expect(await client.get('/v1/routers')).toEqual({ routers: [] });
   });

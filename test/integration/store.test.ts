@@ -9,12 +9,12 @@ import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
 import { entryHash, genesis } from '../../src/model/audit.ts';
 import type { ConntrackHelper, HelperId } from '../../src/model/conntrack-helper.ts';
 import { parseScope } from '../../src/model/conntrack-helper.ts';
-import { silentLogger } from '../../src/model/logger.ts';
 import type { Router, RouterId } from '../../src/model/router.ts';
+import { silentLogger } from '../../src/ports/logger.ts';
 import type { Store } from '../../src/store/interface.ts';
 import { initial } from '../../src/store/migrations/0001-initial.ts';
-import { openPostgres } from '../../src/store/postgres.ts';
-import { openSqlite } from '../../src/store/sqlite.ts';
+import { openPostgres } from '../../src/store/postgres/store.ts';
+import { openSqlite } from '../../src/store/sqlite/store.ts';
 import { eventually } from '../support/eventually.ts';
 import { newDatabase } from '../support/postgres.ts';
 

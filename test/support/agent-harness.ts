@@ -8,8 +8,8 @@ import { hintTopic, METHODS } from '../../src/bus/topics.ts';
 import { FakeKernel } from '../../src/kernel/fake/fake-kernel.ts';
 import { type DesiredRouter, routersDigest } from '../../src/model/desired.ts';
 import { PinholeError } from '../../src/model/errors.ts';
-import { silentLogger } from '../../src/model/logger.ts';
 import type { RouterReport } from '../../src/model/status.ts';
+import { silentLogger } from '../../src/ports/logger.ts';
 import { eventually } from './eventually.ts';
 
 /** A server as an agent sees it: routers to pull, and what the agent has said. */

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { RabbitBus } from '../../src/bus/rabbitmq.ts';
 import { METHODS, REPORTS_TOPIC } from '../../src/bus/topics.ts';
-import { silentLogger } from '../../src/model/logger.ts';
+import { silentLogger } from '../../src/ports/logger.ts';
 import { eventually } from './eventually.ts';
 import { freePorts, RabbitNode } from './rabbitmq.ts';
 

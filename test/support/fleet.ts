@@ -7,8 +7,8 @@ import { agentPermissions, type Permissions, SERVER_PERMISSIONS } from '../../sr
 import { paths } from '../../src/config/config.ts';
 import { FakeKernel } from '../../src/kernel/fake/fake-kernel.ts';
 import { KernelService } from '../../src/kernel/service.ts';
-import { silentLogger } from '../../src/model/logger.ts';
 import { newTokenText } from '../../src/model/token.ts';
+import { silentLogger } from '../../src/ports/logger.ts';
 import { CLI } from './cli-path.ts';
 import { eventually } from './eventually.ts';
 import { PostgresCluster } from './postgres.ts';

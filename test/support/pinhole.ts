@@ -1,8 +1,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Instance } from '../../src/commands/instance.ts';
-import type { HelperJson, RouterJson, StatusJson } from '../../src/commands/resources.ts';
+import type { HelperJson, RouterJson, StatusJson } from '../../src/client/resources.ts';
+import { Instance } from '../../src/lab/instance.ts';
 import { CLI } from './cli-path.ts';
 import { eventually } from './eventually.ts';
 

@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import type { Kernel } from '../../src/kernel/interface.ts';
 import { LinuxKernel } from '../../src/kernel/linux/linux-kernel.ts';
 import { RemoteKernel } from '../../src/kernel/remote.ts';
-import { ScratchNetwork } from '../../src/kernel/scratch.ts';
 import { KernelService } from '../../src/kernel/service.ts';
-import { silentLogger } from '../../src/model/logger.ts';
+import { ScratchNetwork } from '../../src/lab/scratch-network.ts';
+import { silentLogger } from '../../src/ports/logger.ts';
 import { eventually } from './eventually.ts';
 import type { KernelHarness } from './kernel-contract.ts';
 

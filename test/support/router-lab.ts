@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { ScratchNetwork } from '../../src/kernel/scratch.ts';
+import { ScratchNetwork } from '../../src/lab/scratch-network.ts';
 import { eventually } from './eventually.ts';
 
 export const ADDRESSES = {

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Config, loadConfig, paths } from '../../src/config/config.ts';
 import { newTokenText } from '../../src/model/token.ts';
-import { type RunningServer, startServer } from '../../src/server.ts';
+import { type RunningServer, startServer } from '../../src/processes/server.ts';
 import { databaseYaml, type StoreName } from './stores.ts';
 
 export interface Answer {

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { ownPrefix, ScratchNetwork } from '../../src/kernel/scratch.ts';
+import { ownPrefix, ScratchNetwork } from '../../src/lab/scratch-network.ts';
 import { VERSION } from '../../src/version.ts';
 import { eventually } from '../support/eventually.ts';
 import { TestPinhole } from '../support/pinhole.ts';

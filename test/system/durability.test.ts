@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
-import { Client } from '../../src/commands/client.ts';
-import type { RouterJson } from '../../src/commands/resources.ts';
+import { Client } from '../../src/client/client.ts';
+import type { RouterJson } from '../../src/client/resources.ts';
 import { newTokenText } from '../../src/model/token.ts';
 import { eventually } from '../support/eventually.ts';
 

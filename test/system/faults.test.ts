@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { HelperJson, RouterJson } from '../../src/commands/resources.ts';
-import { ownPrefix, ScratchNetwork } from '../../src/kernel/scratch.ts';
+import type { HelperJson, RouterJson } from '../../src/client/resources.ts';
+import { ownPrefix, ScratchNetwork } from '../../src/lab/scratch-network.ts';
 import { eventually } from '../support/eventually.ts';
 import { TestPinhole } from '../support/pinhole.ts';
 

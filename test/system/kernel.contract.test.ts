@@ -1,4 +1,4 @@
-import { ownPrefix } from '../../src/kernel/scratch.ts';
+import { ownPrefix } from '../../src/lab/scratch-network.ts';
 import { kernelContract } from '../support/kernel-contract.ts';
 import { linuxHarness, remoteHarness } from '../support/real-kernel.ts';
 

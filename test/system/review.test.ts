@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { ownPrefix, ScratchNetwork } from '../../src/kernel/scratch.ts';
+import { ownPrefix, ScratchNetwork } from '../../src/lab/scratch-network.ts';
 import type { Report } from '../../src/review/report.ts';
 import { resolveAccounts } from '../../src/supervisor/accounts.ts';
 import { CLI } from '../support/cli-path.ts';

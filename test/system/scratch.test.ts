@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
-import { ownPrefix, removeOrphans, ScratchNetwork } from '../../src/kernel/scratch.ts';
+import { ownPrefix, removeOrphans, ScratchNetwork } from '../../src/lab/scratch-network.ts';
 
 const FAMILY = 'phs';
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { RouterJson } from '../../src/commands/resources.ts';
-import { ownPrefix } from '../../src/kernel/scratch.ts';
+import type { RouterJson } from '../../src/client/resources.ts';
+import { ownPrefix } from '../../src/lab/scratch-network.ts';
 import { eventually } from '../support/eventually.ts';
 import { TestPinhole } from '../support/pinhole.ts';
 import { ADDRESSES, RouterLab } from '../support/router-lab.ts';

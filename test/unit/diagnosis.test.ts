@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { diagnose } from '../../src/commands/diagnosis.ts';
+import { diagnose } from '../../src/inspect/diagnosis.ts';
 
 /** As `nft -j list ruleset` prints it; this machine's kernel may lack flow tables. */
 const OFFLOAD = JSON.stringify({

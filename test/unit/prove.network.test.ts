@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { networkFor } from '../../src/commands/proof-network.ts';
 import { formatNetwork, networkContains, parseNetwork } from '../../src/model/address.ts';
 import { FAMILIES, type Family } from '../../src/model/catalogue.ts';
+import { networkFor } from '../../src/proof/network.ts';
 import { readRuleset } from '../../src/review/engine.ts';
 import { NO_HOST, RulesetView } from '../../src/review/ruleset/view.ts';
 import { subject } from '../support/review.ts';

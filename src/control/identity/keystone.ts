@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PinholeError } from '../../model/errors.ts';
-import type { Logger } from '../../model/logger.ts';
 import { Reader } from '../../model/reader.ts';
+import type { Logger } from '../../ports/logger.ts';
 import { type Principal, principalOf } from '../principal.ts';
 import type { Identity, Presented } from './interface.ts';
 

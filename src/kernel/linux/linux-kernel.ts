@@ -1,8 +1,8 @@
 import { readdirSync, statSync } from 'node:fs';
 import { attempt, PinholeError, type Result } from '../../model/errors.ts';
-import type { Logger } from '../../model/logger.ts';
 import { HOST_NETNS, type Netns, showNetns } from '../../model/netns.ts';
 import type { Capabilities, Expectation } from '../../model/status.ts';
+import type { Logger } from '../../ports/logger.ts';
 import type {
   AllRules,
   Kernel,

@@ -1,6 +1,6 @@
 import { type FSWatcher, readdirSync, watch } from 'node:fs';
-import type { Logger } from '../../model/logger.ts';
 import type { Netns } from '../../model/netns.ts';
+import type { Logger } from '../../ports/logger.ts';
 
 export interface NamespaceWatcherOptions {
   /** Inode of the namespace behind a name; null while it is absent or not mounted yet. */

@@ -1,9 +1,9 @@
 import { isMap, isScalar, isSeq, LineCounter, type Node } from 'yaml';
+import { parseIni } from '../../formats/ini.ts';
+import { parseYaml } from '../../formats/yaml.ts';
 import { InvalidInput } from '../../model/errors.ts';
-import { parseIni } from '../../model/ini.ts';
 import type { ConfigDocument, ConfigKind, Content, Setting } from './document.ts';
 import { readFirewalldXml, readOpenwrt, readShorewallConntrack } from './firewalls.ts';
-import { parseYaml } from './yaml.ts';
 
 /** How each kind of file is read. @throws InvalidInput naming the line */
 const READERS: Readonly<Record<ConfigKind, (text: string, name: string) => Content>> = {

@@ -1,7 +1,7 @@
 import { Kysely, PostgresDialect, type PostgresPool } from 'kysely';
 import pg from 'pg';
 import { InvalidInput } from '../../model/errors.ts';
-import type { Logger } from '../../model/logger.ts';
+import type { Logger } from '../../ports/logger.ts';
 import type { Schema } from '../schema.ts';
 import { DatabaseFailure } from './errors.ts';
 

@@ -1,4 +1,5 @@
-import { ownPrefix, removeOrphans } from '../kernel/scratch.ts';
+import { interruption } from '../lab/interruption.ts';
+import { ownPrefix, removeOrphans } from '../lab/scratch-network.ts';
 import { FAMILIES, type Family } from '../model/catalogue.ts';
 import { Denied } from '../model/errors.ts';
 import { readRuleset, type SubjectReport } from '../review/engine.ts';
@@ -7,10 +8,9 @@ import { LOW_PORT } from '../review/ruleset/evaluate.ts';
 import { CONNTRACK_PRIORITY } from '../review/ruleset/model.ts';
 import { type Assignment, kernelHelper, NO_HOST, RulesetView } from '../review/ruleset/view.ts';
 import type { Subject } from '../review/subject.ts';
-import { interruption } from './interruption.ts';
-import { Progress } from './output/progress.ts';
-import { ATTACKS } from './proof-attacks.ts';
-import { ProofLab } from './proof-lab.ts';
+import { Progress } from '../terminal/progress.ts';
+import { ATTACKS } from './attacks.ts';
+import { ProofLab } from './lab.ts';
 
 /** What trying showed: that it is so, that it is not, or nothing. */
 type Proof =

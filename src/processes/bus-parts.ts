@@ -1,15 +1,15 @@
 import { readFileSync } from 'node:fs';
-import type { Bus } from './bus/interface.ts';
-import type { BusConfig } from './config/bus-config.ts';
-import { InvalidInput } from './model/errors.ts';
-import type { Logger } from './model/logger.ts';
+import type { Bus } from '../bus/interface.ts';
+import type { BusConfig } from '../config/bus-config.ts';
+import { InvalidInput } from '../model/errors.ts';
+import type { Logger } from '../ports/logger.ts';
 
 /** The bus over RabbitMQ, as configuration says; loaded only where it is used. */
 export async function rabbitBus(
   config: BusConfig,
   parts: { name: string; owner?: string; declares: boolean; trusted: readonly string[] | null; logger: Logger },
 ): Promise<Bus> {
-  const { RabbitBus } = await import('./bus/rabbitmq.ts');
+  const { RabbitBus } = await import('../bus/rabbitmq.ts');
   const { tls, exchange, agentUser } = config;
   const broker = { ...config, tls: tls && { ca: pem(tls.ca, 'ca_file'), cert: pem(tls.cert, 'cert_file'), key: pem(tls.key, 'key_file') } };
   return new RabbitBus({ broker, exchange, signs: agentUser !== null || config.serverUsers !== null, ...parts });

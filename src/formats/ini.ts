@@ -1,4 +1,4 @@
-import { InvalidInput } from './errors.ts';
+import { InvalidInput } from '../model/errors.ts';
 
 export interface IniOption {
   readonly value: string;

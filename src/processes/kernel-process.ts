@@ -1,8 +1,8 @@
 import { rmSync } from 'node:fs';
-import { LinuxKernel } from './kernel/linux/linux-kernel.ts';
-import { KernelService } from './kernel/service.ts';
-import { netnsMatcher } from './model/netns.ts';
-import { createLogger } from './telemetry/log.ts';
+import { LinuxKernel } from '../kernel/linux/linux-kernel.ts';
+import { KernelService } from '../kernel/service.ts';
+import { netnsMatcher } from '../model/netns.ts';
+import { createLogger } from '../telemetry/log.ts';
 
 export interface KernelProcessOptions {
   readonly socket: string;

@@ -1,20 +1,20 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import type { TlsOptions } from './api/app.ts';
-import type { Config } from './config/config.ts';
-import { paths } from './config/config.ts';
-import { readPolicyFile } from './config/policy-file.ts';
-import type { KeystoneConfig, TlsConfig } from './config/server-config.ts';
-import { newAuditKey } from './control/audit.ts';
-import type { Identity } from './control/identity/interface.ts';
-import { KeystoneIdentity } from './control/identity/keystone.ts';
-import { keystoneHttp } from './control/identity/keystone-http.ts';
-import { noIdentity } from './control/identity/none.ts';
-import { Policy } from './control/policy/policy.ts';
-import type { Tokens } from './control/tokens.ts';
-import { InvalidInput } from './model/errors.ts';
-import type { Logger } from './model/logger.ts';
-import type { Store } from './store/interface.ts';
+import type { TlsOptions } from '../api/app.ts';
+import type { Config } from '../config/config.ts';
+import { paths } from '../config/config.ts';
+import { readPolicyFile } from '../config/policy-file.ts';
+import type { KeystoneConfig, TlsConfig } from '../config/server-config.ts';
+import { newAuditKey } from '../control/audit.ts';
+import type { Identity } from '../control/identity/interface.ts';
+import { KeystoneIdentity } from '../control/identity/keystone.ts';
+import { keystoneHttp } from '../control/identity/keystone-http.ts';
+import { noIdentity } from '../control/identity/none.ts';
+import { Policy } from '../control/policy/policy.ts';
+import type { Tokens } from '../control/tokens.ts';
+import { InvalidInput } from '../model/errors.ts';
+import type { Logger } from '../ports/logger.ts';
+import type { Store } from '../store/interface.ts';
 
 /** Parts of a server that configuration chooses, and what it keeps on disk beside the database. */
 
@@ -22,8 +22,8 @@ export async function openStore(config: Config, logger: Logger): Promise<Store> 
   const { url, connections } = config.server.database;
   const files = paths(config);
   const chain = ownText(files.serverId, () => randomUUID(), 0o644);
-  if (url === null) return (await import('./store/sqlite.ts')).openSqlite(files.database, { chain });
-  return (await import('./store/postgres.ts')).openPostgres({ url, connections, chain, logger });
+  if (url === null) return (await import('../store/sqlite/store.ts')).openSqlite(files.database, { chain });
+  return (await import('../store/postgres/store.ts')).openPostgres({ url, connections, chain, logger });
 }
 
 export function auditKey(config: Config): string {

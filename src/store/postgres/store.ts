@@ -1,17 +1,17 @@
 import type { Kysely } from 'kysely';
-import type { Database } from './database.ts';
-import { Engine } from './engine.ts';
-import type { Store, StoreOptions } from './interface.ts';
-import { registerChain } from './journal.ts';
-import { migrate } from './migrate.ts';
-import { type ConnectionOptions, createPool, kysely } from './postgres/connection.ts';
-import { readFailure, unavailable } from './postgres/errors.ts';
-import { EventListener } from './postgres/event-listener.ts';
-import { PipelinedConnection } from './postgres/pipelined-connection.ts';
-import { PostgresWriter } from './postgres/writer.ts';
-import { Queries } from './queries.ts';
-import type { Schema } from './schema.ts';
-import { prepareStatements } from './statements.ts';
+import type { Database } from '../database.ts';
+import { Engine } from '../engine.ts';
+import type { Store, StoreOptions } from '../interface.ts';
+import { registerChain } from '../journal.ts';
+import { migrate } from '../migrate.ts';
+import { Queries } from '../queries.ts';
+import type { Schema } from '../schema.ts';
+import { prepareStatements } from '../statements.ts';
+import { type ConnectionOptions, createPool, kysely } from './connection.ts';
+import { readFailure, unavailable } from './errors.ts';
+import { EventListener } from './event-listener.ts';
+import { PipelinedConnection } from './pipelined-connection.ts';
+import { PostgresWriter } from './writer.ts';
 
 export interface PostgresOptions extends StoreOptions, ConnectionOptions {
   /** Connections for reads. Writes share one, events are listened for on another. */

@@ -3,8 +3,8 @@ import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { Client } from '../client/client.ts';
 import { paths } from '../config/config.ts';
-import { Client } from './client.ts';
 
 const CLI = fileURLToPath(new URL('../cli.js', import.meta.url));
 const START_TIMEOUT_MS = 20_000;

@@ -1,13 +1,13 @@
 import BetterSqlite from 'better-sqlite3';
 import { Kysely, SqliteDialect } from 'kysely';
-import type { Database } from './database.ts';
-import { Engine, type Writer } from './engine.ts';
-import type { Store, StoreOptions } from './interface.ts';
-import { registerChain } from './journal.ts';
-import { migrate } from './migrate.ts';
-import { Queries } from './queries.ts';
-import type { Schema } from './schema.ts';
-import { prepareStatements } from './statements.ts';
+import type { Database } from '../database.ts';
+import { Engine, type Writer } from '../engine.ts';
+import type { Store, StoreOptions } from '../interface.ts';
+import { registerChain } from '../journal.ts';
+import { migrate } from '../migrate.ts';
+import { Queries } from '../queries.ts';
+import type { Schema } from '../schema.ts';
+import { prepareStatements } from '../statements.ts';
 
 /** How long a write waits for another process that holds the database. */
 const BUSY_TIMEOUT_MS = 5_000;

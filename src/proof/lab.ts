@@ -5,16 +5,16 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { LinuxKernel } from '../kernel/linux/linux-kernel.ts';
-import { ScratchNetwork } from '../kernel/scratch.ts';
+import { ScratchNetwork } from '../lab/scratch-network.ts';
 import type { Family, Protocol } from '../model/catalogue.ts';
-import { silentLogger } from '../model/logger.ts';
+import { silentLogger } from '../ports/logger.ts';
 import { liveParts } from '../review/ruleset/live.ts';
 import type { Assignment, RulesetView } from '../review/ruleset/view.ts';
 import type { Subject } from '../review/subject.ts';
-import { ATTACKS } from './proof-attacks.ts';
-import { type LabNetwork, networkFor } from './proof-network.ts';
+import { ATTACKS } from './attacks.ts';
+import { type LabNetwork, networkFor } from './network.ts';
 
-const PEER = fileURLToPath(new URL('./proof-peer.js', import.meta.url));
+const PEER = fileURLToPath(new URL('./peer.js', import.meta.url));
 /** What a counter that counted something looks like. */
 const COUNTED = /counter packets [1-9]/;
 const READY_MS = 5000;

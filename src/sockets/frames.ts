@@ -1,4 +1,4 @@
-import { PinholeError } from './errors.ts';
+import { PinholeError } from '../model/errors.ts';
 
 /**
  * Messages on a stream socket: a 32-bit big-endian length, then that many bytes of UTF-8 JSON. Used by the kernel

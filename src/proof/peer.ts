@@ -6,7 +6,7 @@
  */
 import { createSocket } from 'node:dgram';
 import { connect, createServer, isIPv6 } from 'node:net';
-import { ATTACKS } from './proof-attacks.ts';
+import { ATTACKS } from './attacks.ts';
 
 const WAIT_MS = 2500;
 

@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { type Document, isNode, LineCounter } from 'yaml';
+import type { HelperJson, RouterJson, ScopeJson } from '../client/resources.ts';
+import { parseYaml } from '../formats/yaml.ts';
 import { findHelper } from '../model/catalogue.ts';
 import { parseScope } from '../model/conntrack-helper.ts';
 import { InvalidInput, PinholeError } from '../model/errors.ts';
 import { HOST_NETNS, parseNetns } from '../model/netns.ts';
 import { Reader } from '../model/reader.ts';
-import { parseYaml } from '../review/config/yaml.ts';
-import type { HelperJson, RouterJson, ScopeJson } from './resources.ts';
 
 /** A file of routers and their helpers, for `apply`, `diff` and `export`. */
 export interface Manifest {

@@ -1,6 +1,6 @@
 import { accessSync, constants, existsSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { InvalidInput } from '../../model/errors.ts';
+import { InvalidInput } from '../model/errors.ts';
 
 /**
  * A file that a flag names for what a command will have to say. Asked before the work, so that no result is lost for it.

@@ -1,16 +1,16 @@
-import { Agent } from './agent/agent.ts';
-import { listenHealth } from './agent/health.ts';
-import { NeutronClient } from './agent/neutron-client.ts';
-import { ServerClient } from './agent/server-client.ts';
-import type { Bus } from './bus/interface.ts';
-import { LocalBusClient } from './bus/local.ts';
+import { Agent } from '../agent/agent.ts';
+import { listenHealth } from '../agent/health.ts';
+import { NeutronClient } from '../agent/neutron-client.ts';
+import { ServerClient } from '../agent/server-client.ts';
+import type { Bus } from '../bus/interface.ts';
+import { LocalBusClient } from '../bus/local.ts';
+import { type Config, paths } from '../config/config.ts';
+import { RemoteKernel } from '../kernel/remote.ts';
+import type { Logger } from '../ports/logger.ts';
+import { createLogger } from '../telemetry/log.ts';
+import { createMetrics, observe, REFUSED_MESSAGES } from '../telemetry/metrics.ts';
+import { VERSION } from '../version.ts';
 import { rabbitBus } from './bus-parts.ts';
-import { type Config, paths } from './config/config.ts';
-import { RemoteKernel } from './kernel/remote.ts';
-import type { Logger } from './model/logger.ts';
-import { createLogger } from './telemetry/log.ts';
-import { createMetrics, observe, REFUSED_MESSAGES } from './telemetry/metrics.ts';
-import { VERSION } from './version.ts';
 
 /** The agent process of one host: no capability of its own; the kernel is another process's. */
 export async function startHostAgent(
