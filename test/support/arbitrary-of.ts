@@ -11,7 +11,7 @@ import {
   PairShape,
 } from '../../src/contract/compounds.ts';
 import { Mismatch } from '../../src/contract/mismatch.ts';
-import { ADDRESS, HELPER_NAME, NETWORK, UUID } from '../../src/contract/primitives.ts';
+import { ADDRESS, HELPER_NAME, NETWORK, PROTOCOL_NAME, UUID } from '../../src/contract/primitives.ts';
 import { RecordShape, TaggedShape } from '../../src/contract/record.ts';
 import { BOOLEAN, ChoiceShape, IntegerShape, JsonShape, LiteralShape, TextShape } from '../../src/contract/scalars.ts';
 import type { Shape } from '../../src/contract/shape.ts';
@@ -136,6 +136,7 @@ const SPECIAL: ReadonlyMap<Shape<unknown>, fc.Arbitrary<string>> = new Map<Shape
     ),
   ],
   [UUID, fc.uuid()],
+  [PROTOCOL_NAME, fc.oneof(fc.constantFrom('tcp', 'udp'), fc.stringMatching(/^[a-z0-9-]{1,16}$/))],
   [HELPER_NAME, fc.oneof(fc.constantFrom(...CATALOGUE.map(({ helper }) => helper)), fc.stringMatching(/^[A-Za-z0-9._-]{1,64}$/))],
 ]);
 
