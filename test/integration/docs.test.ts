@@ -9,7 +9,7 @@ import { Policy } from '../../src/control/policy/policy.ts';
 import { readManifest } from '../../src/manifest/manifest.ts';
 import { CliGrammar } from '../support/cli-grammar.ts';
 import { CLI } from '../support/cli-path.ts';
-import { allSamples, indentedBlocks, MARKED, pages, ROOT, type Sample, samplesOf, type Tier, TIERS, UNMARKED } from '../support/docs.ts';
+import { allSamples, indentedBlocks, MARKED, pages, ROOT, type Sample, samplesOf, TIERS, type Tier, UNMARKED } from '../support/docs.ts';
 import { simpleCommands } from '../support/shell-words.ts';
 import { TestServer } from '../support/test-server.ts';
 
@@ -100,7 +100,8 @@ describe('shell samples', () => {
   async function problemOf([program = '', ...rest]: readonly string[]): Promise<string | null> {
     if (program === 'pinhole' || program === 'bin/pinhole') return grammar.problemOf(rest);
     const [verb = '', ...more] = rest;
-    if (program === 'npm') return verb === 'test' || (PACKAGE.scripts[more[0] ?? ''] && verb === 'run') ? null : 'package.json has no such script';
+    if (program === 'npm')
+      return verb === 'test' || (PACKAGE.scripts[more[0] ?? ''] && verb === 'run') ? null : 'package.json has no such script';
     if (program === 'systemctl') return problemOfUnits(more);
     if (program === 'apt') return more.every((word) => word.includes(`_${PACKAGE.version}_`)) ? null : `the version is ${PACKAGE.version}`;
     if (program === 'node' || program === 'bash') return existsSync(join(ROOT, verb)) ? null : `there is no ${verb}`;

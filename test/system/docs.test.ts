@@ -2,12 +2,14 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { allSamples, pages, type Sample } from '../support/docs.ts';
-import { eventually } from '../support/eventually.ts';
 import { OwnMachine } from '../support/own-machine.ts';
 
 /** Blocks that a reader would carry out, in the order in which they stand, with the files that the page shows. */
 const STEPS = allSamples().filter(({ mark: [tier], language }) => tier === 'run' || tier === 'manifest' || isOutput({ language }));
 const PAGES = pages().filter((page) => STEPS.some((step) => step.page === page && step.mark[0] === 'run'));
+
+/** Blocks that wait for the agent are repeated; it takes milliseconds, on a busy machine more. */
+const PATIENCE = { timeout: 60_000, interval: 100 } as const;
 
 function isOutput({ language }: Pick<Sample, 'language'>): boolean {
   return language === 'text';
@@ -16,7 +18,8 @@ function isOutput({ language }: Pick<Sample, 'language'>): boolean {
 /**
  * The shell samples of a page, run one after the other on a machine of their own, exactly as they stand. A manifest whose mark
  * names a file is put there. After `run, ready` the test waits until Pinhole answers. A block of `text` right below a `run`
- * block whose mark says `shows` is what the commands print, with `…` for what differs each time.
+ * block whose mark says `shows` is what the commands print, with `…` for what differs each time; such a block, and one whose mark
+ * says `repeat`, is run again until it succeeds.
  */
 describe.each(PAGES)('%s', (page) => {
   const machine = new OwnMachine();
@@ -40,9 +43,8 @@ describe.each(PAGES)('%s', (page) => {
       if (ran.code !== 0) return ran.output;
       return shown === undefined || patternOf(shown.text).test(squeezed(ran.output)) ? null : ran.output;
     };
-    let problem = await attempt();
-    if (words.includes('shows') || words.includes('repeat')) await eventually(async () => (problem = problem && (await attempt())) === null);
-    expect(problem).toBeNull();
+    if (words.includes('shows') || words.includes('repeat')) await expect.poll(attempt, PATIENCE).toBeNull();
+    else expect(await attempt()).toBeNull();
     if (words.includes('ready')) await machine.ready();
   });
 });
@@ -53,5 +55,8 @@ function patternOf(shown: string): RegExp {
 }
 
 function squeezed(text: string): string {
-  return text.replace(/[ \t]+/g, ' ').replace(/ $/gm, '').trim();
+  return text
+    .replace(/[ \t]+/g, ' ')
+    .replace(/ $/gm, '')
+    .trim();
 }
