@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadConfig } from '../../src/config/config.ts';
@@ -9,7 +9,19 @@ import { Policy } from '../../src/control/policy/policy.ts';
 import { readManifest } from '../../src/manifest/manifest.ts';
 import { CliGrammar } from '../support/cli-grammar.ts';
 import { CLI } from '../support/cli-path.ts';
-import { allSamples, indentedBlocks, MARKED, pages, ROOT, type Sample, samplesOf, TIERS, type Tier, UNMARKED } from '../support/docs.ts';
+import {
+  allSamples,
+  indentedBlocks,
+  MARKED,
+  pages,
+  ROOT,
+  readPage,
+  type Sample,
+  samplesOf,
+  TIERS,
+  type Tier,
+  UNMARKED,
+} from '../support/docs.ts';
 import { simpleCommands } from '../support/shell-words.ts';
 import { TestServer } from '../support/test-server.ts';
 
@@ -49,6 +61,29 @@ describe('every block of the documents', () => {
     const problems = labels.map((label) => samplesOf('page.md', `${label}\na: 1\n\`\`\`\n`).map(problemOfLabel)[0]);
     expect(problems.map((problem) => problem === null)).toEqual([false, false, false, true]);
   });
+});
+
+describe('links', () => {
+  it.each(pages())('%s: each leads to a file and a heading in the repository', (page) => {
+    const targets = [...readPage(page).matchAll(/\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)/g)];
+    const broken = targets.filter(([, path = '', anchor]) => {
+      const target = path === '' ? page : join(dirname(page), path);
+      if (!existsSync(join(ROOT, target))) return true;
+      return anchor !== undefined && !anchorsOf(target).includes(anchor);
+    });
+    expect(broken.map(([link]) => link)).toEqual([]);
+  });
+
+  /** Names that headings get on the usual hosts of repositories: in lower case, without punctuation, with dashes for blanks. */
+  function anchorsOf(page: string): string[] {
+    const headings = [...readPage(page).matchAll(/^#+ (.+)$/gm)].map(([, text = '']) => text);
+    return headings.map((text) =>
+      text
+        .toLowerCase()
+        .replace(/[^\w -]/g, '')
+        .replaceAll(' ', '-'),
+    );
+  }
 });
 
 describe('YAML samples', () => {
