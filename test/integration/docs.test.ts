@@ -104,6 +104,11 @@ describe('YAML samples', () => {
     if (mark.includes('defaults')) expect(config).toEqual(loadConfig({ config: file('') }, {}));
   });
 
+  it('the configuration file of the package, uncommented, is one that Pinhole reads', () => {
+    const text = readFileSync(join(ROOT, 'packaging/debian/pinhole.yaml'), 'utf8').replace(/^# ?(?=\s*[a-z_]+:)/gm, '');
+    expect(loadConfig({ config: file(text) }, {})).toMatchObject({ host: 'network-1', bus: { vhost: 'pinhole' } });
+  });
+
   it.each(of('policy'))('%s is a policy file whose rules all have an effect', (_place, { text }) => {
     expect(new Policy(readPolicyFile(file(text))).unused).toEqual([]);
   });
