@@ -3,23 +3,27 @@ import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, syml
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ROOT } from './docs.ts';
+import { eventually } from './eventually.ts';
 
 /**
- * Gives the commands of a page what a machine of their own would: empty /run and /var/lib, an /etc whose changes are lost, no
- * processes, no network but loopback. Ports, paths and names of namespaces can be the documented ones.
+ * Gives the commands of a page what a machine of their own would: an empty /run, an /etc and a /var/lib without Pinhole whose
+ * changes are lost, no other processes, no network but loopback. Ports, paths and names of namespaces can be the documented ones.
  */
 const SETUP = `
 set -e
 mount --make-rprivate /
 mount -t tmpfs tmpfs /run
-mount -t tmpfs tmpfs /var/lib
-mkdir /run/netns /run/changes /run/work
-mount -t overlay overlay -o lowerdir=/etc,upperdir=/run/changes,workdir=/run/work /etc
+mkdir /run/netns
+for folder in /etc /var/lib; do
+  mkdir -p /run/changes$folder /run/work$folder
+  mount -t overlay overlay -o lowerdir=$folder,upperdir=/run/changes$folder,workdir=/run/work$folder $folder
+  rm -rf $folder/pinhole
+done
 ip link set lo up
 echo ready
 exec cat
 `;
-const READY = 'http://127.0.0.1:9797/readyz';
+const READY_SERVER = 'http://127.0.0.1:9797/readyz';
 const READY_AGENT = 'http://127.0.0.1:9798/readyz';
 
 export interface Ran {
@@ -30,12 +34,17 @@ export interface Ran {
 
 /** Needs root. It ends, with all its processes, when {@link close} is called or this process ends. */
 export class OwnMachine {
-  /** Where commands run: `bin/pinhole` is there, as in a checkout. */
-  readonly directory = mkdtempSync(join(tmpdir(), 'phd-'));
+  #directory = '';
   #init: ChildProcess | null = null;
   #pid = 0;
 
+  /** Where commands run: `bin/pinhole` is there, as in a checkout. */
+  get directory(): string {
+    return this.#directory;
+  }
+
   async start(): Promise<this> {
+    this.#directory = mkdtempSync(join(tmpdir(), 'phd-'));
     symlinkSync(join(ROOT, 'bin'), join(this.directory, 'bin'));
     mkdirSync(join(this.directory, 'path'));
     symlinkSync(join(ROOT, 'bin/pinhole'), join(this.directory, 'path/pinhole'));
@@ -69,11 +78,10 @@ export class OwnMachine {
     return { code, output: readFileSync(file, 'utf8') };
   }
 
-  /** Waits until the server and the agent say that they are ready. */
+  /** Resolves when the server and the agent say that they are ready. */
   async ready(): Promise<void> {
-    const retry = '--retry 60 --retry-delay 1 --retry-all-errors';
-    const { code, output } = await this.run(`curl -fsS -o /dev/null ${retry} ${READY} && curl -fsS -o /dev/null ${retry} ${READY_AGENT}`);
-    if (code !== 0) throw new Error(`Pinhole is not ready: ${output}`);
+    const ask = `curl -fsS -o /dev/null ${READY_SERVER} && curl -fsS -o /dev/null ${READY_AGENT}`;
+    await eventually(async () => (await this.run(ask)).code === 0, { what: 'server and agent are ready', timeoutMs: 60_000 });
   }
 
   async close(): Promise<void> {
@@ -83,6 +91,6 @@ export class OwnMachine {
       init.stdin?.end();
       await closed;
     }
-    rmSync(this.directory, { recursive: true, force: true });
+    if (this.#directory !== '') rmSync(this.#directory, { recursive: true, force: true });
   }
 }
