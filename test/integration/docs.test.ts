@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadConfig } from '../../src/config/config.ts';
 import { readPolicyFile } from '../../src/config/policy-file.ts';
 import { Policy } from '../../src/control/policy/policy.ts';
-import { readManifest } from '../../src/manifest/manifest.ts';
+import { readManifest } from '../../src/manifest/read-file.ts';
 import { CliGrammar } from '../support/cli-grammar.ts';
 import { CLI } from '../support/cli-path.ts';
 import {
@@ -72,6 +72,11 @@ describe('links', () => {
       return anchor !== undefined && !anchorsOf(target).includes(anchor);
     });
     expect(broken.map(([link]) => link)).toEqual([]);
+  });
+
+  it.each(pages())('%s: each path of a source file that it names exists', (page) => {
+    const named = [...readPage(page).matchAll(/`((?:bench|docs|packaging|scripts|src|test)\/[\w./-]+)`/g)].map(([, path = '']) => path);
+    expect(named.filter((path) => !existsSync(join(ROOT, path)))).toEqual([]);
   });
 
   /** Names that headings get on the usual hosts of repositories: in lower case, without punctuation, with dashes for blanks. */
