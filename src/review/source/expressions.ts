@@ -7,10 +7,12 @@ export function pathOf(node: Expr | null | undefined): string | null {
     case 'name':
       return node.name;
     case 'attribute': {
+      node.budget.spend(2);
       const object = pathOf(node.object);
       return object === null ? null : `${object}.${node.name}`;
     }
     case 'index': {
+      node.budget.spend(2);
       const object = pathOf(node.object);
       return object === null ? null : `${object}[]`;
     }
@@ -22,6 +24,7 @@ export function pathOf(node: Expr | null | undefined): string | null {
 /** The name that a chain of attributes, indexes and calls begins with. */
 export function rootOf(node: Expr | null): string | null {
   for (let at: Expr | null = node; at; ) {
+    at.budget.spend();
     if (at.kind === 'name') return at.name;
     if (at.kind === 'attribute' || at.kind === 'index' || at.kind === 'slice') at = at.object;
     else if (at.kind === 'call') at = at.callee;
@@ -57,10 +60,12 @@ export function receiver(call: Call): Expr | null {
 
 /** All that a call is given, by position and by name. */
 export function argumentsOf(call: Call): Expr[] {
+  call.budget.spend(call.args.length + call.keywords.length);
   return [...call.args, ...call.keywords.map(({ value }) => value)];
 }
 
 export function keyword(call: Call, name: string): Expr | null {
+  call.budget.spend(1 + call.keywords.length);
   return call.keywords.find((one) => one.name === name)?.value ?? null;
 }
 
@@ -87,6 +92,7 @@ export function wordsOf(identifier: string): string[] {
 /** What is written to by an assignment, with tuples taken apart. */
 export function flatTargets(targets: readonly Expr[]): Expr[] {
   return targets.flatMap((target) => {
+    target.budget.spend();
     if (target.kind === 'collection') return flatTargets(target.items);
     if (target.kind === 'dict') return flatTargets(target.entries.map(({ value }) => value));
     if (target.kind === 'other') return flatTargets(target.items as readonly Expr[]);
