@@ -6,12 +6,12 @@ export interface Limits {
   readonly now: () => number;
 }
 
-/** On the machine that it was measured on, about a second (docs/decisions/0010-review.md). A step takes 10 to 30 ns there. */
+/** On the machine that it was measured on, about a second (docs/decisions/0010-review.md). A step takes 20 to 100 ns there. */
 const MAX_STEPS = 20_000_000;
 /** Ten times what the steps take: past it something is wrong with the machine, or with the count. */
 export const BACKSTOP_MS = 10_000;
 /** Steps that writing a claim down is worth. */
-const CLAIM = 100;
+const CLAIM = 200;
 /** Steps between two looks at the clock: about a millisecond. */
 const INTERVAL = 20_000;
 
@@ -53,10 +53,10 @@ export class Budget {
     if (this.#left < this.#mark) this.#look();
   }
 
-  /** Runs something with half of the steps that are left, so that what comes after it has some too. @throws OutOfSteps, Aborted */
-  half(work: () => void): void {
+  /** Runs something with a quarter of the steps that are left, so that what comes after it has some too. @throws OutOfSteps, Aborted */
+  share(work: () => void): void {
     const floor = this.#floor;
-    this.#floor = floor + Math.max(0, this.#left - floor) / 2;
+    this.#floor = floor + Math.max(0, this.#left - floor) * 0.75;
     this.#mark = Math.max(this.#mark, this.#floor);
     try {
       work();
@@ -81,7 +81,7 @@ export function runRules<Rule extends { readonly id: string }, Claim>(
 ): string[] {
   return rules.flatMap((rule) => {
     try {
-      budget.half(() =>
+      budget.share(() =>
         check(rule, (claim) => {
           budget.spend(CLAIM);
           report(rule, claim);

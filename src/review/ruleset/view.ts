@@ -68,7 +68,7 @@ interface Context {
 const MAX_DEPTH = 16;
 const MAX_CONTEXTS = 32;
 /** Steps that putting an assignment together is worth. */
-const ASSIGNMENT = 20;
+const ASSIGNMENT = 40;
 
 /** A ruleset with what follows from it, computed once. */
 export class RulesetView {
@@ -130,7 +130,7 @@ export class RulesetView {
   get distinct(): readonly Assignment[] {
     this.#budget.spend(1 + (this.assignments.length >> 2));
     return this.memo('distinct', () => {
-      this.#budget.spend(10 * this.assignments.length);
+      this.#budget.spend(20 * this.assignments.length);
       const seen = new Set<string>();
       return this.assignments.filter(({ type, line, ports, text, place }) => {
         const key = `${type} ${line} ${JSON.stringify(ports)} ${text} ${place ? this.symbol(place.chain, place.rule) : ''}`;

@@ -3,16 +3,15 @@ import { type Assign, type Call, children, type Expr, type Node } from './ir.ts'
 /** `self.mapping.rules` as text; null where it is not a chain of names. Indexing keeps the container: `a['x'].b` is `a[].b`. */
 export function pathOf(node: Expr | null | undefined): string | null {
   if (!node) return null;
+  node.budget.spend(2);
   switch (node.kind) {
     case 'name':
       return node.name;
     case 'attribute': {
-      node.budget.spend(2);
       const object = pathOf(node.object);
       return object === null ? null : `${object}.${node.name}`;
     }
     case 'index': {
-      node.budget.spend(2);
       const object = pathOf(node.object);
       return object === null ? null : `${object}[]`;
     }

@@ -12,7 +12,7 @@ export interface Guard {
 export function guardsAt(node: Node): Guard[] {
   const found: Guard[] = [];
   for (let at: Node = node, up = node.parent; up && at.kind !== 'function'; at = up, up = up.parent) {
-    node.budget.spend();
+    node.budget.spend(4);
     if (up.kind === 'if') addBranch(found, up.test, at, up.consequent);
     else if (up.kind === 'ternary' && at !== up.test) found.push({ test: up.test, holds: at === up.consequent });
     else if (up.kind === 'logic' && at === up.right) found.push({ test: up.left, holds: up.op === 'and' });
@@ -39,13 +39,13 @@ function addConditions(found: Guard[], conditions: readonly Expr[], at: Node): v
 /** Statements of the same block, before a node. */
 export function siblingsBefore(node: Node, parent = node.parent): readonly Stmt[] {
   const block = parent ? blockWith(parent, node) : null;
-  if (block) node.budget.spend(block.length >> 1);
+  if (block) node.budget.spend(block.length);
   return block ? block.slice(0, block.indexOf(node as Stmt)) : [];
 }
 
 export function siblingsAfter(node: Node): readonly Stmt[] {
   const block = node.parent ? blockWith(node.parent, node) : null;
-  if (block) node.budget.spend(block.length >> 1);
+  if (block) node.budget.spend(block.length);
   return block ? block.slice(block.indexOf(node as Stmt) + 1) : [];
 }
 

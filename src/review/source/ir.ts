@@ -275,7 +275,7 @@ const NONE: readonly Node[] = [];
 /** What a node consists of, in the order of the source. @throws OutOfSteps */
 export function children(node: Node): readonly Node[] {
   const found = partsOf(node);
-  node.budget.spend(2 + found.length);
+  node.budget.spend(3 + 2 * found.length);
   return found;
 }
 

@@ -64,7 +64,7 @@ export class FunctionInfo {
   /** Whoever asks is taken to go through them all: rules ask this in loops within loops. @throws OutOfSteps */
   of<K extends Kind>(kind: K): readonly NodeOf<K>[] {
     const found = (this.#nodes[kind] ?? NOTHING) as readonly NodeOf<K>[];
-    this.#budget.spend(1 + (found.length >> 2));
+    this.#budget.spend(1 + (found.length >> 1));
     return found;
   }
 
@@ -96,7 +96,7 @@ export class FunctionInfo {
     if (this.inner.length === 0) return this.of(kind);
     this.#deep[kind] ??= [...this.of(kind), ...this.inner.flatMap((one) => one.deep(kind))];
     const found = this.#deep[kind] as readonly NodeOf<K>[];
-    this.#budget.spend(1 + (found.length >> 2));
+    this.#budget.spend(1 + (found.length >> 1));
     return found;
   }
 }
