@@ -4,14 +4,16 @@ import { OWN_DEFECT, ReviewEngine } from '../../src/review/engine.ts';
 import { SUBJECT_KINDS, type SubjectKind } from '../../src/review/subject.ts';
 import { corpus } from '../support/corpus.ts';
 import { hostileFiles } from '../support/hostile-files.ts';
-import { subject } from '../support/review.ts';
+import { STILL, subject } from '../support/review.ts';
 
-const engine = new ReviewEngine();
+const engine = new ReviewEngine({ limits: { now: STILL } });
 const FILES = corpus();
 /** In full they are the bench's. */
-const SHARE = process.env['PINHOLE_SOAK'] ? 1 : 0.1;
-const RUNS = process.env['PINHOLE_SOAK'] ? 20_000 : 300;
-const PATIENCE_MS = 60_000;
+const SOAK = process.env['PINHOLE_SOAK'] !== undefined;
+const SHARE = SOAK ? 1 : 0.02;
+const RUNS = SOAK ? 20_000 : 300;
+/** Long enough for a machine that does much else: it ends a test that hangs, and decides nothing. */
+const PATIENCE_MS = SOAK ? 3_600_000 : 120_000;
 
 /** A file of the corpus with pieces taken out, doubled, swapped and put in. */
 const mutated = fc
@@ -122,7 +124,7 @@ describe('garbage', () => {
     ['nested blocks', 'typescript', `${'{'.repeat(5000)}${'}'.repeat(5000)}`],
     ['a chain of operators', 'typescript', `const a = 1${' + 1'.repeat(20_000)};`],
     ['braces', 'nft', 'table t {'.repeat(20_000)],
-    ['sets', 'nft', `table inet t {\nchain c {\ntcp dport { ${'1,'.repeat(100_000)} } accept\n}\n}\n`],
+    ['sets', 'nft', `table inet t {\nchain c {\ntcp dport { ${'1,'.repeat(SOAK ? 100_000 : 10_000)} } accept\n}\n}\n`],
     [
       'chains that call each other',
       'nft',
@@ -150,11 +152,15 @@ describe('garbage', () => {
     expect(notes.map(({ note }) => note)).toEqual([expect.stringMatching(/^line 2: not XML/)]);
   });
 
-  it.each(hostileFiles(SHARE).map((file) => [file.name, file] as const))('that keeps a reviewer busy ends: %s', async (_name, file) => {
-    const { reviewed, findings, notes } = await engine.review(file);
-    expect(reviewed !== null || notes.length === 1).toBe(true);
-    expect(defects(notes)).toEqual([]);
-    expect(findings.length).toBeLessThanOrEqual(1000);
-    expect(notes.length).toBeLessThanOrEqual(110);
-  });
+  it.each(hostileFiles(SHARE).map((file) => [file.name, file] as const))(
+    'that keeps a reviewer busy ends: %s',
+    async (_name, file) => {
+      const { reviewed, findings, notes } = await engine.review(file);
+      expect(reviewed !== null || notes.length === 1).toBe(true);
+      expect(defects(notes)).toEqual([]);
+      expect(findings.length).toBeLessThanOrEqual(1000);
+      expect(notes.length).toBeLessThanOrEqual(110);
+    },
+    PATIENCE_MS,
+  );
 });

@@ -42,7 +42,7 @@ describe('the model', () => {
 
   it('gives every finding a line of the subject, evidence, a solution and a type below its pillar', async () => {
     for (const { subject: one, kernel } of corpus()) {
-      const { findings } = await reviewOne(one, kernel === null ? {} : { kernel });
+      const { findings } = await reviewOne(one, { kernel });
       const lines = one.text.split('\n').length;
       for (const finding of findings) {
         expect(finding.evidence.length, `${one.name} ${finding.rule}`).toBeGreaterThan(0);
