@@ -3,6 +3,7 @@ import { makeReport, type Report } from '../../src/review/report.ts';
 import { ALL_TYPES, type Types } from '../../src/review/rules.ts';
 import { NO_HOST } from '../../src/review/ruleset/view.ts';
 import type { Subject, SubjectKind } from '../../src/review/subject.ts';
+import { type CorpusFile, corpus } from './corpus.ts';
 
 export function subject(name: string, kind: SubjectKind, text: string, mode: number | null = null): Subject {
   return { name, kind, text, mode };
@@ -20,6 +21,18 @@ export function reviewOne(one: Subject, { types = ALL_TYPES, kernel = null }: Re
   const engine = engines.get(key) ?? new ReviewEngine({ types, host: { ...NO_HOST, kernel }, limits: { now: STILL } });
   engines.set(key, engine);
   return engine.review(one);
+}
+
+let known: Promise<{ file: CorpusFile; report: SubjectReport }[]> | null = null;
+
+/** Every file of the corpus with what is found in it, on the kernel that it is for. Reviewed once for all tests of a file. */
+export function reviewedCorpus(): Promise<{ file: CorpusFile; report: SubjectReport }[]> {
+  known ??= (async () => {
+    const found: { file: CorpusFile; report: SubjectReport }[] = [];
+    for (const file of corpus()) found.push({ file, report: await reviewOne(file.subject, { kernel: file.kernel }) });
+    return found;
+  })();
+  return known;
 }
 
 export interface ReviewOptions {
