@@ -63,7 +63,7 @@ export async function review(paths: readonly string[], flags: ReviewFlags): Prom
   const proved = flags.prove ? await (await import('../proof/prove.ts')).prove(subjects, parts) : parts;
   const read = flags.secondReader ? await (await import('../inspect/second-reading.ts')).secondReading(subjects, flags.config) : null;
   const notes = [
-    ...unread.map(({ name, reason }) => ({ subject: name, line: null, note: `not reviewed: ${reason}` })),
+    ...unread.map(({ name, reason }) => ({ subject: name, line: null, note: `not reviewed: ${reason}`, level: 'error' as const })),
     ...(read?.notes ?? []),
   ];
   const accepted = proved.map((part) => ({ ...part, findings: applyBaseline(part.findings, wanted.known) }));
@@ -164,6 +164,12 @@ function conclude(report: Report, outcome: { failOn: Severity | null; named: rea
       `${outcome.broken} ${outcome.broken === 1 ? 'subject was' : 'subjects were'} not reviewed: see the notes.`,
     );
   if (outcome.failOn === null) return;
+  const unfinished = report.subjects.filter((subject) => subject.unfinished.length > 0).length;
+  if (unfinished > 0)
+    throw new Reported(
+      'review-failed',
+      `Rules were not finished for ${unfinished} ${unfinished === 1 ? 'subject' : 'subjects'}: see the notes.`,
+    );
   const bad = failing(report, outcome.failOn);
   if (bad.length > 0)
     throw new Reported('review-failed', `${bad.length} ${bad.length === 1 ? 'finding is' : 'findings are'} ${outcome.failOn} or worse.`);

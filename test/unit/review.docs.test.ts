@@ -29,7 +29,7 @@ function code({ path, subject }: CorpusFile): string {
 }
 
 async function said(rule: string, file: CorpusFile): Promise<string[]> {
-  const { findings } = await reviewOne(file.subject, file.kernel === null ? {} : { kernel: file.kernel });
+  const { findings } = await reviewOne(file.subject, { kernel: file.kernel });
   return findings.filter((one) => one.rule === rule).map(({ line, claim }) => `- line ${line}: ${claim}.`);
 }
 
