@@ -160,25 +160,24 @@ export function planSteps(manifest: Manifest, declared: readonly Declared[], pru
   if (!prune) return steps;
   const named = new Set(manifest.routers.map(({ name }) => name));
   const gone = declared.filter(({ router }) => !named.has(router.name));
-  return [...steps, ...gone.map(({ router }): Step => ({ step: 'delete-router', router: router.name, id: router.id }))];
+  // First: a router that has another name in the file takes the namespace of the old one, which only one router may have.
+  return [...gone.map(({ router }): Step => ({ step: 'delete-router', router: router.name, id: router.id })), ...steps];
 }
 
 function stepsOfRouter(wanted: ManifestRouter, found: Declared | undefined, prune: boolean): Step[] {
   const router = wanted.name;
-  if (!found) {
-    return [
-      { step: 'create-router', router, fields: wanted },
-      ...wanted.helpers.map((helper): Step => ({ step: 'create-helper', router, helper })),
-    ];
-  }
-  const changes = routerChanges(wanted, found.router);
-  const steps: Step[] = changes.length > 0 ? [{ step: 'update-router', router, id: found.router.id, fields: wanted, changes }] : [];
+  const steps: Step[] = found ? updateSteps(wanted, found.router) : [{ step: 'create-router', router, fields: wanted }];
   const want = new Map(wanted.helpers.map((helper) => [helperKey(helper), helper]));
-  for (const helper of found.helpers) {
+  for (const helper of found?.helpers ?? []) {
     const known = want.delete(helperKey(helper));
     if (!known && prune) steps.push({ step: 'delete-helper', router, id: helper.id, helper });
   }
   return [...steps, ...[...want.values()].map((helper): Step => ({ step: 'create-helper', router, helper }))];
+}
+
+function updateSteps(wanted: ManifestRouter, found: RouterJson): Step[] {
+  const changes = routerChanges(wanted, found);
+  return changes.length > 0 ? [{ step: 'update-router', router: wanted.name, id: found.id, fields: wanted, changes }] : [];
 }
 
 function routerChanges(wanted: ManifestRouter, found: RouterJson): string[] {

@@ -1,0 +1,218 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { encodeReplacement } from '../../src/kernel/linux/nft-encode.ts';
+import { MAX_BATCH, parseRequest, readTable } from '../../src/kernel/protocol.ts';
+import { Reader } from '../../src/model/reader.ts';
+import type { Table } from '../../src/model/table.ts';
+import { desiredHelper, hostileText } from '../support/arbitraries.ts';
+import { tableOf } from '../support/kernel-contract.ts';
+import { runs } from '../support/runs.ts';
+import { anyTable, renderedTable } from '../support/tables.ts';
+
+const CONFINED = tableOf([desiredHelper('ftp', 'tcp', 21), desiredHelper('sip', 'udp', 5060), desiredHelper('pptp', 'tcp', 1723)], true);
+
+const request = (value: unknown) => parseRequest({ id: 1, request: value }).request;
+const overTheWire = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
+const applied = (table: unknown) => {
+  const parsed = request({ method: 'apply', items: [{ netns: 'r', table: overTheWire(table) }] });
+  return parsed.method === 'apply' ? parsed.items[0] : undefined;
+};
+
+/** A place in a JSON value: the path to each of its leaves, and to each object and list. */
+function places(value: unknown, path: (string | number)[] = []): (string | number)[][] {
+  if (typeof value !== 'object' || value === null) return [path];
+  const keys = Array.isArray(value) ? value.map((_, index) => index) : Object.keys(value);
+  return [path, ...keys.flatMap((key) => places((value as Record<string | number, unknown>)[key], [...path, key]))];
+}
+
+function replaced(value: unknown, path: readonly (string | number)[], by: unknown): unknown {
+  const [key, ...rest] = path;
+  if (key === undefined) return by;
+  const copy = structuredClone(value) as Record<string | number, unknown>;
+  copy[key] = replaced(copy[key], rest, by);
+  return copy;
+}
+
+describe('law: what Pinhole renders passes, and nothing of another shape', () => {
+  it('takes every table that is rendered, as it is', () => {
+    fc.assert(
+      fc.property(renderedTable, (table) => {
+        expect(applied(table)).toEqual({ ok: true, value: { netns: 'r', table } });
+      }),
+      runs(0.3),
+    );
+  });
+
+  it('refuses or takes any table that the types allow, and what it takes can be encoded', () => {
+    fc.assert(
+      fc.property(anyTable, (table) => {
+        const result = applied({ ...table, comment: CONFINED.comment });
+        if (!result?.ok) expect(result?.error.code).toBe('invalid-message');
+        else if (result.value && 'table' in result.value) encodeReplacement(result.value.table as Table);
+      }),
+      runs(0.5),
+    );
+  });
+
+  it('survives one hostile value anywhere: its item fails, with the path, and the other is carried out', () => {
+    const value = fc.oneof(hostileText, fc.constantFrom<unknown>(null, -1, 1.5, 2 ** 53, 65_536, true, [], {}, [[]], { kind: 'accept' }));
+    const items = [{ netns: 'r', table: CONFINED }];
+    const all = places(items[0]);
+    fc.assert(
+      fc.property(fc.nat(), value, (at, hostile) => {
+        const spoilt = replaced(items[0], all[at % all.length] ?? [], hostile);
+        const parsed = request(overTheWire({ method: 'apply', items: [spoilt, ...items] }));
+        if (parsed.method !== 'apply') throw new Error('another method');
+        const [first, second] = parsed.items;
+        expect(second).toEqual({ ok: true, value: items[0] });
+        if (!first?.ok) expect(first?.error.details.field).toMatch(/^message\.request\.items\[0\]/);
+        else if (first.value && 'table' in first.value && first.value.table) encodeReplacement(first.value.table as Table);
+      }),
+      runs(),
+    );
+  });
+
+  it('takes any JSON without an error other than invalid-message', () => {
+    const methods = fc.constantFrom('capabilities', 'observe', 'apply', 'changeLive', 'expectations', 'allRules', 'watchExpectations', 'x');
+    const given = fc.record(
+      {
+        method: methods,
+        items: fc.jsonValue(),
+        netns: fc.oneof(hostileText, fc.constant('r')),
+        change: fc.jsonValue(),
+        on: fc.jsonValue(),
+      },
+      { requiredKeys: ['method'] },
+    );
+    fc.assert(
+      fc.property(fc.oneof(given, fc.jsonValue()), (value) => {
+        try {
+          request(overTheWire(value));
+        } catch (error) {
+          expect(error).toMatchObject({ code: expect.stringMatching(/^invalid-(message|input)$/) });
+        }
+      }),
+      runs(),
+    );
+  });
+});
+
+describe('parseRequest', () => {
+  it.each([
+    { method: 'capabilities' },
+    { method: 'namespaces' },
+    { method: 'expectations', netns: 'r' },
+    { method: 'allRules', netns: '/' },
+    { method: 'watchExpectations', on: true },
+    { method: 'changeLive', netns: 'r', change: { action: 'strip', selectors: [{ protocol: 'tcp', port: 21, type: 'ftp' }] } },
+    {
+      method: 'changeLive',
+      netns: 'r',
+      change: {
+        action: 'attach',
+        selectors: [{ protocol: 'tcp', port: 21, type: 'ftp', families: ['ipv4', 'ipv6'], source: '10.0.0.0/8', destination: null }],
+      },
+    },
+  ])('takes %j', (value) => {
+    expect(request(value)).toEqual(value);
+  });
+
+  it('takes a version that is known, and none', () => {
+    const known = { cookie: '12', generation: 3 };
+    const items = [{ netns: 'a', known }, { netns: 'b', known: null }, { netns: 'c' }, { netns: '..', known }];
+    expect(request({ method: 'observe', items })).toMatchObject({
+      items: [
+        { ok: true, value: { netns: 'a', known } },
+        { ok: true, value: { netns: 'b', known: null } },
+        { ok: true, value: { netns: 'c', known: null } },
+        { ok: false },
+      ],
+    });
+  });
+
+  const attach = (selector: object) => ({
+    method: 'changeLive',
+    netns: 'r',
+    change: {
+      action: 'attach',
+      selectors: [{ protocol: 'tcp', port: 21, type: 'ftp', families: ['ipv4'], source: null, destination: null, ...selector }],
+    },
+  });
+
+  it.each([
+    ['no such method', { method: 'reboot' }],
+    ['a field that none has', { method: 'capabilities', shell: 'x' }],
+    ['too many items', { method: 'observe', items: Array(MAX_BATCH + 1).fill({ netns: 'r' }) }],
+    ['a helper that no catalogue has', attach({ type: 'nfs' })],
+    ['a helper of another protocol', attach({ protocol: 'udp' })],
+    ['a helper of the router itself', attach({ protocol: 'udp', type: 'snmp', port: 161 })],
+    ['a family that the helper lacks', attach({ type: 'irc', families: ['ipv6'] })],
+    ['no network', attach({ source: '10.0.0.0/33' })],
+    ['no port', attach({ port: 0 })],
+  ])('refuses %s', (_what, value) => {
+    expect(() => request(value)).toThrow();
+  });
+});
+
+describe('readTable', () => {
+  const read = (table: unknown) => readTable(new Reader(overTheWire(table), 'table'));
+  const { comment } = CONFINED;
+  const object = { name: 'ftp-tcp', type: 'ftp', protocol: 'tcp', family: 'inet' };
+  const base = { hook: 'prerouting', priority: -150 };
+  const onNew = { kind: 'ct-state', state: 'new' };
+  const onRelated = { kind: 'ct-state', state: 'related' };
+  const drop = { matches: [], action: { kind: 'drop' } };
+  const assign = { name: 'assign', rules: [{ matches: [], action: { kind: 'set-helper', object: 'ftp-tcp' } }] };
+  const data = { name: 'data-tcp', rules: [drop] };
+  const jump = (chain: string, matches: object[] = [onNew]) => ({
+    name: 'pre',
+    base,
+    rules: [{ matches, action: { kind: 'jump', chain } }],
+  });
+  const byHelper = (chain: string, matches: object[] = [onRelated]) => ({
+    name: 'confine',
+    base: { hook: 'forward', priority: -10 },
+    rules: [{ matches, action: { kind: 'jump-by-helper', entries: [['ftp', chain]] } }],
+  });
+
+  it('takes assignment on new and drops on related connections', () => {
+    const table = { comment, objects: [object], chains: [assign, data, jump('assign'), byHelper('data-tcp')] };
+    expect(read(table)).toEqual(table);
+  });
+
+  it.each([
+    ['jumps to a chain that is not there', [jump('nowhere')]],
+    ['jumps on ct state new only', [assign, jump('assign', [])]],
+    ['jumps on ct state new only', [assign, jump('assign', [onRelated])]],
+    ['jumps on ct state new only', [assign, jump('assign', [onNew, onNew])]],
+    ['jumps on ct state related only', [data, byHelper('data-tcp', [onNew])]],
+    ['only related packets reach data chains', [data, jump('data-tcp')]],
+    ['only related packets reach data chains', [assign, byHelper('assign')]],
+    ['drops in data chains only', [{ name: 'assign', rules: [drop] }]],
+    ['data chains only drop', [{ ...assign, name: 'data-tcp' }]],
+    ['base chains jump, others do not', [{ ...assign, base }]],
+    ['base chains jump, others do not', [assign, { name: 'b', rules: [{ matches: [], action: { kind: 'jump', chain: 'assign' } }] }]],
+    [
+      'assigns an object that is not there',
+      [{ name: 'assign', rules: [{ matches: [], action: { kind: 'map-helper', protocol: 'tcp', entries: [[21, 'irc-tcp']] } }] }],
+    ],
+  ])('refuses a table whose chain %s', (why, chains) => {
+    expect(() => read({ comment, objects: [object], chains })).toThrow(why);
+  });
+
+  it.each([
+    ['a comment that is no stamp', { comment: 'mine', objects: [], chains: [] }],
+    ['a helper under another name', { comment, objects: [{ ...object, name: 'tftp-udp' }], chains: [] }],
+    ['a helper of the kernel under no name of ours', { comment, objects: [{ ...object, name: 'mine' }], chains: [] }],
+    [
+      'an entry that is no pair',
+      {
+        comment,
+        objects: [object],
+        chains: [{ ...byHelper('data-tcp'), rules: [{ matches: [], action: { kind: 'jump-by-helper', entries: [['ftp']] } }] }],
+      },
+    ],
+  ])('refuses %s', (_what, table) => {
+    expect(() => read(table)).toThrow(/^table/);
+  });
+});
