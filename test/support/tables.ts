@@ -80,7 +80,7 @@ export const anyTable: fc.Arbitrary<Table> = fc.record({
 
 /** A table that Pinhole writes for a router with helpers, scoped and confined or not; null where none of them can be assigned. */
 export const renderedTable: fc.Arbitrary<Table | null> = fc
-  .tuple(fc.array(helperWith(fc.option(scopeInput).map((input) => input && parseScope(input))), { maxLength: 12 }), fc.boolean(), fc.nat())
+  .tuple(fc.array(helperWith(fc.option(scopeInput).map((input) => input && parseScope(input))), { maxLength: 5 }), fc.boolean(), fc.nat())
   .map(([helpers, isConfined, revision]) => {
     const router = desiredRouter(helpers, { revision, confinement: isConfined ? DEFAULT_CONFINEMENT : null });
     return render(router, ALL_CAPABILITIES, new Date(0)).table;
