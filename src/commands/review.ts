@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
+import { HOST_NETNS } from '../contract/netns.ts';
 import type { LiveRules } from '../inspect/live-rules.ts';
 import { InvalidInput, Reported } from '../model/errors.ts';
-import { HOST_NETNS } from '../model/netns.ts';
 import { applyBaseline, type BaselineEntry, readBaseline, writeBaseline } from '../review/baseline.ts';
 import { parseType } from '../review/cwe.ts';
 import { ReviewEngine, type SubjectReport } from '../review/engine.ts';

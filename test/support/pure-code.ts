@@ -7,14 +7,15 @@ const within = (folder: string, ...names: string[]): string[] => names.map((name
 export const PURE: Readonly<Record<string, readonly string[]>> = {
   agent: ['src/agent/'],
   api: within('api/neutron', 'attributes', 'errors', 'if-match', 'python', 'query', 'request'),
-  bus: within('bus', 'oslo', 'permissions', 'topics'),
+  bus: within('bus', 'oslo', 'permissions'),
   config: within('config', 'neutron-conf', 'transport-url'),
+  contract: ['src/contract/'],
   control: ['src/control/policy/', ...within('control', 'principal')],
   formats: ['src/formats/'],
   inspect: within('inspect', 'diagnosis'),
   kernel: [
     'src/kernel/fake/',
-    ...within('kernel', 'protocol'),
+    ...within('kernel', 'protocol', 'table-shape'),
     ...within('kernel/linux', 'netlink', 'nft-constants', 'nft-decode', 'nft-encode', 'nft-read', 'reattach'),
   ],
   manifest: ['src/manifest/'],
@@ -30,6 +31,7 @@ export const PURE: Readonly<Record<string, readonly string[]>> = {
   ],
   telemetry: within('telemetry', 'request-id'),
   terminal: within('terminal', 'table'),
+  wire: ['src/wire/'],
 };
 
 /** Percent of the lines of each module's pure code that the unit tier has to run. */

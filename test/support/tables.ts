@@ -1,10 +1,9 @@
 import fc from 'fast-check';
+import { DEFAULT_CONFINEMENT } from '../../src/contract/confinement.ts';
 import { formatNetwork, parseNetwork } from '../../src/model/address.ts';
-import { parseScope } from '../../src/model/conntrack-helper.ts';
-import { DEFAULT_CONFINEMENT } from '../../src/model/router.ts';
 import type { Action, Chain, HelperObject, Match, Rule, Table } from '../../src/model/table.ts';
 import { render } from '../../src/plan/render.ts';
-import { ALL_CAPABILITIES, desiredRouter, helperWith, network, scopeInput } from './arbitraries.ts';
+import { ALL_CAPABILITIES, desiredRouter, helperWith, network, parseScope, scopeInput } from './arbitraries.ts';
 
 const name = fc.stringMatching(/^[a-z][a-z0-9-]{0,30}$/);
 /** A helper's type, as the kernel names it. */

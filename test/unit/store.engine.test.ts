@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import type { RouterId } from '../../src/contract/primitives.ts';
 import { PinholeError } from '../../src/model/errors.ts';
-import type { RouterId } from '../../src/model/router.ts';
 import { Engine, type Writer } from '../../src/store/engine.ts';
 import type { Writes } from '../../src/store/interface.ts';
 import { ScriptedDatabase } from '../support/scripted-database.ts';

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type AuditEntry, type ChainHead, entryHash, genesis } from '../../src/model/audit.ts';
-import { ChainCheck } from '../../src/model/audit-check.ts';
-import type { NewEvent } from '../../src/model/event.ts';
+import { type AuditEntry, type ChainHead, entryHash, genesis } from '../../src/contract/audit-chain.ts';
+import { ChainCheck } from '../../src/contract/audit-check.ts';
+import type { NewEvent } from '../../src/contract/event.ts';
 import { chainTail, Journal, JournalEntries, registerChain } from '../../src/store/journal.ts';
 import { toAudit } from '../../src/store/rows.ts';
 import type { AuditRow } from '../../src/store/schema.ts';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { RouterId } from '../../src/model/router.ts';
+import type { RouterId } from '../../src/contract/primitives.ts';
 import { LocksCross, RouterLocks } from '../../src/store/router-locks.ts';
 import { runs } from '../support/runs.ts';
 

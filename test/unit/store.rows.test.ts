@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import pg from 'pg';
 import { describe, expect, it } from 'vitest';
-import type { SignedHead } from '../../src/model/audit.ts';
-import type { ConntrackHelper, HelperId } from '../../src/model/conntrack-helper.ts';
-import { parseScope } from '../../src/model/conntrack-helper.ts';
+import type { SignedHead } from '../../src/contract/audit-chain.ts';
+import type { ConntrackHelper } from '../../src/contract/helper.ts';
+import type { HelperId, RouterId } from '../../src/contract/primitives.ts';
+import type { Router } from '../../src/contract/router.ts';
 import { PinholeError } from '../../src/model/errors.ts';
-import type { Router, RouterId } from '../../src/model/router.ts';
 import * as postgres from '../../src/store/postgres/errors.ts';
 import {
   fromHead,
@@ -20,7 +20,7 @@ import {
   toToken,
   toUsage,
 } from '../../src/store/rows.ts';
-import { scopeInput } from '../support/arbitraries.ts';
+import { parseScope, scopeInput } from '../support/arbitraries.ts';
 import { runs } from '../support/runs.ts';
 
 const text = fc.string({ maxLength: 12 });
