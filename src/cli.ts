@@ -1,20 +1,12 @@
 import { Command, CommanderError } from 'commander';
-import { defineAudit } from './commands/audit/index.ts';
-import { defineBus } from './commands/bus/index.ts';
-import { defineDb } from './commands/db/index.ts';
-import { defineHelper } from './commands/helper/index.ts';
-import { defineLocal } from './commands/local/index.ts';
-import { defineManifest } from './commands/manifest/index.ts';
-import { defineObserve } from './commands/observe/index.ts';
-import { defineQuota } from './commands/quota/index.ts';
-import { defineReview } from './commands/review/index.ts';
-import { defineRouter } from './commands/router/index.ts';
-import { defineRun } from './commands/run/index.ts';
-import { defineToken } from './commands/token/index.ts';
+import { defineAudit, defineBus, defineDb, defineQuota, defineToken } from './cli/administer.ts';
+import { defineHelper, defineManifest, defineRouter } from './cli/declare.ts';
+import { defineLocal, defineRun } from './cli/host.ts';
+import { defineObserve, defineReview } from './cli/observe.ts';
 import { ERROR_CODES, errorToData, PinholeError, Reported } from './model/errors.ts';
 import { VERSION } from './version.ts';
 
-/** Groups of commands, in the order of the help. A group loads the file of a command when it is called: starting stays cheap. */
+/** Groups of commands, in the order of the help. The file of a command is loaded when it is called, so that starting costs little. */
 const GROUPS = [
   defineRun,
   defineRouter,

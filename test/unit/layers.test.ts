@@ -261,7 +261,8 @@ describe('what the module table says', () => {
 
   test('composition roots are imported by commands, commands by the command line, and the command line by no module', () => {
     expect(having('modules', 'processes')).toEqual(['commands']);
-    expect(having('modules', 'commands')).toEqual(['cli.ts']);
+    expect(having('modules', 'commands')).toEqual(['cli']);
+    expect(having('modules', 'cli')).toEqual(['cli.ts']);
     expect(having('modules', 'cli.ts')).toEqual([]);
   });
 

@@ -1,5 +1,22 @@
 import type { Command } from 'commander';
-import { withConfig } from '../options.ts';
+import { withClient, withConfig } from './options.ts';
+
+/** Commands that show what became of what is declared. */
+export function defineObserve(program: Command): void {
+  withClient(program.command('status [router]').description('what became of each helper'))
+    .option('--watch', 'keep showing changes')
+    .option('--agent', "ask this host's agent itself, without a server (with --url: another address than 127.0.0.1:9798)")
+    .action(async (router, flags) => (await import('../commands/observe/status.ts')).status(router, flags));
+  withClient(program.command('watch').description('show live expectations')).action(async (flags) =>
+    (await import('../commands/observe/watch.ts')).watch(flags),
+  );
+  withClient(program.command('events').description('follow changes, status and drift'))
+    .option('--after <number>', 'begin after this event (default: now)')
+    .action(async (flags) => (await import('../commands/observe/events.ts')).events(flags));
+  withClient(program.command('doctor [router]').description('what this kernel can do, and why a helper does not work here (as root)'))
+    .option('--netns <name>', 'look at a network namespace without a server')
+    .action(async (router, flags) => (await import('../commands/observe/doctor.ts')).doctor(router, flags));
+}
 
 export function defineReview(program: Command): void {
   const review = program
@@ -19,5 +36,5 @@ export function defineReview(program: Command): void {
     .option('--kernel <version>', 'kernel that the rulesets are for, like 6.1.82: for known advisories')
     .option('--prove', 'try findings of rulesets in throw-away namespaces (as root)')
     .option('--second-reader', "ask the model of 'review.llm' too, and keep what the code bears out");
-  withConfig(review).action(async (paths, flags) => (await import('./review.ts')).review(paths, flags));
+  withConfig(review).action(async (paths, flags) => (await import('../commands/review/review.ts')).review(paths, flags));
 }
