@@ -1,14 +1,15 @@
 import { performance } from 'node:perf_hooks';
-import type { Arguments } from '../bus/interface.ts';
-import { METHODS } from '../bus/topics.ts';
+import type { Capabilities } from '../contract/agent.ts';
+import { type DesiredRouter, type Refused, routersDigest } from '../contract/desired-router.ts';
+import { MAX_EXPECTATIONS } from '../contract/expectation.ts';
+import type { Netns } from '../contract/netns.ts';
+import type { FamilyStatus, HelperStatus } from '../contract/status.ts';
 import type { Kernel, KernelEvent } from '../kernel/interface.ts';
-import { type DesiredRouter, readDesiredRouter, routersDigest } from '../model/desired.ts';
 import { errorToData, NotFound, PinholeError } from '../model/errors.ts';
-import type { Netns } from '../model/netns.ts';
-import { Reader } from '../model/reader.ts';
-import type { Capabilities, FamilyStatus, HelperStatus } from '../model/status.ts';
 import { STAMP_PREFIX } from '../model/table.ts';
 import type { Logger } from '../ports/logger.ts';
+import { Answers } from '../wire/message.ts';
+import { LIST_EXPECTATIONS, PLAN, REAPPLY, WATCH_EXPECTATIONS } from '../wire/messages.ts';
 import { DesiredState } from './desired-state.ts';
 import { ExpectationWatch } from './expectation-watch.ts';
 import { ExpiryTimers } from './expiry-timers.ts';
@@ -43,12 +44,10 @@ const SYNC_WORKERS = 2;
 const PULL_BATCH = 500;
 /** A longer queue of hints costs more than a full pull. */
 const MAX_QUEUED_PULLS = 10_000;
-const MAX_REASON = 500;
 const RETRY_MS = 1_000;
 /** A batch of syncs that takes longer than this hangs. */
 const STUCK_MS = 60_000;
 const PULL_BACKOFF: Backoff = { firstMs: 50, maxMs: 5_000 };
-const SERVER_TOPICS = /^pinhole-server\.[0-9a-f-]{36}$/;
 
 /**
  * The loop of one host. Everything that happens only marks what it concerns: a hint marks a router to be pulled, a pull, a
@@ -74,6 +73,8 @@ export class Agent {
   readonly #saver: StateSaver;
   readonly #startedAt: string;
   readonly #timers = new Set<NodeJS.Timeout>();
+  /** Routers whose newest description cannot be read, and why: what was live of them stays. */
+  readonly #unreadable = new Map<string, string>();
   #capabilities: Capabilities | null = null;
   #epoch = '';
   /** Where the desired state comes from: nowhere yet, the disk, or the server. */
@@ -96,7 +97,11 @@ export class Agent {
     this.#syncer = new Syncer({ kernel: options.kernel, logger: options.logger, now: this.#now, keepLive: options.keepLive });
     this.#reporter = new Reporter(options.source, options.logger);
     this.#live = new LiveRequests(options.kernel);
-    this.#expectations = new ExpectationWatch(options.kernel, (...told) => options.source.tell(...told), options.logger);
+    this.#expectations = new ExpectationWatch(
+      options.kernel,
+      (topic, change) => options.source.tellExpectation(topic, change),
+      options.logger,
+    );
     this.#expiries = new ExpiryTimers(this.#now, (netns) => this.#markSync(netns));
     this.#saver = new StateSaver(options.statePath, options.logger, () => ({
       savedAt: this.#now().toISOString(),
@@ -138,11 +143,12 @@ export class Agent {
 
   start(): void {
     const { source, kernel } = this.#options;
+    const answers = this.#answers();
     kernel.onEvent((event) => this.#onKernelEvent(event));
     source.start({
       hinted: (ids) => this.#onHint(ids),
       connected: () => this.#onConnect(),
-      asked: (method, args) => this.#onRequest(method, args),
+      answers: (method, args) => answers.handle(method, args, null),
     });
     void this.#learnCapabilities();
     this.#after(this.#options.firstPullSeconds * 1000, () => void this.#fallBackToDisk());
@@ -176,25 +182,20 @@ export class Agent {
     for (const id of ids) this.#pulls.mark(id);
   }
 
-  async #onRequest(method: string, args: Arguments): Promise<unknown> {
-    const reader = new Reader(args, method);
-    if (method === METHODS.expectations) {
-      const id = reader.object('router_id').router_id.string(64);
-      const router = this.#desired.get(id);
-      if (!router) throw new NotFound('router', id);
-      return this.#options.kernel.expectations(router.netns);
-    }
-    if (method === METHODS.watchExpectations) {
-      const { topic, seconds } = reader.object('topic', 'seconds');
-      await this.#expectations.watch(topic.string(64, SERVER_TOPICS), seconds.integer(1, 600));
-      return null;
-    }
-    if (method === METHODS.plan) return this.#live.plan(readDesiredRouter(reader.object('router').router), this.#known());
-    if (method === METHODS.reapply) {
-      const { router, helper_id } = reader.object('router', 'helper_id');
-      return this.#live.reapply(readDesiredRouter(router), helper_id.string(64), this.#known());
-    }
-    throw new PinholeError('invalid-message', `an agent does not answer '${method.slice(0, 64)}'`);
+  /** What servers may ask of this host. */
+  #answers(): Answers<null> {
+    return new Answers<null>('an agent')
+      .on(LIST_EXPECTATIONS, async ({ routerId }) => {
+        const router = this.#desired.get(routerId);
+        if (!router) throw new NotFound('router', routerId);
+        return (await this.#options.kernel.expectations(router.netns)).slice(0, MAX_EXPECTATIONS);
+      })
+      .on(WATCH_EXPECTATIONS, async ({ topic, seconds }) => {
+        await this.#expectations.watch(topic, seconds);
+        return null;
+      })
+      .on(PLAN, ({ router }) => this.#live.plan(router, this.#known()))
+      .on(REAPPLY, ({ router, helperId }) => this.#live.reapply(router, helperId, this.#known()));
   }
 
   /** @throws PinholeError `unreachable` before the kernel process has answered for the first time */
@@ -294,25 +295,46 @@ export class Agent {
   }
 
   /** @returns the namespaces where anything changed */
-  #take({ epoch, routers }: FullPull): Set<Netns> {
+  #take({ epoch, routers, refused }: FullPull): Set<Netns> {
     if (this.#epoch && epoch !== this.#epoch) this.#options.logger.warn({ epoch }, 'the server has another database than before');
     this.#epoch = epoch;
+    this.#unreadable.clear();
+    const kept = refused.flatMap((one) => this.#refuse(one) ?? []);
+    const all = [...routers, ...kept];
     const removed = new Set([...this.#desired.routers()].map(({ id }) => id as string));
-    for (const { id } of routers) removed.delete(id);
-    const touched = this.#desired.replace(routers);
+    for (const { id } of all) removed.delete(id);
+    const touched = this.#desired.replace(all);
     for (const id of removed) this.#onRouterGone(id);
     for (const router of routers) this.#expiries.schedule(router);
+    for (const { netns } of kept) touched.add(netns);
     return touched;
+  }
+
+  /** The description of a router cannot be read: the router stays as it was, and its status says why. @returns it as it was */
+  #refuse({ id, reason }: Refused): DesiredRouter | undefined {
+    this.#options.logger.error({ routerId: id, reason }, 'the description of a router cannot be read; the other routers are served');
+    if (id === '') return undefined;
+    const why = `what the server says of this router cannot be read: ${reason}`;
+    this.#unreadable.set(id, why);
+    const router = this.#desired.get(id);
+    if (!router) this.#reporter.report({ routerId: id, revision: 0, reason: why, helpers: [], drifts: 0 });
+    return router;
   }
 
   async #pullSome(ids: readonly string[]): Promise<void> {
     try {
-      const found = new Map((await this.#timed(() => this.#options.source.pull(ids))).map((router) => [router.id as string, router]));
+      const { routers, refused } = await this.#timed(() => this.#options.source.pull(ids));
+      const found = new Map(routers.map((router) => [router.id as string, router]));
+      for (const id of ids) this.#unreadable.delete(id);
+      for (const one of refused) {
+        const router = this.#refuse(one);
+        if (router) found.set(router.id, router);
+      }
       for (const id of ids) {
         const router = found.get(id);
         const touched = router ? this.#desired.set(router) : this.#desired.delete(id);
         if (router) this.#expiries.schedule(router);
-        else this.#onRouterGone(id);
+        else if (!this.#unreadable.has(id)) this.#onRouterGone(id);
         for (const netns of touched) this.#markSync(netns);
         this.#pulls.done(id);
       }
@@ -389,12 +411,15 @@ export class Agent {
       if (outcome.outcome === 'synced') this.#syncer.forget(netns);
       return;
     }
-    const reason = outcome.outcome === 'synced' ? '' : outcome.reason.slice(0, MAX_REASON);
+    const unreadable = this.#unreadable.get(desired.id);
+    const reason = unreadable ?? (outcome.outcome === 'synced' ? '' : outcome.reason);
     this.#reporter.report({
       routerId: desired.id,
       revision: desired.revision,
       reason,
-      helpers: outcome.plan.statuses.map((status) => this.#reported(status, outcome, reason)),
+      helpers: outcome.plan.statuses.map((status) =>
+        unreadable === undefined ? this.#reported(status, outcome, reason) : inError(status, reason),
+      ),
       drifts: this.#syncer.drifts(netns),
     });
   }
@@ -460,4 +485,8 @@ export class Agent {
     };
     this.#after(period * (0.75 + Math.random() / 2), again);
   }
+}
+
+function inError({ helperId, families }: HelperStatus, reason: string): HelperStatus {
+  return { helperId, families: families.map(({ family }) => ({ family, status: 'ERROR', reason })) };
 }

@@ -1,5 +1,5 @@
-import type { DesiredRouter } from '../model/desired.ts';
-import type { Netns } from '../model/netns.ts';
+import type { DesiredRouter } from '../contract/desired-router.ts';
+import type { Netns } from '../contract/netns.ts';
 
 /**
  * What this host should have, by router and by namespace. Two routers that claim one namespace (a server's mistake) are

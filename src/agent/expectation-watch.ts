@@ -1,25 +1,17 @@
-import type { Arguments } from '../bus/interface.ts';
-import { METHODS } from '../bus/topics.ts';
+import type { ExpectationChange } from '../contract/expectation.ts';
 import type { Kernel } from '../kernel/interface.ts';
-import type { Expectation } from '../model/status.ts';
 import type { Logger } from '../ports/logger.ts';
 
 const MAX_WATCHERS = 64;
 
-export interface ExpectationChange {
-  readonly routerId: string;
-  readonly change: 'new' | 'gone';
-  readonly expectation: Expectation;
-}
-
 /** Sends expectations to the servers where somebody watches, for as long as each has asked for. */
 export class ExpectationWatch {
   readonly #kernel: Kernel;
-  readonly #tell: (topic: string, method: string, args: Arguments) => Promise<void>;
+  readonly #tell: (topic: string, change: ExpectationChange) => Promise<void>;
   readonly #logger: Logger;
   readonly #watchers = new Map<string, NodeJS.Timeout>();
 
-  constructor(kernel: Kernel, tell: (topic: string, method: string, args: Arguments) => Promise<void>, logger: Logger) {
+  constructor(kernel: Kernel, tell: (topic: string, change: ExpectationChange) => Promise<void>, logger: Logger) {
     this.#kernel = kernel;
     this.#tell = tell;
     this.#logger = logger;
@@ -35,11 +27,9 @@ export class ExpectationWatch {
     await this.#kernel.watchExpectations(true);
   }
 
-  onChange({ routerId, change, expectation }: ExpectationChange): void {
+  onChange(change: ExpectationChange): void {
     for (const topic of this.#watchers.keys()) {
-      this.#tell(topic, METHODS.expectation, { router_id: routerId, change, expectation }).catch((error) =>
-        this.#logger.debug({ err: error }, 'an expectation did not reach who watches'),
-      );
+      this.#tell(topic, change).catch((error) => this.#logger.debug({ err: error }, 'an expectation did not reach who watches'));
     }
   }
 

@@ -1,5 +1,5 @@
-import type { DesiredRouter } from '../model/desired.ts';
-import type { Netns } from '../model/netns.ts';
+import type { DesiredRouter } from '../contract/desired-router.ts';
+import type { Netns } from '../contract/netns.ts';
 
 /** Longest wait of a timer; a later end is looked at again then. */
 const MAX_TIMER_MS = 2 ** 31 - 1;

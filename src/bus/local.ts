@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
+import { Reader } from '../contract/reader.ts';
 import { type ErrorData, errorFromData, errorToData, PinholeError } from '../model/errors.ts';
-import { Reader } from '../model/reader.ts';
 import type { Logger } from '../ports/logger.ts';
 import { encodeFrame, FrameDecoder } from '../sockets/frames.ts';
 import { type Arguments, type Bus, CALL_TIMEOUT_MS, type Handler } from './interface.ts';

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { FAMILIES, KERNEL_HELPERS } from '../model/catalogue.ts';
-import { type Capabilities, capabilityKey } from '../model/status.ts';
+import type { Capabilities } from '../contract/agent.ts';
+import { capabilityKey, FAMILIES, KERNEL_HELPERS } from '../model/catalogue.ts';
 import type { Diagnosis } from './diagnosis.ts';
 
 /** What this host's kernel can do for helpers, check by check. Reads sysctls of the namespace that it runs in. */

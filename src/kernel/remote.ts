@@ -1,6 +1,7 @@
 import { connect, type Socket } from 'node:net';
+import type { Capabilities } from '../contract/agent.ts';
+import type { Expectation } from '../contract/expectation.ts';
 import { type ErrorData, errorFromData, PinholeError, type Result } from '../model/errors.ts';
-import type { Capabilities, Expectation } from '../model/status.ts';
 import type { Logger } from '../ports/logger.ts';
 import { encodeFrame, FrameDecoder, MAX_FRAME } from '../sockets/frames.ts';
 import type {

@@ -2,9 +2,9 @@ import { spawnSync } from 'node:child_process';
 import { chownSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { release } from 'node:os';
 import { type Config, paths } from '../config/config.ts';
+import { newTokenText } from '../contract/token.ts';
 import { KERNEL_HELPERS } from '../model/catalogue.ts';
 import { Denied, InvalidInput } from '../model/errors.ts';
-import { newTokenText } from '../model/token.ts';
 import { type Accounts, resolveAccounts } from './accounts.ts';
 import { CLI } from './programs.ts';
 

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { ChainCheck } from '../../src/model/audit-check.ts';
-import type { Router, RouterId } from '../../src/model/router.ts';
+import { ChainCheck } from '../../src/contract/audit-check.ts';
+import type { RouterId } from '../../src/contract/primitives.ts';
+import type { Router } from '../../src/contract/router.ts';
 import { silentLogger } from '../../src/ports/logger.ts';
 import { openPostgres } from '../../src/store/postgres/store.ts';
 import { eventually } from '../support/eventually.ts';

@@ -69,7 +69,8 @@ function index(): string {
   return [
     '# Rules of `pinhole review`',
     '',
-    'By pillar of CWE-1000. How to run it: [usage](../usage.md#security-review). The JSON report follows [report.schema.json](report.schema.json).',
+    'The rules are grouped by the pillars of CWE-1000. [Using Pinhole](../usage.md#security-review) says how to run them.',
+    'JSON reports follow [report.schema.json](report.schema.json).',
     '',
     ...sections,
   ].join('\n');

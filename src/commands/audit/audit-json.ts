@@ -1,4 +1,5 @@
-import type { ChainedEntry, ChainHead, SignedHead } from '../../model/audit.ts';
+import type { ChainHead, SignedHead } from '../../contract/audit.ts';
+import type { ChainedEntry } from '../../contract/audit-chain.ts';
 
 /** What the API sends of the audit. */
 export interface EntryJson extends ChainHead {

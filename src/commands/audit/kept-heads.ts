@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
-import type { SignedHead } from '../../model/audit.ts';
+import type { SignedHead } from '../../contract/audit.ts';
+import { Reader } from '../../contract/reader.ts';
 import { InvalidInput, PinholeError } from '../../model/errors.ts';
-import { Reader } from '../../model/reader.ts';
 
 const MAX_FILE = 16 * 1024 * 1024;
 

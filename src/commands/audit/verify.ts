@@ -1,6 +1,6 @@
 import { Client, type ClientFlags } from '../../client/client.ts';
-import type { SignedHead } from '../../model/audit.ts';
-import { ChainCheck } from '../../model/audit-check.ts';
+import type { SignedHead } from '../../contract/audit.ts';
+import { ChainCheck } from '../../contract/audit-check.ts';
 import { Progress } from '../../terminal/progress.ts';
 import { paint, print, printJson } from '../../terminal/table.ts';
 import { type ChainJson, type EntryJson, toEntry, toHead } from './audit-json.ts';

@@ -1,6 +1,10 @@
 import { Client, type ClientFlags } from '../../client/client.ts';
-import { findRouter, helpersPath, type RouterJson } from '../../client/resources.ts';
-import { type ManifestRouter, readManifest, type Step } from '../../manifest/manifest.ts';
+import { helpersPath, type RouterJson } from '../../client/resources.ts';
+import { HELPER_CREATE, HELPER_UPDATE } from '../../contract/helper.ts';
+import type { ManifestRouter } from '../../contract/manifest.ts';
+import { ROUTER_INPUT } from '../../contract/router.ts';
+import { readManifest } from '../../manifest/read-file.ts';
+import type { Step } from '../../manifest/steps.ts';
 import { Progress } from '../../terminal/progress.ts';
 import { reportSteps, stepsTo } from './steps.ts';
 
@@ -21,7 +25,7 @@ export async function apply(flags: ApplyFlags): Promise<void> {
 async function execute(client: Client, steps: readonly Step[]): Promise<void> {
   const progress = new Progress('applying');
   const ids = new Map<string, string>();
-  const idOf = async (name: string) => ids.get(name) ?? (await findRouter(client, name)).id;
+  const idOf = (routerId: string | null, name: string) => routerId ?? ids.get(name) ?? '';
   for (const [index, step] of steps.entries()) {
     progress.update(index, steps.length);
     switch (step.step) {
@@ -37,16 +41,26 @@ async function execute(client: Client, steps: readonly Step[]): Promise<void> {
         await client.call('DELETE', `/v1/routers/${step.id}`);
         break;
       case 'create-helper':
-        await client.call('POST', helpersPath(await idOf(step.router)), step.helper);
+        await client.call('POST', helpersPath(idOf(step.routerId, step.router)), HELPER_CREATE.write(step.helper));
+        break;
+      case 'update-helper':
+        await client.call('PUT', helpersPath(step.routerId, step.id), HELPER_UPDATE.write({ expiresAt: step.helper.expiresAt }));
         break;
       case 'delete-helper':
-        await client.call('DELETE', helpersPath(await idOf(step.router), step.id));
+        await client.call('DELETE', helpersPath(step.routerId, step.id));
         break;
     }
   }
   progress.end();
 }
 
-function routerBody({ name, netns, host, project, confine }: ManifestRouter): object {
-  return { name, netns, confine, ...(host === null ? {} : { host }), ...(project === null ? {} : { project_id: project }) };
+function routerBody({ name, description, netns, host, project, confinement }: ManifestRouter): object {
+  return ROUTER_INPUT.write({
+    name,
+    netns,
+    confinement,
+    ...(description === null ? {} : { description }),
+    ...(host === null ? {} : { host }),
+    ...(project === null ? {} : { projectId: project }),
+  });
 }

@@ -1,5 +1,5 @@
 import { Client, type ClientFlags } from '../../client/client.ts';
-import { readManifest } from '../../manifest/manifest.ts';
+import { readManifest } from '../../manifest/read-file.ts';
 import { plan } from './plan.ts';
 import { reportSteps, stepsTo } from './steps.ts';
 

@@ -1,6 +1,6 @@
 import { stringify } from 'yaml';
 import { Client, type ClientFlags } from '../../client/client.ts';
-import { toManifest } from '../../manifest/manifest.ts';
+import { toManifest } from '../../manifest/export.ts';
 import { print, printJson } from '../../terminal/table.ts';
 import { declared } from './steps.ts';
 

@@ -1,32 +1,25 @@
 import type { Client, ClientFlags } from '../../client/client.ts';
-import { helpersOf, type RouterJson, showScope } from '../../client/resources.ts';
-import { type Declared, type Manifest, planSteps, type Step } from '../../manifest/manifest.ts';
-import { PinholeError } from '../../model/errors.ts';
-import { showNetns } from '../../model/netns.ts';
+import { allRouters, declaredHelpers } from '../../client/resources.ts';
+import { HELPER_CREATE } from '../../contract/helper.ts';
+import type { Manifest } from '../../contract/manifest.ts';
+import { showNetns } from '../../contract/netns.ts';
+import { formatScope } from '../../contract/scope.ts';
+import { type Declared, planSteps, type Step } from '../../manifest/steps.ts';
 import { Progress } from '../../terminal/progress.ts';
 import { paint, print, printJson } from '../../terminal/table.ts';
 
 /** What has to change so that the declared state is what a file says. `prune`: also what the file does not name. */
 export async function stepsTo(client: Client, manifest: Manifest, prune: boolean): Promise<Step[]> {
-  return planSteps(manifest, await declared(client), prune);
+  return planSteps(manifest, await declared(client), { prune, now: new Date() });
 }
 
-/** All that is declared now. @throws PinholeError `invalid-input` if routers share a name: a file cannot tell them apart */
+/** All that is declared now, as far as the token may see it. */
 export async function declared(client: Client): Promise<Declared[]> {
-  const { routers } = await client.get<{ routers: RouterJson[] }>('/v1/routers');
-  const names = new Set<string>();
-  for (const { name } of routers) {
-    if (names.has(name))
-      throw new PinholeError(
-        'invalid-input',
-        `several routers are named '${name}': a file cannot tell them apart. Rename them with 'pinhole router set'.`,
-      );
-    names.add(name);
-  }
+  const routers = await allRouters(client);
   const progress = new Progress('reading');
   const found: Declared[] = [];
   for (const router of routers) {
-    found.push({ router, helpers: await helpersOf(client, router.id) });
+    found.push({ router, helpers: await declaredHelpers(client, router.id) });
     progress.update(found.length, routers.length);
   }
   progress.end();
@@ -37,7 +30,11 @@ export async function declared(client: Client): Promise<Declared[]> {
 export function reportSteps(steps: readonly Step[], flags: ClientFlags, verb: string): void {
   if (flags.json) {
     printJson({
-      steps: steps.map(({ step, router, ...rest }) => ({ step, router, ...('helper' in rest ? { helper: rest.helper } : {}) })),
+      steps: steps.map(({ step, router, ...rest }) => ({
+        step,
+        router,
+        ...('helper' in rest ? { helper: HELPER_CREATE.write(rest.helper) } : {}),
+      })),
     });
     return;
   }
@@ -57,7 +54,8 @@ function describe(step: Step): string {
       return `${minus} router ${step.router}`;
     default: {
       const { helper, protocol, port, scope } = step.helper;
-      return `${step.step === 'create-helper' ? plus : minus} ${step.router}: ${[helper, `${protocol}/${port}`, showScope(scope)].filter(Boolean).join(' ')}`;
+      const sign = { 'create-helper': plus, 'update-helper': paint('yellow', '~'), 'delete-helper': minus }[step.step];
+      return `${sign} ${step.router}: ${[helper, `${protocol}/${port}`, formatScope(scope)].filter(Boolean).join(' ')}`;
     }
   }
 }

@@ -1,10 +1,10 @@
 import { Client, type ClientFlags } from '../../client/client.ts';
 import { findRouter, type StatusJson } from '../../client/resources.ts';
+import { type Netns, showNetns } from '../../contract/netns.ts';
 import { type Diagnosis, diagnose } from '../../inspect/diagnosis.ts';
 import { hostChecks } from '../../inspect/host-checks.ts';
 import { LinuxKernel } from '../../kernel/linux/linux-kernel.ts';
 import { Denied, PinholeError, Reported } from '../../model/errors.ts';
-import { type Netns, showNetns } from '../../model/netns.ts';
 import { silentLogger } from '../../ports/logger.ts';
 import { type Column, print, printJson, type Style, table } from '../../terminal/table.ts';
 

@@ -1,6 +1,6 @@
+import { HOST_NETNS } from '../../contract/netns.ts';
 import type { LiveRules } from '../../inspect/live-rules.ts';
 import { Reported } from '../../model/errors.ts';
-import { HOST_NETNS } from '../../model/netns.ts';
 import { applyBaseline, writeBaseline } from '../../review/baseline.ts';
 import { ReviewEngine, type SubjectReport } from '../../review/engine.ts';
 import { type FileCandidate, type Found, filesUnder, readStream, readSubject, type Unread } from '../../review/files.ts';

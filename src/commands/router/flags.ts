@@ -1,6 +1,6 @@
 import type { ClientFlags } from '../../client/client.ts';
+import { HOST_NETNS } from '../../contract/netns.ts';
 import { InvalidInput } from '../../model/errors.ts';
-import { HOST_NETNS } from '../../model/netns.ts';
 
 /** What may be said of a router on the command line. */
 export interface RouterFlags extends ClientFlags {

@@ -1,6 +1,6 @@
 import type { ClientFlags } from '../../client/client.ts';
 import type { RouterJson } from '../../client/resources.ts';
-import { showNetns } from '../../model/netns.ts';
+import { showNetns } from '../../contract/netns.ts';
 import { type Column, print, printJson, table } from '../../terminal/table.ts';
 
 const COLUMNS: readonly Column<RouterJson>[] = [

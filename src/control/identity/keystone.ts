@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Reader } from '../../contract/reader.ts';
 import { PinholeError } from '../../model/errors.ts';
-import { Reader } from '../../model/reader.ts';
 import type { Logger } from '../../ports/logger.ts';
 import { type Principal, principalOf } from '../principal.ts';
 import type { Identity, Presented } from './interface.ts';
