@@ -1,7 +1,7 @@
 import { FAMILIES, type Family } from '../model/catalogue.ts';
 import { couldMatch, evaluate, type Probe } from '../review/ruleset/evaluate.ts';
 import { type LiveRules, liveText, readLive } from '../review/ruleset/live.ts';
-import type { Chain, Rule } from '../review/ruleset/model.ts';
+import type { Chain, MatchKey, Rule } from '../review/ruleset/model.ts';
 import { NO_HOST, RulesetView } from '../review/ruleset/view.ts';
 
 /** Why a helper may not work in a namespace, from all rules there. Pure; the rules are read by the reviewer's reader. */
@@ -62,10 +62,14 @@ function forwardProblem(view: RulesetView, family: Family): Omit<Diagnosis, 'che
   };
 }
 
+/** What the probe does not say of its packet. */
+const LEFT_OPEN: ReadonlySet<MatchKey> = new Set(['saddr', 'daddr', 'iif', 'oif', 'sport', 'other']);
+
 /** An accept that names the state and narrows it by something that the probe leaves open: an address, a set. */
 function isNarrowAccept(view: RulesetView, rule: Rule, probe: Probe): boolean {
   const namesState = rule.matches.some(({ key, values }) => key === 'state' && (values?.includes('related') ?? false));
-  return rule.action?.kind === 'accept' && namesState && couldMatch(view, rule, probe);
+  const narrows = rule.matches.some(({ key }) => LEFT_OPEN.has(key));
+  return rule.action?.kind === 'accept' && namesState && narrows && couldMatch(view, rule, probe);
 }
 
 function notrack(view: RulesetView): Diagnosis {
