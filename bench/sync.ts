@@ -21,6 +21,7 @@ import type { Table } from '../src/model/table.ts';
 import { render } from '../src/plan/render.ts';
 import { tableText } from '../src/plan/text.ts';
 import { silentLogger } from '../src/ports/logger.ts';
+import { systemPorts } from '../src/ports/ports.ts';
 import { KERNEL_NODE_FLAGS } from '../src/supervisor/supervisor.ts';
 import { LibnftablesLoop } from './libnftables.ts';
 import { median, milliseconds, type Result, round } from './measure.ts';
@@ -157,7 +158,7 @@ async function coldAgent(kernel: KernelProcess, routers: readonly DesiredRouter[
     version: 'bench',
     kernel: remote,
     source: new ServerClient(serverBus(routers), 'bench'),
-    logger: silentLogger,
+    ...systemPorts(silentLogger),
     statePath: join(directory, 'state'),
     resyncSeconds: 3600,
     reportSeconds: 3600,
@@ -225,7 +226,7 @@ class KernelProcess {
   }
 
   async connect(): Promise<RemoteKernel> {
-    const remote = new RemoteKernel({ path: join(this.#directory, 'kernel.sock'), logger: silentLogger });
+    const remote = new RemoteKernel(join(this.#directory, 'kernel.sock'), systemPorts(silentLogger));
     await until(() => remote.isUp);
     return remote;
   }

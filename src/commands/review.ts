@@ -2,6 +2,8 @@ import { readFileSync } from 'node:fs';
 import type { LiveRules } from '../inspect/live-rules.ts';
 import { InvalidInput, Reported } from '../model/errors.ts';
 import { HOST_NETNS } from '../model/netns.ts';
+import { silentLogger } from '../ports/logger.ts';
+import { systemPorts } from '../ports/ports.ts';
 import { applyBaseline, type BaselineEntry, readBaseline, writeBaseline } from '../review/baseline.ts';
 import { parseType } from '../review/cwe.ts';
 import { ReviewEngine, type SubjectReport } from '../review/engine.ts';
@@ -141,7 +143,7 @@ function readTypes(text: string | undefined): Types {
 async function liveRules(flags: ReviewFlags): Promise<LiveRules | null> {
   if (flags.netns === undefined && !flags.hostNetns) return null;
   const live = await import('../inspect/live-rules.ts');
-  return live.liveRules(flags.netns ?? HOST_NETNS, flags.config);
+  return live.liveRules(flags.netns ?? HOST_NETNS, flags.config, systemPorts(silentLogger));
 }
 
 function knownFrom(file: string): BaselineEntry[] {

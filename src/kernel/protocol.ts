@@ -4,6 +4,7 @@ import { attempt, PinholeError, type Result } from '../model/errors.ts';
 import { parseNetns } from '../model/netns.ts';
 import { Reader } from '../model/reader.ts';
 import { type Action, type Chain, type HelperObject, type Match, parseStamp, type Rule, type Table } from '../model/table.ts';
+import { MAX_FRAME } from '../sockets/frames.ts';
 import type { AttachSelector, LiveChange, ObserveRequest, StripSelector, TableChange, Version } from './interface.ts';
 
 /**
@@ -12,6 +13,8 @@ import type { AttachSelector, LiveChange, ObserveRequest, StripSelector, TableCh
  * `output`, drops in `data-*` chains that only related packets reach.
  */
 export const MAX_BATCH = 256;
+/** Bytes of an answer: tables as they stand may say more than tables as they are sent. */
+export const MAX_ANSWER = 2 * MAX_FRAME;
 const MAX_RULES = 4096;
 const MAX_ENTRIES = 2000;
 const MAX_CHAINS = 16;

@@ -14,16 +14,17 @@ import { Policy } from '../control/policy/policy.ts';
 import type { Tokens } from '../control/tokens.ts';
 import { InvalidInput } from '../model/errors.ts';
 import type { Logger } from '../ports/logger.ts';
+import type { Ports } from '../ports/ports.ts';
 import type { Store } from '../store/interface.ts';
 
 /** Parts of a server that configuration chooses, and what it keeps on disk beside the database. */
 
-export async function openStore(config: Config, logger: Logger): Promise<Store> {
+export async function openStore(config: Config, ports: Ports): Promise<Store> {
   const { url, connections } = config.server.database;
   const files = paths(config);
   const chain = ownText(files.serverId, () => randomUUID(), 0o644);
-  if (url === null) return (await import('../store/sqlite/store.ts')).openSqlite(files.database, { chain });
-  return (await import('../store/postgres/store.ts')).openPostgres({ url, connections, chain, logger });
+  if (url === null) return (await import('../store/sqlite/store.ts')).openSqlite(files.database, { chain, ...ports });
+  return (await import('../store/postgres/store.ts')).openPostgres({ url, connections, chain, ...ports });
 }
 
 export function auditKey(config: Config): string {

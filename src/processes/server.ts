@@ -21,7 +21,7 @@ import { Routers } from '../control/routers.ts';
 import { AgentRpc } from '../control/rpc.ts';
 import { Status } from '../control/status.ts';
 import { Tokens } from '../control/tokens.ts';
-import type { Logger } from '../ports/logger.ts';
+import { type Ports, systemPorts } from '../ports/ports.ts';
 import { createLogger } from '../telemetry/log.ts';
 import { createMetrics, observe, REFUSED_MESSAGES } from '../telemetry/metrics.ts';
 import { VERSION } from '../version.ts';
@@ -41,12 +41,13 @@ export interface RunningServer {
 
 /** The server process: API, control, store and the embedded bus. */
 export async function startServer(config: Config): Promise<RunningServer> {
-  const logger = createLogger('server', config.logLevel);
+  const ports = systemPorts(createLogger('server', config.logLevel));
+  const { logger } = ports;
   const files = paths(config);
   let policy = loadPolicy(config, logger);
   const tls = config.server.tls && loadTls(config.server.tls);
-  const store = await openStore(config, logger);
-  const bus = await chooseBus(config, logger);
+  const store = await openStore(config, ports);
+  const bus = await chooseBus(config, ports);
   const outbox = new Outbox(store, bus, logger);
   const context: Context = {
     store,
@@ -129,9 +130,9 @@ export async function startServer(config: Config): Promise<RunningServer> {
   };
 }
 
-async function chooseBus(config: Config, logger: Logger): Promise<Bus> {
-  if (config.bus === null) return new LocalBusServer(logger);
-  return rabbitBus(config.bus, { name: `pinhole-server ${config.host}`, declares: true, trusted: null, logger });
+async function chooseBus(config: Config, ports: Ports): Promise<Bus> {
+  if (config.bus === null) return new LocalBusServer(ports);
+  return rabbitBus(config.bus, { name: `pinhole-server ${config.host}`, declares: true, trusted: null, ...ports });
 }
 
 /** A unix socket is its owner's alone from the moment that it is there. @returns the URL */

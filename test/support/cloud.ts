@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { RabbitBus } from '../../src/bus/rabbitmq.ts';
 import { METHODS, REPORTS_TOPIC } from '../../src/bus/topics.ts';
-import { silentLogger } from '../../src/ports/logger.ts';
 import { eventually } from './eventually.ts';
+import { realPorts } from './ports.ts';
 import { freePorts, RabbitNode } from './rabbitmq.ts';
 
 export const CLOUD_HOST = 'pinhole-cloud';
@@ -171,7 +171,7 @@ export class Cloud {
   /** A connection of the test's own to the cloud's RabbitMQ. */
   bus(name: string): RabbitBus {
     const broker = this.rabbit.broker();
-    return new RabbitBus({ broker, exchange: 'neutron', declares: true, name, signs: false, trusted: null, logger: silentLogger });
+    return new RabbitBus({ broker, exchange: 'neutron', declares: true, name, signs: false, trusted: null, ...realPorts });
   }
 
   log(name: Part): string {
