@@ -7,6 +7,7 @@ import { errorToData } from '../model/errors.ts';
 import type { Netns } from '../model/netns.ts';
 import { Reader } from '../model/reader.ts';
 import type { RouterId } from '../model/router.ts';
+import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import { pushedRouters, UUID } from './hints.ts';
 import { type FullPull, type Heartbeat, MAX_ROUTERS_A_HOST, PULL_TIMEOUT_MS, type Source, type SourceListener } from './source.ts';
@@ -17,6 +18,7 @@ export interface NeutronOptions {
   /** The namespaces that are here and may be served. */
   readonly namespaces: () => Promise<readonly Netns[]>;
   readonly logger: Logger;
+  readonly clock: Clock;
 }
 
 /** Namespaces of a router (neutron/agent/l3/namespaces.py, dvr_snat_ns.py): the second where a distributed one has its SNAT. */
@@ -83,7 +85,7 @@ export class NeutronClient implements Source {
       uuid: this.#uuid,
       ...(this.#hasReported ? {} : { start_flag: true }),
     };
-    const time = new Date().toISOString().replace('Z', '');
+    const time = this.#options.clock.now().toISOString().replace('Z', '');
     await this.#options.bus.call(REPORTS_TOPIC, METHODS.reportState, { agent_state: { agent_state: state }, time });
     this.#hasReported = true;
   }
