@@ -4,6 +4,7 @@ import { findRouter, helpersOf, helpersPath, type RouterJson, showScope } from '
 import { type Declared, type Manifest, type ManifestRouter, planSteps, readManifest, type Step, toManifest } from '../manifest/manifest.ts';
 import { PinholeError } from '../model/errors.ts';
 import { showNetns } from '../model/netns.ts';
+import { systemClock } from '../ports/clock.ts';
 import { Progress } from '../terminal/progress.ts';
 import { paint, print, printJson } from '../terminal/table.ts';
 
@@ -45,7 +46,7 @@ async function declared(client: Client): Promise<Declared[]> {
       );
     names.add(name);
   }
-  const progress = new Progress('reading');
+  const progress = new Progress('reading', systemClock);
   const found: Declared[] = [];
   for (const router of routers) {
     found.push({ router, helpers: await helpersOf(client, router.id) });
@@ -56,7 +57,7 @@ async function declared(client: Client): Promise<Declared[]> {
 }
 
 async function execute(client: Client, steps: readonly Step[]): Promise<void> {
-  const progress = new Progress('applying');
+  const progress = new Progress('applying', systemClock);
   const ids = new Map<string, string>();
   const idOf = async (name: string) => ids.get(name) ?? (await findRouter(client, name)).id;
   for (const [index, step] of steps.entries()) {

@@ -4,6 +4,7 @@ import type { ChainedEntry, ChainHead, SignedHead } from '../model/audit.ts';
 import { ChainCheck } from '../model/audit-check.ts';
 import { InvalidInput, PinholeError } from '../model/errors.ts';
 import { Reader } from '../model/reader.ts';
+import { systemClock } from '../ports/clock.ts';
 import { Progress } from '../terminal/progress.ts';
 import { type Column, paint, print, printJson, table } from '../terminal/table.ts';
 
@@ -101,7 +102,7 @@ async function verifyChain(client: Client, chain: ChainJson, kept: readonly Sign
     { chain: chain.chain, anchor, tail, signed },
     kept.filter((head) => head.chain === chain.chain),
   );
-  const progress = new Progress(`chain ${chain.chain.slice(0, 8)}`);
+  const progress = new Progress(`chain ${chain.chain.slice(0, 8)}`, systemClock);
   for (let after = anchor.seq; after < tail.seq; ) {
     const query = new URLSearchParams({ chain: chain.chain, after: String(after), limit: String(PAGE) });
     const { entries } = await client.get<{ entries: EntryJson[] }>(`/v1/audit?${query}`);

@@ -2,6 +2,8 @@ import { mkdirSync } from 'node:fs';
 import { loadNeutronConf, NEUTRON_VARIABLE } from '../config/bus-config.ts';
 import { type ConfigFlags, loadConfig, paths } from '../config/config.ts';
 import { InvalidInput } from '../model/errors.ts';
+import { systemChance } from '../ports/chance.ts';
+import { systemClock } from '../ports/clock.ts';
 import {
   ensureAdminToken,
   kernelOptions,
@@ -12,6 +14,8 @@ import {
   supervise,
 } from '../supervisor/supervisor.ts';
 import { sdNotify } from '../telemetry/sd-notify.ts';
+
+const SYSTEM = { clock: systemClock, chance: systemChance } as const;
 
 /** SIGHUP has certificates and policy read anew. */
 function onHangup(reload: () => void): void {
@@ -26,14 +30,17 @@ interface Running {
 
 /** Runs until SIGTERM or SIGINT, then closes; a second signal ends at once. Tells systemd, where it waits to be told. */
 async function untilSignal({ isWell = () => true, close }: Running): Promise<void> {
-  const notify = await sdNotify(process.env, (reason) => process.stderr.write(`systemd cannot be told: ${reason}\n`));
+  const notify = await sdNotify(process.env, (reason) => process.stderr.write(`systemd cannot be told: ${reason}\n`), systemClock);
   notify.ready(isWell);
   await new Promise<void>((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve());
   });
   notify.stopping();
-  await close();
-  notify.close();
+  try {
+    await close();
+  } finally {
+    notify.close();
+  }
 }
 
 export async function server(flags: ConfigFlags): Promise<void> {
@@ -54,7 +61,7 @@ export async function agent(flags: ConfigFlags): Promise<void> {
     loadModules();
     // Who may read neutron.conf is root and neutron: the agent is told what it says.
     const told = flags.neutronConf === undefined ? {} : { [NEUTRON_VARIABLE]: JSON.stringify(loadNeutronConf(flags.neutronConf)) };
-    const supervised = supervise([kernelProgram(config), program('agent', flags)], accounts, { ...process.env, ...told });
+    const supervised = supervise([kernelProgram(config), program('agent', flags)], { accounts, env: { ...process.env, ...told } }, SYSTEM);
     await untilSignal({ close: () => supervised.stop() });
     return;
   }
@@ -70,7 +77,7 @@ export async function up(flags: ConfigFlags): Promise<void> {
   ensureAdminToken(config, accounts);
   loadModules();
   const programs = [kernelProgram(config), program('server', flags), program('agent', flags)];
-  const supervised = supervise(programs, accounts, process.env);
+  const supervised = supervise(programs, { accounts, env: process.env }, SYSTEM);
   onHangup(() => supervised.reload());
   const where = 'path' in config.listen ? config.listen.path : `${config.listen.host}:${config.listen.port}`;
   process.stderr.write(`pinhole is starting: API on ${where}, data in ${config.dataDir}, token in ${paths(config).adminToken}\n`);

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { LiveRules } from '../inspect/live-rules.ts';
 import { InvalidInput, Reported } from '../model/errors.ts';
 import { HOST_NETNS } from '../model/netns.ts';
+import { systemClock } from '../ports/clock.ts';
 import { silentLogger } from '../ports/logger.ts';
 import { systemPorts } from '../ports/ports.ts';
 import { applyBaseline, type BaselineEntry, readBaseline, writeBaseline } from '../review/baseline.ts';
@@ -47,7 +48,7 @@ export async function review(paths: readonly string[], flags: ReviewFlags): Prom
   const subjects: Subject[] = [];
   const candidates: Candidate[] = [...(live ? [{ subject: live.subject }] : []), ...(await piped(paths, wanted.kind))];
   candidates.push(...filesUnder(paths.filter((path) => path !== PIPE)));
-  const progress = new Progress('reviewed');
+  const progress = new Progress('reviewed', systemClock);
   try {
     for (const [index, candidate] of candidates.entries()) {
       const found = 'path' in candidate ? readSubject(candidate, wanted.kind) : candidate;

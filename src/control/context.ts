@@ -2,7 +2,7 @@ import type { Bus } from '../bus/interface.ts';
 import type { AuditEntry } from '../model/audit.ts';
 import type { AllowedHelpers } from '../model/catalogue.ts';
 import type { Router, RouterId } from '../model/router.ts';
-import type { Logger } from '../ports/logger.ts';
+import type { Ports } from '../ports/ports.ts';
 import type { Store, Writes } from '../store/interface.ts';
 import type { Outbox } from './outbox.ts';
 import type { Policy } from './policy/policy.ts';
@@ -16,11 +16,10 @@ export interface Quotas {
 }
 
 /** What the use cases work with. */
-export interface Context {
+export interface Context extends Ports {
   readonly store: Store;
   readonly bus: Bus;
   readonly outbox: Outbox;
-  readonly logger: Logger;
   /** The policy as it is now: a reload replaces it. */
   readonly policy: () => Policy;
   readonly allowed: AllowedHelpers;
@@ -29,7 +28,6 @@ export interface Context {
   readonly defaultHost: string | null;
   /** The user of the bus who speaks for a host; null where the bus lets in only those who may speak for any. */
   readonly userOfHost: (host: string) => string | null;
-  readonly now: () => Date;
 }
 
 /** What was done, for the audit. */

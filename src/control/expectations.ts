@@ -4,6 +4,7 @@ import { PinholeError } from '../model/errors.ts';
 import type { Reader } from '../model/reader.ts';
 import type { RouterId } from '../model/router.ts';
 import type { Expectation } from '../model/status.ts';
+import type { Timer } from '../ports/clock.ts';
 import { authoriseRouter } from './authorisation.ts';
 import type { Context } from './context.ts';
 import { routerTarget } from './policy/policy.ts';
@@ -29,7 +30,7 @@ export class ExpectationFeed {
   readonly #context: Context;
   readonly #routers: Routers;
   readonly #listeners = new Set<{ readonly visible: (routerId: string) => boolean; readonly listener: Listener }>();
-  #renewal: NodeJS.Timeout | null = null;
+  #renewal: Timer | null = null;
 
   constructor(context: Context, routers: Routers) {
     this.#context = context;
@@ -56,17 +57,17 @@ export class ExpectationFeed {
     const entry = { visible: (routerId: string) => ids.has(routerId), listener };
     this.#listeners.add(entry);
     await this.#renew();
-    this.#renewal ??= setInterval(() => void this.#renew(), RENEW_MS);
+    this.#renewal ??= this.#context.clock.every(RENEW_MS, () => void this.#renew());
     return () => {
       this.#listeners.delete(entry);
       if (this.#listeners.size > 0 || !this.#renewal) return;
-      clearInterval(this.#renewal);
+      this.#renewal.cancel();
       this.#renewal = null;
     };
   }
 
   close(): void {
-    if (this.#renewal) clearInterval(this.#renewal);
+    this.#renewal?.cancel();
   }
 
   /** Over the bus, from an agent. */
@@ -74,7 +75,7 @@ export class ExpectationFeed {
     const fields = reader.object('router_id', 'change', 'expectation');
     const routerId = fields.router_id.string(64);
     const event: ExpectationEvent = {
-      at: this.#context.now().toISOString(),
+      at: this.#context.clock.now().toISOString(),
       routerId,
       change: fields.change.oneOf('new', 'gone'),
       expectation: readExpectation(fields.expectation),

@@ -224,13 +224,13 @@ export class Helpers {
   }
 
   #at(): string {
-    return this.#context.now().toISOString();
+    return this.#context.clock.now().toISOString();
   }
 
   #expiry(value: string | null | undefined): string | null {
     if (value === null || value === undefined) return null;
     const time = Date.parse(value);
-    if (Number.isNaN(time) || time <= this.#context.now().getTime()) {
+    if (Number.isNaN(time) || time <= this.#context.clock.now().getTime()) {
       throw new InvalidInput('expires_at', 'Invalid input for expires_at. It is a time in the future, like 2030-01-31T12:00:00Z.');
     }
     return new Date(time).toISOString();

@@ -40,7 +40,7 @@ export class Live {
    * @returns how many connections got it
    */
   async reapply(principal: Principal, id: RouterId, helperId: HelperId): Promise<number> {
-    const { policy, store, now } = this.#context;
+    const { policy, store, clock } = this.#context;
     const helper = await this.#helpers.get(principal, id, helperId);
     const parent = (await store.read.router(id)) as Router;
     policy().enforce(principal, 'reapply_router_conntrack_helper', helperTarget(parent));
@@ -48,7 +48,7 @@ export class Live {
     const [desired] = await desiredRouters(store.read, [router]);
     const answer = await this.#ask(router, METHODS.reapply, { router: desired, helper_id: helper.id });
     const connections = new Reader(answer, METHODS.reapply).object('connections').connections.integer(0, MAX_CONNECTIONS);
-    const at = now().toISOString();
+    const at = clock.now().toISOString();
     const change = { at, action: 'reapply_conntrack_helper', target: helper.id, projectId: router.projectId };
     await store.write(async (tx) => audit(tx, principal, { ...change, before: null, after: { connections } }));
     return connections;

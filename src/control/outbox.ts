@@ -1,6 +1,7 @@
 import type { Bus } from '../bus/interface.ts';
 import { hintTopic, METHODS } from '../bus/topics.ts';
-import type { Logger } from '../ports/logger.ts';
+import type { Timer } from '../ports/clock.ts';
+import type { Ports } from '../ports/ports.ts';
 import type { OutboxItem, Store } from '../store/interface.ts';
 
 const PAGE = 500;
@@ -17,22 +18,26 @@ const FORSAKEN_AFTER_MS = 5_000;
 export class Outbox {
   readonly #store: Store;
   readonly #bus: Bus;
-  readonly #logger: Logger;
-  readonly #sweep: NodeJS.Timeout;
+  readonly #ports: Ports;
   #delivered = 0;
   #cleaned = 0;
   #running: Promise<void> | null = null;
   #again = false;
-  #cleaning: NodeJS.Timeout | null = null;
+  #sweep: Timer | null = null;
+  #cleaning: Timer | null = null;
   #closed = false;
 
-  constructor(store: Store, bus: Bus, logger: Logger) {
+  constructor(store: Store, bus: Bus, ports: Ports) {
     this.#store = store;
     this.#bus = bus;
-    this.#logger = logger;
-    this.#sweep = setInterval(() => void this.#adopt(), SWEEP_MS);
-    this.#sweep.unref();
+    this.#ports = ports;
     bus.onLink((up) => up && this.wake());
+  }
+
+  /** Delivers what is there, and from then on looks for hints that were not delivered. */
+  start(): void {
+    this.#sweep = this.#ports.clock.every(SWEEP_MS, () => void this.#adopt());
+    this.wake();
   }
 
   /** Something was committed. */
@@ -43,7 +48,7 @@ export class Outbox {
       return;
     }
     this.#running = this.#deliver()
-      .catch((error) => this.#logger.warn({ err: error }, 'hints could not be delivered; they are tried again'))
+      .catch((error) => this.#ports.logger.warn({ err: error }, 'hints could not be delivered; they are tried again'))
       .finally(() => {
         this.#running = null;
         if (this.#again) {
@@ -55,8 +60,8 @@ export class Outbox {
 
   async close(): Promise<void> {
     this.#closed = true;
-    clearInterval(this.#sweep);
-    if (this.#cleaning) clearTimeout(this.#cleaning);
+    this.#sweep?.cancel();
+    this.#cleaning?.cancel();
     await this.#running;
     await this.#clean();
   }
@@ -67,21 +72,21 @@ export class Outbox {
       if (items.length === 0) return;
       await Promise.all([...byHost(items)].map(([host, routers]) => this.#bus.cast(hintTopic(host), METHODS.push, hint(routers))));
       this.#delivered = (items.at(-1) as OutboxItem).id;
-      this.#cleaning ??= setTimeout(() => void this.#clean(), CLEAN_AFTER_MS);
+      this.#cleaning ??= this.#ports.clock.after(CLEAN_AFTER_MS, () => void this.#clean());
     }
   }
 
   /** Takes over what other servers left, as rows of this one's own. */
   async #adopt(): Promise<void> {
     const { chain, read } = this.#store;
-    const now = Date.now();
+    const now = this.#ports.clock.now().getTime();
     const before = new Date(now - FORSAKEN_AFTER_MS).toISOString();
     try {
       const taken = { before, at: new Date(now).toISOString(), limit: PAGE };
       if (await read.hasForsakenOutbox(chain, before))
         while (!this.#closed && (await this.#store.write((tx) => tx.adoptOutbox(taken))) === PAGE);
     } catch (error) {
-      this.#logger.debug({ err: error }, 'hints of other servers could not be looked for; tried again');
+      this.#ports.logger.debug({ err: error }, 'hints of other servers could not be looked for; tried again');
     }
     this.wake();
   }
@@ -94,7 +99,7 @@ export class Outbox {
       await this.#store.write((tx) => tx.deleteOutbox(upTo));
       this.#cleaned = upTo;
     } catch (error) {
-      this.#logger.warn({ err: error }, 'delivered hints stay in the outbox for now');
+      this.#ports.logger.warn({ err: error }, 'delivered hints stay in the outbox for now');
     }
   }
 }

@@ -30,7 +30,7 @@ export class ProjectQuotas {
     limits: { routers?: number | null | undefined; helpers?: number | null | undefined },
   ): Promise<QuotaView> {
     this.#context.policy().enforce(principal, 'update_quota', routerTarget({ projectId }));
-    const at = this.#context.now().toISOString();
+    const at = this.#context.clock.now().toISOString();
     const usage = await this.#context.store.write(async (tx) => {
       const { routerLimit, helperLimit } = await tx.usage(projectId);
       const before = { routers: routerLimit, helpers: helperLimit };

@@ -68,7 +68,7 @@ export class Status {
   }
 
   async saveReports(host: string, reports: readonly RouterReport[]): Promise<void> {
-    const reportedAt = this.#context.now().toISOString();
+    const reportedAt = this.#context.clock.now().toISOString();
     await this.#context.store.write(async (tx) => {
       const before = new Map((await tx.reports(reports.map(({ routerId }) => routerId))).map((report) => [report.routerId, report]));
       for (const report of reports) {
@@ -85,7 +85,7 @@ export class Status {
   }
 
   async saveHeartbeat(agent: Omit<Agent, 'seenAt'>): Promise<void> {
-    const seenAt = this.#context.now().toISOString();
+    const seenAt = this.#context.clock.now().toISOString();
     await this.#context.store.write((tx) => tx.saveAgent({ ...agent, seenAt }));
   }
 
@@ -132,7 +132,7 @@ export class Status {
   }
 
   #isAlive(agent: Agent): boolean {
-    return this.#context.now().getTime() - Date.parse(agent.seenAt) <= agent.interval * 1000 * SILENT_AFTER;
+    return this.#context.clock.now().getTime() - Date.parse(agent.seenAt) <= agent.interval * 1000 * SILENT_AFTER;
   }
 }
 

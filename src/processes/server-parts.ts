@@ -39,25 +39,25 @@ export function loadPolicy(config: Config, logger: Logger): Policy {
   return policy;
 }
 
-export function chooseIdentity(config: Config, tokens: Tokens, logger: Logger): Identity {
+export function chooseIdentity(config: Config, tokens: Tokens, ports: Ports): Identity {
   const { identity } = config.server;
   switch (identity.mode) {
     case 'token':
       return tokens;
     case 'none':
-      logger.warn({}, 'everybody who can reach the API is admin: identity.mode is none');
+      ports.logger.warn({}, 'everybody who can reach the API is admin: identity.mode is none');
       return noIdentity;
     case 'keystone':
-      return keystoneIdentity(identity.keystone, logger);
+      return keystoneIdentity(identity.keystone, ports);
   }
 }
 
-function keystoneIdentity(config: KeystoneConfig, logger: Logger): Identity {
+function keystoneIdentity(config: KeystoneConfig, ports: Ports): Identity {
   const password =
     'text' in config.password ? config.password.text : readOwn(config.password.file, 'identity.keystone.password_file').trim();
   const ca = config.caFile === null ? null : readOwn(config.caFile, 'identity.keystone.ca_file');
   const options = { ...config, password, ca };
-  return new KeystoneIdentity(options, { send: keystoneHttp(options), logger });
+  return new KeystoneIdentity(options, keystoneHttp(options), ports);
 }
 
 export function loadTls(tls: TlsConfig): TlsOptions {

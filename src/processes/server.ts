@@ -40,27 +40,25 @@ export interface RunningServer {
 }
 
 /** The server process: API, control, store and the embedded bus. */
-export async function startServer(config: Config): Promise<RunningServer> {
-  const ports = systemPorts(createLogger('server', config.logLevel));
+export async function startServer(config: Config, ports = systemPorts(createLogger('server', config.logLevel))): Promise<RunningServer> {
   const { logger } = ports;
   const files = paths(config);
   let policy = loadPolicy(config, logger);
   const tls = config.server.tls && loadTls(config.server.tls);
   const store = await openStore(config, ports);
   const bus = await chooseBus(config, ports);
-  const outbox = new Outbox(store, bus, logger);
+  const outbox = new Outbox(store, bus, ports);
   const context: Context = {
     store,
     bus,
     outbox,
-    logger,
+    ...ports,
     policy: () => policy,
     allowed: config.api.allowedHelpers,
     quotas: config.api.quotas,
     // Of a fleet no host is more likely than another.
     defaultHost: config.bus === null ? config.host : null,
     userOfHost: userOfHost(config.bus),
-    now: () => new Date(),
   };
   const routers = new Routers(context);
   const helpers = new Helpers(context);
@@ -88,10 +86,10 @@ export async function startServer(config: Config): Promise<RunningServer> {
   observe(metrics, REFUSED_MESSAGES, () => bus.refused);
   const app = await createApp({
     services,
-    identity: chooseIdentity(config, tokens, logger),
+    identity: chooseIdentity(config, tokens, ports),
     limits: config.server.limits,
     tls,
-    logger,
+    ...ports,
     metrics,
     version: VERSION,
     ready: async () => void (await store.read.epoch()),
@@ -99,8 +97,7 @@ export async function startServer(config: Config): Promise<RunningServer> {
   new AgentRpc(context, status, expectations).start();
   if (bus instanceof LocalBusServer) await bus.listen(files.busSocket);
   const url = await listen(app, config);
-  for (const part of [expiry, audit, janitor]) part.start();
-  outbox.wake();
+  for (const part of [expiry, audit, janitor, outbox]) part.start();
   writeFileSync(files.endpoint, `${url}\n`);
   logger.info({ url, host: config.host, version: VERSION }, 'server is ready');
   const reload = () => {

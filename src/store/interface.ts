@@ -3,6 +3,7 @@ import type { ConntrackHelper, HelperId } from '../model/conntrack-helper.ts';
 import type { NewEvent, StoredEvent } from '../model/event.ts';
 import type { Router, RouterId } from '../model/router.ts';
 import type { RouterReport } from '../model/status.ts';
+import type { Ports } from '../ports/ports.ts';
 
 export interface Token {
   readonly id: string;
@@ -177,7 +178,7 @@ export interface Store {
   close(): Promise<void>;
 }
 
-export interface StoreOptions {
+export interface StoreOptions extends Pick<Ports, 'clock' | 'chance'> {
   /** Name of this server's audit chain: its own, whatever database it writes to. */
   readonly chain: string;
 }

@@ -6,6 +6,10 @@ import { type Config, paths } from '../config/config.ts';
 import { KERNEL_HELPERS } from '../model/catalogue.ts';
 import { Denied, InvalidInput } from '../model/errors.ts';
 import { newTokenText } from '../model/token.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { Ports } from '../ports/ports.ts';
+import { type Backoff, Retry } from '../ports/retry.ts';
+import { Timers } from '../ports/timers.ts';
 import { type Accounts, resolveAccounts } from './accounts.ts';
 
 /**
@@ -22,9 +26,9 @@ export interface Program {
 
 export interface Supervised {
   readonly pids: ReadonlyMap<string, number>;
-  /** Resolves when all have ended. */
   /** Passes SIGHUP to the server: certificates and policy are read anew. */
   reload(): void;
+  /** Resolves when all have ended. */
   stop(): Promise<void>;
 }
 
@@ -33,9 +37,8 @@ const KERNEL_CAPABILITIES = '-all,+sys_admin,+net_admin';
 const NO_CAPABILITIES = '-all';
 /** What these processes keep is small and what they pass through is not: a small young generation costs little time here. */
 export const KERNEL_NODE_FLAGS = ['--max-semi-space-size=4', '--max-old-space-size=96'];
-const FIRST_RESTART_MS = 50;
-const MAX_RESTART_MS = 1_000;
-/** A process that lived this long starts again at once when it dies. */
+const RESTART: Backoff = { firstMs: 50, maxMs: 1_000 };
+/** A process that lived this long and dies is started again after the first wait. */
 const STABLE_MS = 5_000;
 const KILL_AFTER_MS = 5_000;
 
@@ -86,14 +89,19 @@ export function kernelProgram(config: Config): Program {
   };
 }
 
-export function supervise(programs: readonly Program[], accounts: Accounts, env: NodeJS.ProcessEnv): Supervised {
+/** Starts programs and starts each again when it ends, until it is told to stop. */
+export function supervise(
+  programs: readonly Program[],
+  { accounts, env }: { readonly accounts: Accounts; readonly env: NodeJS.ProcessEnv },
+  ports: Pick<Ports, 'clock' | 'chance'>,
+): Supervised {
   const children = new Map<string, ChildProcess>();
   const pids = new Map<string, number>();
-  const timers = new Set<NodeJS.Timeout>();
+  const timers = new Timers(ports);
   let stopping = false;
 
-  const start = (program: Program, wait: number) => {
-    const startedAt = Date.now();
+  const start = (program: Program, retry: Retry) => {
+    const startedAt = ports.clock.monotonic();
     const child = spawn('setpriv', setprivArguments(program, accounts), { stdio: ['ignore', 'inherit', 'inherit'], cwd: '/', env });
     children.set(program.name, child);
     if (child.pid) pids.set(program.name, child.pid);
@@ -101,24 +109,21 @@ export function supervise(programs: readonly Program[], accounts: Accounts, env:
     child.on('close', (code, signal) => {
       children.delete(program.name);
       if (stopping) return;
-      const pause = Date.now() - startedAt > STABLE_MS ? FIRST_RESTART_MS : wait;
+      if (ports.clock.monotonic() - startedAt > STABLE_MS) retry.succeeded();
+      const pause = Math.round(retry.failed());
       process.stderr.write(`${program.name} ended (${signal ?? code}); starting it again in ${pause} ms\n`);
-      const timer = setTimeout(() => {
-        timers.delete(timer);
-        start(program, Math.min(pause * 2, MAX_RESTART_MS));
-      }, pause);
-      timers.add(timer);
+      timers.after(pause, () => start(program, retry));
     });
   };
-  for (const program of programs) start(program, FIRST_RESTART_MS);
+  for (const program of programs) start(program, new Retry(RESTART, ports.chance));
 
   return {
     pids,
     reload: () => void children.get('server')?.kill('SIGHUP'),
     stop: async () => {
       stopping = true;
-      for (const timer of timers) clearTimeout(timer);
-      await Promise.all([...children.values()].map(end));
+      timers.close();
+      await Promise.all([...children.values()].map((child) => end(child, ports.clock)));
     },
   };
 }
@@ -152,12 +157,12 @@ function setprivArguments(program: Program, accounts: Accounts): string[] {
   ];
 }
 
-function end(child: ChildProcess): Promise<void> {
+function end(child: ChildProcess, clock: Clock): Promise<void> {
   return new Promise((resolve) => {
     if (child.exitCode !== null || child.signalCode !== null) return resolve();
-    const timer = setTimeout(() => child.kill('SIGKILL'), KILL_AFTER_MS);
+    const timer = clock.after(KILL_AFTER_MS, () => child.kill('SIGKILL'));
     child.once('close', () => {
-      clearTimeout(timer);
+      timer.cancel();
       resolve();
     });
     child.kill('SIGTERM');

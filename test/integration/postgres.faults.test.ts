@@ -3,9 +3,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ChainCheck } from '../../src/model/audit-check.ts';
 import type { Router, RouterId } from '../../src/model/router.ts';
-import { silentLogger } from '../../src/ports/logger.ts';
 import { openPostgres } from '../../src/store/postgres/store.ts';
 import { eventually } from '../support/eventually.ts';
+import { realPorts } from '../support/ports.ts';
 import { newDatabase, PostgresCluster } from '../support/postgres.ts';
 import { TestServer } from '../support/test-server.ts';
 
@@ -19,7 +19,7 @@ describe('several servers on one PostgreSQL', () => {
 
   it('statements that a failed transaction refused to prepare fail nobody’s write', async () => {
     const url = await newDatabase(cluster.url());
-    const open = (chain: string) => openPostgres({ url, chain, connections: 2, logger: silentLogger });
+    const open = (chain: string) => openPostgres({ url, chain, connections: 2, ...realPorts });
     const [one, two] = [await open('one'), await open('two')];
     const at = '2026-01-01T00:00:00.000Z';
     const routers = Array.from(

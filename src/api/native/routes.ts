@@ -5,6 +5,7 @@ import type { ConntrackHelper, HelperId } from '../../model/conntrack-helper.ts'
 import { parseScope } from '../../model/conntrack-helper.ts';
 import { InvalidInput } from '../../model/errors.ts';
 import type { RouterId } from '../../model/router.ts';
+import type { Clock } from '../../ports/clock.ts';
 import type { Services } from '../services.ts';
 import { adminRoutes } from './admin-routes.ts';
 import { helperBody, routerBody, routerInput, statusBody } from './bodies.ts';
@@ -15,12 +16,12 @@ const ROUTERS = ['routers'];
 const HELPERS = ['conntrack helpers'];
 
 /** Pinhole's own dialect: what Neutron's bodies have no place for. */
-export function nativeRoutes(services: Services, identity: Identity): FastifyPluginAsync {
+export function nativeRoutes(services: Services, identity: Identity, clock: Clock): FastifyPluginAsync {
   return async (app) => {
     await app.register(routerRoutes(services));
     await app.register(helperRoutes(services));
     await app.register(statusRoutes(services));
-    await app.register(streamRoutes(services, identity));
+    await app.register(streamRoutes(services, identity, clock));
     await app.register(adminRoutes(services));
   };
 }

@@ -4,6 +4,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify';
 import type { Identity } from '../../control/identity/interface.ts';
 import { errorToData, InvalidInput } from '../../model/errors.ts';
+import type { Clock } from '../../ports/clock.ts';
 import { authenticate } from '../access.ts';
 import type { Services } from '../services.ts';
 import { eventBody } from './bodies.ts';
@@ -15,7 +16,7 @@ const MAX_STREAM_BACKLOG = 1024 * 1024;
 const HEARTBEAT_MS = 15_000;
 
 /** Answers that go on. */
-export function streamRoutes({ expectations, events }: Services, identity: Identity): FastifyPluginAsync {
+export function streamRoutes({ expectations, events }: Services, identity: Identity, clock: Clock): FastifyPluginAsync {
   return async (plain) => {
     const app = plain.withTypeProvider<TypeBoxTypeProvider>();
     app.get(
@@ -55,9 +56,9 @@ export function streamRoutes({ expectations, events }: Services, identity: Ident
         const from = await events.start(resumeAfter(request, request.query.after));
         const stream = openStream(request);
         const stopped = new AbortController();
-        const heartbeat = setInterval(() => stream.write(':\n\n'), HEARTBEAT_MS);
+        const heartbeat = clock.every(HEARTBEAT_MS, () => stream.write(':\n\n'));
         stream.on('close', () => {
-          clearInterval(heartbeat);
+          heartbeat.cancel();
           stopped.abort();
         });
         stream.write(`retry: 1000\nid: ${from}\n\n`);

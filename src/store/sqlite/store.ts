@@ -21,7 +21,8 @@ const CHECKPOINT_PAGES = 8_000;
  * Opens (or makes) the embedded database. WAL with synchronous=FULL: a commit returns after its fdatasync. Reads have a
  * connection of their own and so never see what is not committed.
  */
-export async function openSqlite(path: string, { chain }: StoreOptions): Promise<Store> {
+export async function openSqlite(path: string, options: StoreOptions): Promise<Store> {
+  const { chain } = options;
   const writer = open(path);
   await migrate(writer.db, 'sqlite');
   await registerChain(writer.db, chain);
@@ -29,8 +30,8 @@ export async function openSqlite(path: string, { chain }: StoreOptions): Promise
   const read = new Queries(reader, prepareStatements('sqlite'));
   const listeners: (() => void)[] = [];
   const engine = new Engine({
+    ...options,
     writer: sqliteWriter(writer),
-    chain,
     onLocalEvents: () => {
       for (const listener of listeners) listener();
     },
