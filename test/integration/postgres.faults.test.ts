@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ChainCheck } from '../../src/model/audit-check.ts';
 import type { Router, RouterId } from '../../src/model/router.ts';
@@ -51,14 +50,19 @@ describe('several servers on one PostgreSQL', () => {
       await held;
     });
     await eventually(async () => (await two.read.routers({})).length === routers.length);
+    let waitedInVain: () => void = () => undefined;
+    const refused = new Promise<void>((resolve) => {
+      waitedInVain = resolve;
+    });
     const revisions = routers.map(({ id }, index) =>
       two.write(async (tx) => {
-        if (index === 0) await tx.lockRouter(id);
-        else await sleep(80);
+        if (index === 0) await tx.lockRouter(id).finally(waitedInVain);
+        else await refused;
         return tx.bumpRevision(id, at);
       }),
     );
-    setTimeout(release, 300);
+    await refused;
+    release();
     expect(await Promise.all(revisions)).toEqual(routers.map(() => 2));
     await holder;
     await Promise.all([one.close(), two.close()]);

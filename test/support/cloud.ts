@@ -162,6 +162,16 @@ export class Cloud {
     return made;
   }
 
+  /** Waits until neutron-server answers. */
+  async answers(): Promise<void> {
+    const asked = () =>
+      this.call('GET', '/routers?limit=1').then(
+        () => true,
+        () => false,
+      );
+    await eventually(asked, { what: 'neutron-server answers', timeoutMs: 60_000 });
+  }
+
   async helper(router: string, helper: string, protocol: string, port: number): Promise<string> {
     const body = { conntrack_helper: { helper, protocol, port } };
     const made = await this.call<{ conntrack_helper: { id: string } }>('POST', `/routers/${router}/conntrack_helpers`, body);
