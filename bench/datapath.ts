@@ -1,11 +1,10 @@
 import koffi from 'koffi';
+import type { DesiredHelper } from '../src/contract/helper.ts';
+import type { HelperId, RouterId } from '../src/contract/primitives.ts';
 import { loadLibc } from '../src/kernel/linux/libc.ts';
 import { LinuxKernel } from '../src/kernel/linux/linux-kernel.ts';
 import { NetnsOpener } from '../src/kernel/linux/netns-socket.ts';
 import { ownPrefix, ScratchNetwork } from '../src/lab/scratch-network.ts';
-import type { HelperId } from '../src/model/conntrack-helper.ts';
-import type { DesiredHelper } from '../src/model/desired.ts';
-import type { RouterId } from '../src/model/router.ts';
 import type { Table } from '../src/model/table.ts';
 import { render } from '../src/plan/render.ts';
 import { silentLogger } from '../src/ports/logger.ts';

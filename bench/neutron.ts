@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { HELPER_TOPIC } from '../src/bus/topics.ts';
+import { HELPER_TOPIC } from '../src/wire/topics.ts';
 import { Cloud, type CloudRouter } from '../test/support/cloud.ts';
 import { eventually } from '../test/support/eventually.ts';
 import { NeutronAgent } from '../test/support/neutron-agent.ts';

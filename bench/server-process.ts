@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { newTokenText } from '../src/model/token.ts';
+import { newTokenText } from '../src/contract/token.ts';
 import { UNLIMITED } from './measure.ts';
 
 const CLI = fileURLToPath(new URL('../src/cli.js', import.meta.url));

@@ -6,23 +6,23 @@ import { fileURLToPath } from 'node:url';
 import { Agent } from '../src/agent/agent.ts';
 import { ServerClient } from '../src/agent/server-client.ts';
 import type { Bus } from '../src/bus/interface.ts';
-import { METHODS } from '../src/bus/topics.ts';
+import type { Capabilities } from '../src/contract/agent.ts';
+import type { DesiredRouter } from '../src/contract/desired-router.ts';
+import type { HelperId, RouterId } from '../src/contract/primitives.ts';
 import { loadLibc } from '../src/kernel/linux/libc.ts';
 import { NetlinkSocket, NetnsOpener } from '../src/kernel/linux/netns-socket.ts';
 import { encodeReplacement } from '../src/kernel/linux/nft-encode.ts';
 import { RemoteKernel } from '../src/kernel/remote.ts';
 import { ownPrefix, ScratchNetwork } from '../src/lab/scratch-network.ts';
-import { FAMILIES, KERNEL_HELPERS } from '../src/model/catalogue.ts';
-import type { HelperId } from '../src/model/conntrack-helper.ts';
-import type { DesiredRouter } from '../src/model/desired.ts';
-import type { RouterId } from '../src/model/router.ts';
-import { type Capabilities, capabilityKey } from '../src/model/status.ts';
+import { capabilityKey, FAMILIES, KERNEL_HELPERS } from '../src/model/catalogue.ts';
 import type { Table } from '../src/model/table.ts';
 import { render } from '../src/plan/render.ts';
 import { tableText } from '../src/plan/text.ts';
 import { silentLogger } from '../src/ports/logger.ts';
 import { systemPorts } from '../src/ports/ports.ts';
 import { KERNEL_NODE_FLAGS } from '../src/supervisor/supervisor.ts';
+import { PULL } from '../src/wire/messages.ts';
+import { METHODS } from '../src/wire/topics.ts';
 import { LibnftablesLoop } from './libnftables.ts';
 import { median, milliseconds, type Result, round } from './measure.ts';
 
@@ -197,11 +197,12 @@ async function versions(remote: RemoteKernel, routers: readonly DesiredRouter[])
 }
 
 function serverBus(routers: readonly DesiredRouter[]): Bus {
+  const items = routers.map((value) => ({ ok: true as const, value }));
   return {
     refused: 0,
     cast: async () => undefined,
     call: async (_topic, method) =>
-      method === METHODS.bulkPull ? structuredClone({ epoch: 'bench', routers, marker: null, unchanged: false }) : null,
+      method === METHODS.bulkPull ? PULL.answer.write({ epoch: 'bench', routers: items, marker: null, unchanged: false }) : null,
     serve: () => undefined,
     onLink: (listener) => setImmediate(() => listener(true)),
     close: async () => undefined,

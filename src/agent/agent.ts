@@ -3,6 +3,7 @@ import { PinholeError } from '../model/errors.ts';
 import type { Ports } from '../ports/ports.ts';
 import { type Backoff, Retry } from '../ports/retry.ts';
 import { Timers } from '../ports/timers.ts';
+import type { Answers } from '../wire/message.ts';
 import { DesiredState } from './desired-state.ts';
 import { ExpectationWatch } from './expectation-watch.ts';
 import { ExpiryTimers } from './expiry-timers.ts';
@@ -10,7 +11,7 @@ import type { Known } from './live-requests.ts';
 import { localStatus } from './local-status.ts';
 import { Puller } from './puller.ts';
 import { Reporter } from './reporter.ts';
-import { Requests } from './requests.ts';
+import { requests } from './requests.ts';
 import type { Source } from './source.ts';
 import { SyncLoop } from './sync-loop.ts';
 
@@ -47,7 +48,7 @@ export class Agent {
   readonly #puller: Puller;
   readonly #syncs: SyncLoop;
   readonly #reporter: Reporter;
-  readonly #requests: Requests;
+  readonly #requests: Answers<null>;
   readonly #expiries: ExpiryTimers;
   readonly #expectations: ExpectationWatch;
   readonly #timers: Timers;
@@ -62,8 +63,8 @@ export class Agent {
     this.#timers = new Timers(options);
     this.#kernelRetry = new Retry(KERNEL_RETRY, chance);
     this.#reporter = new Reporter(source, options);
-    this.#expectations = new ExpectationWatch(kernel, (...told) => source.tell(...told), options);
-    this.#requests = new Requests({ kernel, desired, expectations: this.#expectations, known: () => this.#known() });
+    this.#expectations = new ExpectationWatch(kernel, (topic, change) => source.tellExpectation(topic, change), options);
+    this.#requests = requests({ kernel, desired, expectations: this.#expectations, known: () => this.#known() });
     this.#syncs = new SyncLoop({ ...options, desired, reporter: this.#reporter });
     this.#expiries = new ExpiryTimers(clock, (netns) => this.#syncs.mark(netns));
     this.#puller = new Puller(
@@ -72,6 +73,7 @@ export class Agent {
         changed: (netns) => this.#syncs.mark(netns),
         declared: (router) => this.#expiries.schedule(router),
         gone: (id) => this.#onRouterGone(id),
+        refused: (id, reason) => this.#reporter.report({ routerId: id, revision: 0, reason, helpers: [], drifts: 0 }),
         pulledAll: (pull) => this.#onPulledAll(pull),
       },
     );
@@ -113,7 +115,7 @@ export class Agent {
     source.start({
       hinted: (ids) => this.#puller.hint(ids),
       connected: () => this.#onConnect(),
-      asked: (method, args) => this.#requests.answer(method, args),
+      answers: (method, args) => this.#requests.handle(method, args, null),
     });
     void this.#learnCapabilities();
     this.#timers.after(firstPullSeconds * 1000, () => void this.#puller.fallBackToDisk());

@@ -1,5 +1,5 @@
-import type { DesiredRouter } from '../model/desired.ts';
-import type { Netns } from '../model/netns.ts';
+import type { DesiredRouter } from '../contract/desired-router.ts';
+import type { Netns } from '../contract/netns.ts';
 
 /** Where the desired state comes from: nowhere yet, the disk, or the server (also while it cannot be reached). */
 export type Origin =
@@ -15,6 +15,8 @@ export class DesiredState {
   origin: Origin = { from: 'none' };
   /** The database that it is of; empty where none was told. */
   epoch = '';
+  /** Routers whose newest description cannot be read, by id, and why: what was live of them stays. */
+  readonly unreadable = new Map<string, string>();
   readonly #routers = new Map<string, DesiredRouter>();
   readonly #byNetns = new Map<Netns, Set<string>>();
 

@@ -1,26 +1,18 @@
-import type { Arguments } from '../bus/interface.ts';
-import { METHODS } from '../bus/topics.ts';
+import type { ExpectationChange } from '../contract/expectation.ts';
 import type { Kernel } from '../kernel/interface.ts';
-import type { Expectation } from '../model/status.ts';
 import type { Timer } from '../ports/clock.ts';
 import type { Ports } from '../ports/ports.ts';
 
 const MAX_WATCHERS = 64;
 
-export interface ExpectationChange {
-  readonly routerId: string;
-  readonly change: 'new' | 'gone';
-  readonly expectation: Expectation;
-}
-
 /** Sends expectations to the servers that follow them, for as long as each has asked for. */
 export class ExpectationWatch {
   readonly #kernel: Kernel;
-  readonly #tell: (topic: string, method: string, args: Arguments) => Promise<void>;
+  readonly #tell: (topic: string, change: ExpectationChange) => Promise<void>;
   readonly #ports: Ports;
   readonly #watchers = new Map<string, Timer>();
 
-  constructor(kernel: Kernel, tell: (topic: string, method: string, args: Arguments) => Promise<void>, ports: Ports) {
+  constructor(kernel: Kernel, tell: (topic: string, change: ExpectationChange) => Promise<void>, ports: Ports) {
     this.#kernel = kernel;
     this.#tell = tell;
     this.#ports = ports;
@@ -36,9 +28,9 @@ export class ExpectationWatch {
     await this.#kernel.watchExpectations(true);
   }
 
-  onChange({ routerId, change, expectation }: ExpectationChange): void {
+  onChange(change: ExpectationChange): void {
     for (const topic of this.#watchers.keys()) {
-      this.#tell(topic, METHODS.expectation, { router_id: routerId, change, expectation }).catch((error) =>
+      this.#tell(topic, change).catch((error) =>
         this.#ports.logger.debug({ err: error }, 'an expectation did not reach a server that follows them'),
       );
     }

@@ -1,5 +1,5 @@
-import type { DesiredRouter } from '../model/desired.ts';
-import type { Netns } from '../model/netns.ts';
+import type { DesiredRouter } from '../contract/desired-router.ts';
+import type { Netns } from '../contract/netns.ts';
 import type { Clock, Timer } from '../ports/clock.ts';
 
 /** Wakes a namespace's sync at the end of each helper's time. */

@@ -1,9 +1,10 @@
+import type { Capabilities } from '../contract/agent.ts';
+import type { DesiredRouter } from '../contract/desired-router.ts';
+import type { DesiredHelper } from '../contract/helper.ts';
+import type { LivePlan } from '../contract/plan.ts';
 import type { AttachSelector, Kernel, Observation } from '../kernel/interface.ts';
 import { findKernelHelper, type Protocol } from '../model/catalogue.ts';
-import type { DesiredHelper, DesiredRouter } from '../model/desired.ts';
 import { NotFound, PinholeError, type Result, unwrap } from '../model/errors.ts';
-import type { LivePlan } from '../model/live-plan.ts';
-import type { Capabilities } from '../model/status.ts';
 import { diff } from '../plan/diff.ts';
 import { type Plan, render } from '../plan/render.ts';
 import { tableText } from '../plan/text.ts';

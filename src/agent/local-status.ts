@@ -1,5 +1,5 @@
-import type { DesiredRouter } from '../model/desired.ts';
-import type { RouterReport } from '../model/status.ts';
+import type { DesiredRouter } from '../contract/desired-router.ts';
+import type { RouterReport } from '../contract/status.ts';
 
 /** What became of one router on this host, in the words of the API's `/v1/status`. */
 export function localStatus(host: string, router: DesiredRouter, report: RouterReport | null): object {

@@ -1,16 +1,14 @@
 import { randomUUID } from 'node:crypto';
-import type { Bus } from '../bus/interface.ts';
-import { HELPER_TOPIC, METHODS, REPORTS_TOPIC, SERVER_TOPIC } from '../bus/topics.ts';
-import type { HelperId } from '../model/conntrack-helper.ts';
-import { type DesiredHelper, type DesiredRouter, MAX_HELPERS_A_ROUTER, readDesiredHelper } from '../model/desired.ts';
-import { errorToData } from '../model/errors.ts';
-import type { Netns } from '../model/netns.ts';
-import { Reader } from '../model/reader.ts';
-import type { RouterId } from '../model/router.ts';
+import type { Arguments, Bus } from '../bus/interface.ts';
+import type { DesiredRouter } from '../contract/desired-router.ts';
+import type { Netns } from '../contract/netns.ts';
+import { MAX_ROUTERS_PER_HOST, type RouterId, UUID_PATTERN } from '../contract/primitives.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
-import { pushedRouters, UUID } from './hints.ts';
-import { type FullPull, type Heartbeat, MAX_ROUTERS_A_HOST, PULL_TIMEOUT_MS, type Source, type SourceListener } from './source.ts';
+import { pushedRouters } from '../wire/hint.ts';
+import { heartbeatReport, helpersQuestion, MAX_ASKED_ROUTERS, type NeutronHelper, readHelpers } from '../wire/neutron.ts';
+import { HELPER_TOPIC, METHODS, REPORTS_TOPIC, SERVER_TOPIC } from '../wire/topics.ts';
+import { type FullPull, type OwnState, PULL_TIMEOUT_MS, type PulledRouters, type Source, type SourceListener } from './source.ts';
 
 export interface NeutronOptions {
   readonly bus: Bus;
@@ -23,10 +21,6 @@ export interface NeutronOptions {
 
 /** Namespaces of a router (neutron/agent/l3/namespaces.py, dvr_snat_ns.py): the second where a distributed one has its SNAT. */
 const PREFIXES = ['qrouter-', 'snat-'] as const;
-/** Routers in one question: each has a few helpers, and the answer is one message. */
-const PULL_CHUNK = 200;
-const MAX_OBJECTS = PULL_CHUNK * MAX_HELPERS_A_ROUTER;
-
 /**
  * neutron-server, as the L3 agent's `conntrack_helper` extension asks it (neutron/agent/l3/extensions/conntrack_helper.py),
  * beside the L3 agent: the namespaces that it makes say which routers are here. A router is served once in each of its
@@ -44,7 +38,7 @@ export class NeutronClient implements Source {
 
   start({ hinted, connected }: SourceListener): void {
     const { bus } = this.#options;
-    const onPush = (method: string, args: unknown) => {
+    const onPush = (method: string, args: Arguments) => {
       const routers = pushedRouters(method, args);
       hinted(routers?.flatMap((id) => this.#namespacesOf(id)) ?? null);
     };
@@ -54,12 +48,12 @@ export class NeutronClient implements Source {
 
   /** Neutron has nothing to compare with: everything is asked for each time. */
   async pullAll(): Promise<FullPull> {
-    const names = (await this.#options.namespaces()).filter((netns) => routerOf(netns) !== null).slice(0, MAX_ROUTERS_A_HOST);
+    const names = (await this.#options.namespaces()).filter((netns) => routerOf(netns) !== null).slice(0, MAX_ROUTERS_PER_HOST);
     this.#present = new Set(names);
-    return { epoch: '', routers: await this.#pull(names) };
+    return { epoch: '', ...(await this.#pull(names)) };
   }
 
-  async pull(ids: readonly string[]): Promise<readonly DesiredRouter[]> {
+  async pull(ids: readonly string[]): Promise<PulledRouters> {
     return this.#pull(ids.filter((id) => this.#present.has(id as Netns)) as Netns[]);
   }
 
@@ -71,11 +65,11 @@ export class NeutronClient implements Source {
     return [netns];
   }
 
-  /** A cloud has nobody to take it: `pinhole status --agent` asks the agent itself. */
+  /** A cloud has no place for it: `pinhole status --agent` asks the agent itself. */
   async reportStatus(): Promise<void> {}
 
   /** As neutron_lib's PluginReportStateAPI: it shows in `openstack network agent list`. */
-  async reportState({ configurations }: Heartbeat): Promise<void> {
+  async reportState({ configurations }: OwnState): Promise<void> {
     const state = {
       binary: 'pinhole-agent',
       agent_type: 'Pinhole agent',
@@ -85,62 +79,51 @@ export class NeutronClient implements Source {
       uuid: this.#uuid,
       ...(this.#hasReported ? {} : { start_flag: true }),
     };
-    const time = this.#options.clock.now().toISOString().replace('Z', '');
-    await this.#options.bus.call(REPORTS_TOPIC, METHODS.reportState, { agent_state: { agent_state: state }, time });
+    await this.#options.bus.call(REPORTS_TOPIC, METHODS.reportState, heartbeatReport(state, this.#options.clock.now()));
     this.#hasReported = true;
   }
 
-  async tell(): Promise<void> {}
+  /** No server of a cloud watches expectations. */
+  async tellExpectation(): Promise<void> {}
 
   #namespacesOf(routerId: string): string[] {
     return PREFIXES.map((prefix) => `${prefix}${routerId}`).filter((netns) => this.#present.has(netns as Netns));
   }
 
-  async #pull(names: readonly Netns[]): Promise<DesiredRouter[]> {
+  async #pull(names: readonly Netns[]): Promise<PulledRouters> {
     const ids = [...new Set(names.map((netns) => routerOf(netns) as string))];
-    const helpers = new Map<string, DesiredHelper[]>();
-    for (let at = 0; at < ids.length; at += PULL_CHUNK) {
-      for (const [id, some] of await this.#pullHelpers(ids.slice(at, at + PULL_CHUNK))) helpers.set(id, some);
-    }
-    return names.map((netns) => {
-      const router = routerOf(netns) as string;
-      return { id: netns as string as RouterId, name: router, netns, revision: 0, confinement: null, helpers: helpers.get(router) ?? [] };
-    });
+    const found = new Map<string, NeutronHelper[]>(ids.map((id) => [id, []]));
+    for (let at = 0; at < ids.length; at += MAX_ASKED_ROUTERS)
+      for (const one of await this.#pullHelpers(ids.slice(at, at + MAX_ASKED_ROUTERS))) found.get(one.routerId ?? '')?.push(one);
+    return { routers: names.map((netns) => served(netns, found.get(routerOf(netns) ?? '') ?? [])), refused: [] };
   }
 
-  async #pullHelpers(routerIds: readonly string[]): Promise<Map<string, DesiredHelper[]>> {
-    const args = { resource_type: 'ConntrackHelper', version: '1.0', filter_kwargs: { router_id: routerIds } };
-    const answer = await this.#options.bus.call(SERVER_TOPIC, METHODS.bulkPull, args, PULL_TIMEOUT_MS);
-    const found = new Map<string, DesiredHelper[]>(routerIds.map((id) => [id, []]));
-    for (const object of new Reader(answer, METHODS.bulkPull).array(MAX_OBJECTS, (item) => item)) {
-      const helper = this.#readObject(object);
-      if (helper) found.get(helper.routerId)?.push(helper.desired);
-    }
+  async #pullHelpers(routerIds: readonly string[]): Promise<NeutronHelper[]> {
+    const answer = await this.#options.bus.call(SERVER_TOPIC, METHODS.bulkPull, helpersQuestion(routerIds), PULL_TIMEOUT_MS);
+    const found = readHelpers(answer);
+    for (const one of found)
+      if ('refused' in one)
+        this.#options.logger.error({ reason: one.refused.reason }, 'a helper of neutron-server cannot be read; the others are served');
     return found;
   }
+}
 
-  /** One object that cannot be read costs itself, not the others of its router. */
-  #readObject(object: Reader): { routerId: string; desired: DesiredHelper } | null {
-    try {
-      const data = object.use((value) => (value as Record<string, unknown> | null)?.['versioned_object.data']) as
-        | Record<string, unknown>
-        | undefined;
-      const { id, router_id, protocol, port, helper } = data ?? {};
-      const desired = readDesiredHelper(new Reader({ id, protocol, port, helper, scope: null, expiresAt: null }, object.path));
-      return { routerId: new Reader(router_id, `${object.path}.router_id`).string(64, UUID), desired: { ...desired, id: id as HelperId } };
-    } catch (error) {
-      this.#options.logger.error(
-        { reason: errorToData(error).message },
-        'a helper of neutron-server cannot be read; the others are served',
-      );
-      return null;
-    }
-  }
+/** A router in one of its namespaces. A helper that cannot be read has a status that says so. */
+function served(netns: Netns, found: readonly NeutronHelper[]): DesiredRouter {
+  return {
+    id: netns as string as RouterId,
+    name: routerOf(netns) ?? netns,
+    netns,
+    revision: 0,
+    confinement: null,
+    helpers: found.flatMap((one) => ('helper' in one ? [one.helper] : [])),
+    refused: found.flatMap((one) => ('refused' in one ? [one.refused] : [])),
+  };
 }
 
 /** The router that a namespace is of; null for one that is no router's. */
 function routerOf(netns: Netns): string | null {
   const prefix = PREFIXES.find((one) => netns?.startsWith(one));
   const id = prefix === undefined ? '' : netns.slice(prefix.length);
-  return UUID.test(id) ? id : null;
+  return UUID_PATTERN.test(id) ? id : null;
 }

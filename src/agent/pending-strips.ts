@@ -1,6 +1,6 @@
+import type { Netns } from '../contract/netns.ts';
 import type { Kernel } from '../kernel/interface.ts';
 import { errorToData } from '../model/errors.ts';
-import type { Netns } from '../model/netns.ts';
 import type { Table } from '../model/table.ts';
 import { type Assignment, assignments } from '../plan/diff.ts';
 import type { Logger } from '../ports/logger.ts';

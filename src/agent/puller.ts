@@ -1,10 +1,10 @@
-import { type DesiredRouter, routersDigest } from '../model/desired.ts';
-import type { Netns } from '../model/netns.ts';
+import { type DesiredRouter, type Refused, routersDigest } from '../contract/desired-router.ts';
+import type { Netns } from '../contract/netns.ts';
 import type { Timer } from '../ports/clock.ts';
 import type { Ports } from '../ports/ports.ts';
 import { type Backoff, Retry } from '../ports/retry.ts';
 import type { DesiredState } from './desired-state.ts';
-import type { FullPull, Source } from './source.ts';
+import type { FullPull, PulledRouters, Source } from './source.ts';
 import { loadState, StateSaver } from './state-file.ts';
 import { WorkQueue } from './work-queue.ts';
 
@@ -24,6 +24,8 @@ export interface PullListener {
   declared(router: DesiredRouter): void;
   /** The router is not this host's any more. */
   gone(routerId: string): void;
+  /** The router is this host's, its description cannot be read, and nothing was known of it before. */
+  refused(routerId: string, reason: string): void;
   /**
    * A full pull succeeded. The puller waits for what this returns.
    * @param isFirst the first one since the start of this agent
@@ -109,7 +111,7 @@ export class Puller {
     }
     logger.warn({ savedAt, routers: routers.length }, 'no server: applying the saved state');
     desired.origin = { from: 'disk', savedAt };
-    for (const netns of this.#take({ epoch, routers })) this.#listener.changed(netns);
+    for (const netns of this.#take({ epoch, routers, refused: [] })) this.#listener.changed(netns);
   }
 
   /** Pulls nothing more, and saves what is not saved yet. */
@@ -177,7 +179,7 @@ export class Puller {
   async #pullSome(ids: readonly string[]): Promise<void> {
     const { source, logger } = this.#options;
     try {
-      const found = new Map((await this.#timed(() => source.pull(ids))).map((router) => [router.id as string, router]));
+      const found = this.#found(ids, await this.#timed(() => source.pull(ids)));
       for (const id of ids) {
         for (const netns of this.#takeOne(id, found.get(id))) this.#listener.changed(netns);
         this.#queue.done(id);
@@ -190,23 +192,46 @@ export class Puller {
   }
 
   /** @returns the namespaces where anything changed */
-  #take({ epoch, routers }: FullPull): Set<Netns> {
+  #take({ epoch, routers, refused }: FullPull): Set<Netns> {
     const { desired, logger } = this.#options;
     if (desired.epoch && epoch !== desired.epoch) logger.warn({ epoch }, 'the server has another database than before');
     desired.epoch = epoch;
+    desired.unreadable.clear();
+    const kept = refused.flatMap((one) => this.#refuse(one) ?? []);
+    const all = [...routers, ...kept];
     const gone = new Set([...desired.routers()].map(({ id }) => id as string));
-    for (const { id } of routers) gone.delete(id);
-    const touched = desired.replace(routers);
+    for (const { id } of all) gone.delete(id);
+    const touched = desired.replace(all);
     for (const id of gone) this.#listener.gone(id);
     for (const router of routers) this.#listener.declared(router);
+    for (const { netns } of kept) touched.add(netns);
     return touched;
+  }
+
+  /** The description of a router cannot be read: the router stays as it was, and its status says why. @returns it as it was */
+  #refuse({ id, reason }: Refused): DesiredRouter | undefined {
+    const { desired, logger } = this.#options;
+    logger.error({ routerId: id, reason }, 'the description of a router cannot be read; the other routers are served');
+    if (id === '') return undefined;
+    const why = `what the server says of this router cannot be read: ${reason}`;
+    desired.unreadable.set(id, why);
+    const router = desired.get(id);
+    if (!router) this.#listener.refused(id, why);
+    return router;
+  }
+
+  /** Of the routers that were asked for, those that are this host's: as they are, or as they were if they cannot be read. */
+  #found(ids: readonly string[], { routers, refused }: PulledRouters): Map<string, DesiredRouter> {
+    for (const id of ids) this.#options.desired.unreadable.delete(id);
+    const kept = refused.flatMap((one) => this.#refuse(one) ?? []);
+    return new Map([...routers, ...kept].map((router) => [router.id, router]));
   }
 
   /** @returns the namespaces where anything changed */
   #takeOne(id: string, router: DesiredRouter | undefined): Netns[] {
     const { desired } = this.#options;
     if (!router) {
-      this.#listener.gone(id);
+      if (!desired.unreadable.has(id)) this.#listener.gone(id);
       return desired.delete(id);
     }
     this.#listener.declared(router);

@@ -1,12 +1,13 @@
-import type { RouterReport } from '../model/status.ts';
+import { asReason } from '../contract/primitives.ts';
+import type { RouterReport } from '../contract/status.ts';
 import type { Timer } from '../ports/clock.ts';
 import type { Ports } from '../ports/ports.ts';
 import { type Backoff, Retry } from '../ports/retry.ts';
-import type { Heartbeat, Source } from './source.ts';
+import { MAX_REPORTS } from '../wire/messages.ts';
+import type { OwnState, Source } from './source.ts';
 
 /** Reports of a burst travel together. */
 const COLLECT_MS = 5;
-const MAX_REPORTS = 1_000;
 const RETRY: Backoff = { firstMs: 250, maxMs: 1_000 };
 
 /** Tells the server what became of each router, and that this agent lives. Only what changed is sent; nothing is lost. */
@@ -31,8 +32,9 @@ export class Reporter {
     return [...this.#last.values()].map(({ report }) => report);
   }
 
-  /** Sends a report soon, unless it says what the last one of this router said. */
-  report(report: RouterReport): void {
+  /** Sends a report soon, unless it says what the last one of this router said. Reasons may be any text: they are made to fit. */
+  report(given: RouterReport): void {
+    const report = fitting(given);
     const text = JSON.stringify(report);
     if (this.#last.get(report.routerId)?.text === text) return;
     this.#last.set(report.routerId, { report, text });
@@ -53,9 +55,9 @@ export class Reporter {
   }
 
   /** Sent once: the next one says the same. */
-  async heartbeat(heartbeat: Heartbeat): Promise<void> {
+  async heartbeat(state: OwnState): Promise<void> {
     try {
-      await this.#source.reportState(heartbeat);
+      await this.#source.reportState(state);
     } catch (error) {
       this.#ports.logger.debug({ err: error }, 'the heartbeat did not reach the server');
     }
@@ -92,4 +94,12 @@ export class Reporter {
     this.#sending = false;
     this.#schedule(wait);
   }
+}
+
+function fitting(report: RouterReport): RouterReport {
+  const helpers = report.helpers.map(({ helperId, families }) => ({
+    helperId,
+    families: families.map((family) => ({ ...family, reason: asReason(family.reason) })),
+  }));
+  return { ...report, reason: asReason(report.reason), helpers };
 }

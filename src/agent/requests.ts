@@ -1,9 +1,8 @@
-import type { Arguments } from '../bus/interface.ts';
-import { METHODS } from '../bus/topics.ts';
+import { MAX_EXPECTATIONS } from '../contract/expectation.ts';
 import type { Kernel } from '../kernel/interface.ts';
-import { readDesiredRouter } from '../model/desired.ts';
-import { NotFound, PinholeError } from '../model/errors.ts';
-import { Reader } from '../model/reader.ts';
+import { NotFound } from '../model/errors.ts';
+import { Answers } from '../wire/message.ts';
+import { LIST_EXPECTATIONS, PLAN, REAPPLY, WATCH_EXPECTATIONS } from '../wire/messages.ts';
 import type { DesiredState } from './desired-state.ts';
 import type { ExpectationWatch } from './expectation-watch.ts';
 import { type Known, LiveRequests } from './live-requests.ts';
@@ -16,38 +15,19 @@ export interface RequestParts {
   readonly known: () => Known;
 }
 
-const SERVER_TOPICS = /^pinhole-server\.[0-9a-f-]{36}$/;
-
-/** What servers ask of this host. Their messages are not trusted. */
-export class Requests {
-  readonly #parts: RequestParts;
-  readonly #live: LiveRequests;
-
-  constructor(parts: RequestParts) {
-    this.#parts = parts;
-    this.#live = new LiveRequests(parts.kernel);
-  }
-
-  /** @throws PinholeError `invalid-message` for a method that is not known here; NotFound; what the request itself throws */
-  async answer(method: string, args: Arguments): Promise<unknown> {
-    const { kernel, desired, expectations, known } = this.#parts;
-    const reader = new Reader(args, method);
-    if (method === METHODS.expectations) {
-      const id = reader.object('router_id').router_id.string(64);
-      const router = desired.get(id);
-      if (!router) throw new NotFound('router', id);
-      return kernel.expectations(router.netns);
-    }
-    if (method === METHODS.watchExpectations) {
-      const { topic, seconds } = reader.object('topic', 'seconds');
-      await expectations.watch(topic.string(64, SERVER_TOPICS), seconds.integer(1, 600));
+/** What servers may ask of this host. */
+export function requests({ kernel, desired, expectations, known }: RequestParts): Answers<null> {
+  const live = new LiveRequests(kernel);
+  return new Answers<null>('an agent')
+    .on(LIST_EXPECTATIONS, async ({ routerId }) => {
+      const router = desired.get(routerId);
+      if (!router) throw new NotFound('router', routerId);
+      return (await kernel.expectations(router.netns)).slice(0, MAX_EXPECTATIONS);
+    })
+    .on(WATCH_EXPECTATIONS, async ({ topic, seconds }) => {
+      await expectations.watch(topic, seconds);
       return null;
-    }
-    if (method === METHODS.plan) return this.#live.plan(readDesiredRouter(reader.object('router').router), known());
-    if (method === METHODS.reapply) {
-      const { router, helper_id } = reader.object('router', 'helper_id');
-      return this.#live.reapply(readDesiredRouter(router), helper_id.string(64), known());
-    }
-    throw new PinholeError('invalid-message', `an agent does not answer '${method.slice(0, 64)}'`);
-  }
+    })
+    .on(PLAN, ({ router }) => live.plan(router, known()))
+    .on(REAPPLY, ({ router, helperId }) => live.reapply(router, helperId, known()));
 }

@@ -1,30 +1,25 @@
-import type { Arguments, Bus } from '../bus/interface.ts';
-import { agentTopic, hintTopic, METHODS, SERVER_TOPIC } from '../bus/topics.ts';
-import { type DesiredRouter, readDesiredRouter } from '../model/desired.ts';
+import type { Bus } from '../bus/interface.ts';
+import type { DesiredRouter, Refused } from '../contract/desired-router.ts';
+import type { ExpectationChange } from '../contract/expectation.ts';
+import type { Item } from '../contract/mismatch.ts';
+import { MAX_ROUTERS_PER_HOST } from '../contract/primitives.ts';
+import type { RouterReport } from '../contract/status.ts';
 import { PinholeError } from '../model/errors.ts';
-import { Reader } from '../model/reader.ts';
-import type { RouterReport } from '../model/status.ts';
-import { pushedRouters } from './hints.ts';
+import { pushedRouters } from '../wire/hint.ts';
+import { ask, tell } from '../wire/message.ts';
+import { PULL, type Pulled, type PullRequest, REPORT_STATE, REPORT_STATUS, TELL_EXPECTATION } from '../wire/messages.ts';
+import { agentTopic, hintTopic, SERVER_TOPIC } from '../wire/topics.ts';
 import {
   type FullPull,
-  type Heartbeat,
   type KnownState,
-  MAX_ROUTERS_A_HOST,
+  type OwnState,
   PULL_TIMEOUT_MS,
+  type PulledRouters,
   type Source,
   type SourceListener,
 } from './source.ts';
 
-interface Page {
-  readonly epoch: string;
-  readonly routers: readonly DesiredRouter[];
-  readonly marker: string | null;
-  readonly unchanged: boolean;
-}
-
-const MAX_PAGE = 2_000;
-
-/** Pinhole's own server, as an agent asks it. What comes back is validated as if a stranger had sent it. */
+/** Pinhole's own server, as an agent asks it. */
 export class ServerClient implements Source {
   readonly #bus: Bus;
   readonly #host: string;
@@ -34,29 +29,29 @@ export class ServerClient implements Source {
     this.#host = host;
   }
 
-  start({ hinted, connected, asked }: SourceListener): void {
+  start({ hinted, connected, answers }: SourceListener): void {
     this.#bus.serve(hintTopic(this.#host), (method, args) => hinted(pushedRouters(method, args)));
-    this.#bus.serve(agentTopic(this.#host), asked);
+    this.#bus.serve(agentTopic(this.#host), answers);
     this.#bus.onLink((up) => up && connected());
   }
 
   /** Page by page; the server compares first. */
   async pullAll(known: KnownState | null): Promise<FullPull | null> {
-    const routers: DesiredRouter[] = [];
+    const found: Item<DesiredRouter>[] = [];
     for (let marker: string | null = null; ; ) {
-      const page: Page = await this.#pull(marker === null ? { known } : { marker });
+      const page: Pulled = await this.#pull(marker === null ? { ids: null, marker, known } : { ids: null, marker, known: null });
       if (page.unchanged) return null;
-      routers.push(...page.routers);
-      if (routers.length > MAX_ROUTERS_A_HOST)
-        throw new PinholeError('too-large', `the server has more than ${MAX_ROUTERS_A_HOST} routers for this host`);
-      if (page.marker === null) return { epoch: page.epoch, routers };
+      for (const item of page.routers) found.push(item);
+      if (found.length > MAX_ROUTERS_PER_HOST)
+        throw new PinholeError('too-large', `the server has more than ${MAX_ROUTERS_PER_HOST} routers for this host`);
+      if (page.marker === null) return { epoch: page.epoch, ...sorted(found) };
       if (page.marker === marker) throw new PinholeError('invalid-message', 'the server repeats a page');
       marker = page.marker;
     }
   }
 
-  async pull(ids: readonly string[]): Promise<readonly DesiredRouter[]> {
-    return (await this.#pull({ id: ids })).routers;
+  async pull(ids: readonly string[]): Promise<PulledRouters> {
+    return sorted((await this.#pull({ ids, marker: null, known: null })).routers);
   }
 
   /** Which routers there are does not depend on the namespaces that are here. */
@@ -65,27 +60,27 @@ export class ServerClient implements Source {
   }
 
   async reportStatus(reports: readonly RouterReport[]): Promise<void> {
-    await this.#bus.call(SERVER_TOPIC, METHODS.reportStatus, { host: this.#host, reports });
+    const items = reports.map((value) => ({ ok: true as const, value }));
+    await ask(this.#bus, REPORT_STATUS, { topic: SERVER_TOPIC, request: { host: this.#host, reports: items } });
   }
 
-  async reportState({ startedAt, interval, configurations }: Heartbeat): Promise<void> {
-    const agent_state = { host: this.#host, started_at: startedAt, interval, configurations };
-    await this.#bus.call(SERVER_TOPIC, METHODS.reportState, { agent_state });
+  async reportState(state: OwnState): Promise<void> {
+    await ask(this.#bus, REPORT_STATE, { topic: SERVER_TOPIC, request: { agentState: { host: this.#host, ...state } } });
   }
 
-  tell(topic: string, method: string, args: Arguments): Promise<void> {
-    return this.#bus.cast(topic, method, args);
+  tellExpectation(topic: string, change: ExpectationChange): Promise<void> {
+    return tell(this.#bus, TELL_EXPECTATION, { topic, request: change });
   }
 
-  async #pull(filter: Record<string, unknown>): Promise<Page> {
-    const args = { resource_type: 'PinholeRouter', version: '1.0', filter_kwargs: { host: this.#host, ...filter } };
-    const answer = await this.#bus.call(SERVER_TOPIC, METHODS.bulkPull, args, PULL_TIMEOUT_MS);
-    const { epoch, routers, marker, unchanged } = new Reader(answer, METHODS.bulkPull).object('epoch', 'routers', 'marker', 'unchanged');
-    return {
-      epoch: epoch.string(64),
-      routers: routers.array(MAX_PAGE, readDesiredRouter),
-      marker: marker.nullable((value) => value.string(64)),
-      unchanged: unchanged.nullable((value) => value.boolean()) ?? false,
-    };
+  #pull(filter: Omit<PullRequest, 'host'>): Promise<Pulled> {
+    return ask(this.#bus, PULL, { topic: SERVER_TOPIC, request: { host: this.#host, ...filter }, timeoutMs: PULL_TIMEOUT_MS });
   }
+}
+
+/** Routers that could be read, and those that could not: without an id, a description is about no router that is known. */
+function sorted(found: readonly Item<DesiredRouter>[]): PulledRouters {
+  return {
+    routers: found.flatMap((item) => (item.ok ? [item.value] : [])),
+    refused: found.flatMap((item): Refused[] => (item.ok ? [] : [{ id: item.key ?? '', reason: `routers${item.error.message}` }])),
+  };
 }

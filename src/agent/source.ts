@@ -1,7 +1,9 @@
-import type { Arguments } from '../bus/interface.ts';
-import type { DesiredRouter } from '../model/desired.ts';
-import type { Netns } from '../model/netns.ts';
-import type { RouterReport } from '../model/status.ts';
+import type { Handler } from '../bus/interface.ts';
+import type { Heartbeat } from '../contract/agent.ts';
+import type { DesiredRouter, Refused } from '../contract/desired-router.ts';
+import type { ExpectationChange } from '../contract/expectation.ts';
+import type { Netns } from '../contract/netns.ts';
+import type { RouterReport } from '../contract/status.ts';
 
 /** Where an agent's desired state comes from, and who is told what became of it. */
 export interface Source {
@@ -9,24 +11,25 @@ export interface Source {
   /**
    * All routers of this host.
    * @param known what the agent has; null where it wants everything whatever it has
-   * @returns null where that is what there is
+   * @returns null if nothing changed since `known`
    */
   pullAll(known: KnownState | null): Promise<FullPull | null>;
   /** Those of the routers named that are this host's; the others are not, or no more. */
-  pull(ids: readonly string[]): Promise<readonly DesiredRouter[]>;
+  pull(ids: readonly string[]): Promise<PulledRouters>;
   /** A namespace came or went. @returns the routers to be pulled for that */
   onNamespace(netns: Netns, present: boolean): readonly string[];
   reportStatus(reports: readonly RouterReport[]): Promise<void>;
-  reportState(heartbeat: Heartbeat): Promise<void>;
-  /** Tells something to the one server that wants to know. */
-  tell(topic: string, method: string, args: Arguments): Promise<void>;
+  reportState(state: OwnState): Promise<void>;
+  /** Tells an expectation to the one server that watches. */
+  tellExpectation(topic: string, change: ExpectationChange): Promise<void>;
 }
 
 export interface SourceListener {
   /** Something of these routers changed; null: of too many to say. */
   hinted(ids: readonly string[] | null): void;
   connected(): void;
-  asked(method: string, args: Arguments): Promise<unknown>;
+  /** A server's requests to this host. */
+  readonly answers: Handler;
 }
 
 export interface KnownState {
@@ -35,17 +38,17 @@ export interface KnownState {
   readonly digest: string;
 }
 
-export interface FullPull {
-  readonly epoch: string;
+export interface PulledRouters {
   readonly routers: readonly DesiredRouter[];
+  /** Routers whose description cannot be read: what is live of them stays, and their status says why. */
+  readonly refused: readonly Refused[];
 }
 
-export interface Heartbeat {
-  readonly startedAt: string;
-  readonly interval: number;
-  readonly configurations: Readonly<Record<string, unknown>>;
+export interface FullPull extends PulledRouters {
+  readonly epoch: string;
 }
 
-/** Bounds on what an agent takes for its host. */
-export const MAX_ROUTERS_A_HOST = 100_000;
+/** What an agent tells of itself; the source adds which host it is. */
+export type OwnState = Omit<Heartbeat, 'host'>;
+
 export const PULL_TIMEOUT_MS = 20_000;

@@ -1,7 +1,10 @@
 import { open, readFile, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { type DesiredRouter, readDesiredRouter } from '../model/desired.ts';
-import { Reader } from '../model/reader.ts';
+import { items } from '../contract/compounds.ts';
+import { DESIRED_ROUTER, type DesiredRouter } from '../contract/desired-router.ts';
+import { EPOCH, MAX_ROUTERS_PER_HOST, TIME } from '../contract/primitives.ts';
+import { record } from '../contract/record.ts';
+import { read } from '../contract/shape.ts';
 import type { Timer } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { Ports } from '../ports/ports.ts';
@@ -13,13 +16,15 @@ export interface SavedState {
   readonly routers: readonly DesiredRouter[];
 }
 
-const MAX_ROUTERS = 100_000;
+const STATE = record({ savedAt: TIME, epoch: EPOCH, routers: items(DESIRED_ROUTER, MAX_ROUTERS_PER_HOST, 'id') });
 
-/** @returns null where there is none, or none that can be trusted */
+/** A router that cannot be read is left out. @returns null if there is no state, or none that can be used */
 export async function loadState(path: string, logger: Logger): Promise<SavedState | null> {
   try {
-    const { savedAt, epoch, routers } = new Reader(JSON.parse(await readFile(path, 'utf8')), path).object('savedAt', 'epoch', 'routers');
-    return { savedAt: savedAt.string(32), epoch: epoch.string(64), routers: routers.array(MAX_ROUTERS, readDesiredRouter) };
+    const { routers, ...rest } = read(STATE, JSON.parse(await readFile(path, 'utf8')), path);
+    for (const item of routers)
+      if (!item.ok) logger.warn({ path, reason: item.error.message }, 'a router of the saved state cannot be read');
+    return { ...rest, routers: routers.flatMap((item) => (item.ok ? [item.value] : [])) };
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') logger.warn({ err: error, path }, 'the saved state cannot be used');
     return null;
@@ -31,7 +36,8 @@ async function saveState(path: string, state: SavedState): Promise<void> {
   const temporary = `${path}.new`;
   const file = await open(temporary, 'w', 0o640);
   try {
-    await file.writeFile(JSON.stringify(state));
+    const routers = state.routers.map((value) => ({ ok: true as const, value }));
+    await file.writeFile(JSON.stringify(STATE.write({ ...state, routers })));
     await file.sync();
   } finally {
     await file.close();

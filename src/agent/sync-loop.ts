@@ -1,8 +1,9 @@
+import type { Capabilities } from '../contract/agent.ts';
+import type { DesiredRouter } from '../contract/desired-router.ts';
+import type { Netns } from '../contract/netns.ts';
+import type { FamilyStatus, HelperStatus } from '../contract/status.ts';
 import type { Kernel } from '../kernel/interface.ts';
-import type { DesiredRouter } from '../model/desired.ts';
 import { errorToData } from '../model/errors.ts';
-import type { Netns } from '../model/netns.ts';
-import type { Capabilities, FamilyStatus, HelperStatus } from '../model/status.ts';
 import { STAMP_PREFIX } from '../model/table.ts';
 import type { Timer } from '../ports/clock.ts';
 import type { Ports } from '../ports/ports.ts';
@@ -22,7 +23,6 @@ export interface SyncLoopOptions extends Ports {
 const SYNC_BATCH = 64;
 /** While the kernel works on one batch the next is planned. */
 const SYNC_WORKERS = 2;
-const MAX_REASON = 500;
 /** A batch of syncs that takes longer than this hangs. */
 const STUCK_MS = 60_000;
 
@@ -177,8 +177,11 @@ export class SyncLoop {
   }
 
   #report({ id, revision, netns }: DesiredRouter, outcome: SyncOutcome): void {
-    const reason = outcome.outcome === 'synced' ? '' : outcome.reason.slice(0, MAX_REASON);
-    const helpers = outcome.plan.statuses.map((status) => this.#reported(status, outcome, reason));
+    const unreadable = this.#options.desired.unreadable.get(id);
+    const reason = unreadable ?? (outcome.outcome === 'synced' ? '' : outcome.reason);
+    const helpers = outcome.plan.statuses.map((status) =>
+      unreadable === undefined ? this.#reported(status, outcome, reason) : inError(status, reason),
+    );
     this.#options.reporter.report({ routerId: id, revision, reason, helpers, drifts: this.#syncer.drifts(netns) });
   }
 
@@ -194,4 +197,8 @@ export class SyncLoop {
     });
     return { helperId: status.helperId, families };
   }
+}
+
+function inError({ helperId, families }: HelperStatus, reason: string): HelperStatus {
+  return { helperId, families: families.map(({ family }) => ({ family, status: 'ERROR', reason })) };
 }

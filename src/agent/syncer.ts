@@ -1,9 +1,9 @@
+import type { Capabilities } from '../contract/agent.ts';
+import type { DesiredRouter } from '../contract/desired-router.ts';
+import { type Netns, showNetns } from '../contract/netns.ts';
 import type { Kernel, Observation, TableChange, Version } from '../kernel/interface.ts';
-import { KERNEL_HELPERS } from '../model/catalogue.ts';
-import type { DesiredRouter } from '../model/desired.ts';
+import { capabilityKey, KERNEL_HELPERS } from '../model/catalogue.ts';
 import type { ErrorData, Result } from '../model/errors.ts';
-import { type Netns, showNetns } from '../model/netns.ts';
-import { type Capabilities, capabilityKey } from '../model/status.ts';
 import { STAMP_PREFIX } from '../model/table.ts';
 import { diff, revoked } from '../plan/diff.ts';
 import { contentDigest, type Plan, render } from '../plan/render.ts';

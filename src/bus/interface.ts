@@ -1,4 +1,6 @@
-export type Arguments = Readonly<Record<string, unknown>>;
+import type { Arguments } from '../wire/message.ts';
+
+export type { Arguments };
 
 /** Who sent a message, as far as the bus vouches for it. */
 export interface Sender {

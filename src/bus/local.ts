@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
+import { Reader } from '../contract/reader.ts';
 import { type ErrorData, errorFromData, errorToData, PinholeError } from '../model/errors.ts';
-import { Reader } from '../model/reader.ts';
 import type { Ports } from '../ports/ports.ts';
 import type { Backoff } from '../ports/retry.ts';
 import { Connector } from '../sockets/connector.ts';

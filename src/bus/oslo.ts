@@ -1,5 +1,5 @@
+import { Reader } from '../contract/reader.ts';
 import { errorFromData, errorToData, PinholeError } from '../model/errors.ts';
-import { Reader } from '../model/reader.ts';
 import type { Arguments } from './interface.ts';
 
 /**

@@ -1,4 +1,4 @@
-import { agentTopic, hintTopic, SERVER_TOPIC, serverTopic } from './topics.ts';
+import { agentTopic, hintTopic, SERVER_TOPIC, serverTopic } from '../wire/topics.ts';
 
 /** What RabbitMQ lets a user do: regular expressions over names of queues and exchanges, and over routing keys of one exchange. */
 export interface Permissions {

@@ -3,6 +3,7 @@ import { type AsyncMessage, Connection, type Consumer, type ConsumerProps, type 
 import { PinholeError } from '../model/errors.ts';
 import type { Ports } from '../ports/ports.ts';
 import { PendingCalls } from '../sockets/pending-calls.ts';
+import { versionOf } from '../wire/topics.ts';
 import type { Broker } from './broker.ts';
 import { type Arguments, type Bus, CALL_TIMEOUT_MS, type Handler } from './interface.ts';
 import {
@@ -17,7 +18,6 @@ import {
   SeenIds,
 } from './oslo.ts';
 import { replyPrefix } from './permissions.ts';
-import { versionOf } from './topics.ts';
 
 export interface RabbitOptions extends Ports {
   readonly broker: Broker;

@@ -1,3 +1,6 @@
+import { HELPER } from '../contract/helper.ts';
+import { ROUTER, type Router } from '../contract/router.ts';
+import type { Of } from '../contract/shape.ts';
 import { PinholeError } from '../model/errors.ts';
 import type { Client } from './client.ts';
 
@@ -39,6 +42,18 @@ export interface StatusJson {
   readonly reported_at: string | null;
   readonly drifts: number;
   readonly helpers: readonly (HelperJson & { readonly families: readonly FamilyJson[] })[];
+}
+
+/** Every router that the token may see. */
+export async function allRouters(client: Client): Promise<Router[]> {
+  const { routers } = await client.get<{ routers: unknown[] }>('/v1/routers');
+  return routers.map((router) => ROUTER.readKnown(router));
+}
+
+/** A router's helpers as the contract has them. */
+export async function declaredHelpers(client: Client, routerId: string): Promise<Of<typeof HELPER>[]> {
+  const { helpers } = await client.get<{ helpers: unknown[] }>(helpersPath(routerId));
+  return helpers.map((helper) => HELPER.readKnown(helper));
 }
 
 /** A router by id or name. @throws PinholeError `router-not-found`, or `invalid-input` for a name that several have */

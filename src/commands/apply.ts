@@ -1,9 +1,14 @@
 import { stringify } from 'yaml';
 import { Client, type ClientFlags } from '../client/client.ts';
-import { findRouter, helpersOf, helpersPath, type RouterJson, showScope } from '../client/resources.ts';
-import { type Declared, type Manifest, type ManifestRouter, planSteps, readManifest, type Step, toManifest } from '../manifest/manifest.ts';
-import { PinholeError } from '../model/errors.ts';
-import { showNetns } from '../model/netns.ts';
+import { allRouters, declaredHelpers, helpersPath, type RouterJson } from '../client/resources.ts';
+import { HELPER_CREATE, HELPER_UPDATE } from '../contract/helper.ts';
+import type { Manifest, ManifestRouter } from '../contract/manifest.ts';
+import { showNetns } from '../contract/netns.ts';
+import { ROUTER_INPUT } from '../contract/router.ts';
+import { formatScope } from '../contract/scope.ts';
+import { toManifest } from '../manifest/export.ts';
+import { readManifest } from '../manifest/read-file.ts';
+import { type Declared, planSteps, type Step } from '../manifest/steps.ts';
 import { systemClock } from '../ports/clock.ts';
 import { Progress } from '../terminal/progress.ts';
 import { paint, print, printJson } from '../terminal/table.ts';
@@ -32,24 +37,15 @@ export async function exportAll(flags: ClientFlags): Promise<void> {
 }
 
 async function plan(client: Client, manifest: Manifest, prune: boolean): Promise<Step[]> {
-  return planSteps(manifest, await declared(client), prune);
+  return planSteps(manifest, await declared(client), { prune, now: new Date() });
 }
 
 async function declared(client: Client): Promise<Declared[]> {
-  const { routers } = await client.get<{ routers: RouterJson[] }>('/v1/routers');
-  const names = new Set<string>();
-  for (const { name } of routers) {
-    if (names.has(name))
-      throw new PinholeError(
-        'invalid-input',
-        `several routers are named '${name}': a file cannot tell them apart. Rename them with 'pinhole router set'.`,
-      );
-    names.add(name);
-  }
+  const routers = await allRouters(client);
   const progress = new Progress('reading', systemClock);
   const found: Declared[] = [];
   for (const router of routers) {
-    found.push({ router, helpers: await helpersOf(client, router.id) });
+    found.push({ router, helpers: await declaredHelpers(client, router.id) });
     progress.update(found.length, routers.length);
   }
   progress.end();
@@ -59,7 +55,7 @@ async function declared(client: Client): Promise<Declared[]> {
 async function execute(client: Client, steps: readonly Step[]): Promise<void> {
   const progress = new Progress('applying', systemClock);
   const ids = new Map<string, string>();
-  const idOf = async (name: string) => ids.get(name) ?? (await findRouter(client, name)).id;
+  const idOf = (routerId: string | null, name: string) => routerId ?? ids.get(name) ?? '';
   for (const [index, step] of steps.entries()) {
     progress.update(index, steps.length);
     switch (step.step) {
@@ -75,24 +71,38 @@ async function execute(client: Client, steps: readonly Step[]): Promise<void> {
         await client.call('DELETE', `/v1/routers/${step.id}`);
         break;
       case 'create-helper':
-        await client.call('POST', helpersPath(await idOf(step.router)), step.helper);
+        await client.call('POST', helpersPath(idOf(step.routerId, step.router)), HELPER_CREATE.write(step.helper));
+        break;
+      case 'update-helper':
+        await client.call('PUT', helpersPath(step.routerId, step.id), HELPER_UPDATE.write({ expiresAt: step.helper.expiresAt }));
         break;
       case 'delete-helper':
-        await client.call('DELETE', helpersPath(await idOf(step.router), step.id));
+        await client.call('DELETE', helpersPath(step.routerId, step.id));
         break;
     }
   }
   progress.end();
 }
 
-function routerBody({ name, netns, host, project, confine }: ManifestRouter): object {
-  return { name, netns, confine, ...(host === null ? {} : { host }), ...(project === null ? {} : { project_id: project }) };
+function routerBody({ name, description, netns, host, project, confinement }: ManifestRouter): object {
+  return ROUTER_INPUT.write({
+    name,
+    netns,
+    confinement,
+    ...(description === null ? {} : { description }),
+    ...(host === null ? {} : { host }),
+    ...(project === null ? {} : { projectId: project }),
+  });
 }
 
 function report(steps: readonly Step[], flags: ClientFlags, verb: string): void {
   if (flags.json) {
     printJson({
-      steps: steps.map(({ step, router, ...rest }) => ({ step, router, ...('helper' in rest ? { helper: rest.helper } : {}) })),
+      steps: steps.map(({ step, router, ...rest }) => ({
+        step,
+        router,
+        ...('helper' in rest ? { helper: HELPER_CREATE.write(rest.helper) } : {}),
+      })),
     });
     return;
   }
@@ -112,7 +122,8 @@ function describe(step: Step): string {
       return `${minus} router ${step.router}`;
     default: {
       const { helper, protocol, port, scope } = step.helper;
-      return `${step.step === 'create-helper' ? plus : minus} ${step.router}: ${[helper, `${protocol}/${port}`, showScope(scope)].filter(Boolean).join(' ')}`;
+      const sign = { 'create-helper': plus, 'update-helper': paint('yellow', '~'), 'delete-helper': minus }[step.step];
+      return `${sign} ${step.router}: ${[helper, `${protocol}/${port}`, formatScope(scope)].filter(Boolean).join(' ')}`;
     }
   }
 }

@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { Client, type ClientFlags } from '../client/client.ts';
-import type { ChainedEntry, ChainHead, SignedHead } from '../model/audit.ts';
-import { ChainCheck } from '../model/audit-check.ts';
+import type { ChainHead, SignedHead } from '../contract/audit.ts';
+import type { ChainedEntry } from '../contract/audit-chain.ts';
+import { ChainCheck } from '../contract/audit-check.ts';
+import { Reader } from '../contract/reader.ts';
 import { InvalidInput, PinholeError } from '../model/errors.ts';
-import { Reader } from '../model/reader.ts';
 import { systemClock } from '../ports/clock.ts';
 import { Progress } from '../terminal/progress.ts';
 import { type Column, paint, print, printJson, table } from '../terminal/table.ts';

@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { Client, type ClientFlags } from '../client/client.ts';
 import { findRouter, type StatusJson } from '../client/resources.ts';
+import type { Capabilities } from '../contract/agent.ts';
+import { type Netns, showNetns } from '../contract/netns.ts';
 import { type Diagnosis, diagnose } from '../inspect/diagnosis.ts';
 import { LinuxKernel } from '../kernel/linux/linux-kernel.ts';
-import { FAMILIES, KERNEL_HELPERS } from '../model/catalogue.ts';
+import { capabilityKey, FAMILIES, KERNEL_HELPERS } from '../model/catalogue.ts';
 import { Denied, PinholeError, Reported } from '../model/errors.ts';
-import { type Netns, showNetns } from '../model/netns.ts';
-import { type Capabilities, capabilityKey } from '../model/status.ts';
 import { silentLogger } from '../ports/logger.ts';
 import { type Column, print, printJson, type Style, table } from '../terminal/table.ts';
 

@@ -1,6 +1,6 @@
 import { Client, type ClientFlags } from '../client/client.ts';
 import { findRouter, type RouterJson } from '../client/resources.ts';
-import type { LivePlan } from '../model/live-plan.ts';
+import type { LivePlan } from '../contract/plan.ts';
 import { paint, print, printJson } from '../terminal/table.ts';
 
 const SIGNS = { add: ['green', '+'], remove: ['red', '-'], replace: ['yellow', '~'] } as const;

@@ -1,6 +1,6 @@
+import { netnsMatcher, showNetns } from '../contract/netns.ts';
 import { LinuxKernel } from '../kernel/linux/linux-kernel.ts';
 import { Denied, Reported } from '../model/errors.ts';
-import { netnsMatcher, showNetns } from '../model/netns.ts';
 import { STAMP_PREFIX } from '../model/table.ts';
 import { revoked } from '../plan/diff.ts';
 import { silentLogger } from '../ports/logger.ts';

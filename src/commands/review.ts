@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
+import { HOST_NETNS } from '../contract/netns.ts';
 import type { LiveRules } from '../inspect/live-rules.ts';
 import { InvalidInput, Reported } from '../model/errors.ts';
-import { HOST_NETNS } from '../model/netns.ts';
 import { systemClock } from '../ports/clock.ts';
 import { silentLogger } from '../ports/logger.ts';
 import { systemPorts } from '../ports/ports.ts';

@@ -1,7 +1,7 @@
 import { Client, type ClientFlags } from '../client/client.ts';
 import { findRouter, type RouterJson } from '../client/resources.ts';
+import { HOST_NETNS, showNetns } from '../contract/netns.ts';
 import { InvalidInput } from '../model/errors.ts';
-import { HOST_NETNS, showNetns } from '../model/netns.ts';
 import { type Column, print, printJson, table } from '../terminal/table.ts';
 
 export interface RouterFlags extends ClientFlags {

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, type ClientFlags } from '../client/client.ts';
 import { findRouter, type HelperJson, type StatusJson, showScope } from '../client/resources.ts';
+import { showNetns } from '../contract/netns.ts';
 import { NotFound } from '../model/errors.ts';
-import { showNetns } from '../model/netns.ts';
 import { type Column, print, printJson, statusStyle, table } from '../terminal/table.ts';
 
 const REFRESH_MS = 1_000;

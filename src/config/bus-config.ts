@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
+import type { Reader } from '../contract/reader.ts';
 import { InvalidInput } from '../model/errors.ts';
-import type { Reader } from '../model/reader.ts';
 import { type NeutronConf, readNeutronConf } from './neutron-conf.ts';
 import { section } from './server-config.ts';
 import { type BrokerAddress, parseTransportUrl } from './transport-url.ts';

@@ -1,9 +1,9 @@
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { parse } from 'yaml';
+import { Reader } from '../contract/reader.ts';
 import { type AllowedHelpers, DEFAULT_ALLOWED, findHelper, type Protocol } from '../model/catalogue.ts';
 import { InvalidInput, PinholeError } from '../model/errors.ts';
-import { Reader } from '../model/reader.ts';
 import { type BusConfig, type BusFlags, readBus } from './bus-config.ts';
 import { readIfThere } from './files.ts';
 import {

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
+import { Reader } from '../contract/reader.ts';
 import { InvalidInput } from '../model/errors.ts';
-import { Reader } from '../model/reader.ts';
 import type { ApiListen } from './config.ts';
 
 /** What the server alone needs to know. Secrets are named by their files, which the server reads when it starts. */

@@ -1,5 +1,6 @@
 import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
-import { headText } from '../model/audit.ts';
+import { headText } from '../contract/audit-chain.ts';
+import type { AuditQuery } from '../contract/query.ts';
 import { InvalidInput } from '../model/errors.ts';
 import type { Timer } from '../ports/clock.ts';
 import type { AuditChain, AuditFilter, StoredAudit } from '../store/interface.ts';
@@ -77,24 +78,10 @@ export function newAuditKey(): string {
   return generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }) as string;
 }
 
-export function parseAuditFilter(query: Readonly<Record<string, string | undefined>>, max: number): AuditFilter {
-  const number = (name: string): number | undefined => {
-    const text = query[name];
-    if (text === undefined) return undefined;
-    if (!/^\d{1,15}$/.test(text)) throw new InvalidInput(name, `Invalid input for ${name}. It is a whole number.`);
-    return Number(text);
-  };
-  const { chain, action, target, project_id: projectId } = query;
-  const [after, before, limit = max] = [number('after'), number('before'), number('limit')];
+/** At most `max` entries. @throws InvalidInput for `after` without the chain that it counts in */
+export function auditFilter(query: AuditQuery, max: number): AuditFilter {
+  const { chain, after, limit = max } = query;
   if (after !== undefined && chain === undefined)
     throw new InvalidInput('chain', "Invalid input for chain. 'after' counts within one chain: say which.");
-  return {
-    limit: Math.min(Math.max(1, limit), max),
-    ...(chain === undefined ? {} : { chain }),
-    ...(after === undefined ? {} : { after }),
-    ...(before === undefined ? {} : { before }),
-    ...(action === undefined ? {} : { action }),
-    ...(target === undefined ? {} : { target }),
-    ...(projectId === undefined ? {} : { projectId }),
-  };
+  return { ...query, limit: Math.min(Math.max(1, limit), max) };
 }

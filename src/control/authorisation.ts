@@ -1,5 +1,5 @@
+import type { Router } from '../contract/router.ts';
 import { NotFound } from '../model/errors.ts';
-import type { Router } from '../model/router.ts';
 import type { RouterFilter } from '../store/interface.ts';
 import { type Policy, type RuleName, routerTarget } from './policy/policy.ts';
 import type { Principal } from './principal.ts';

@@ -1,7 +1,8 @@
 import type { Bus } from '../bus/interface.ts';
-import type { AuditEntry } from '../model/audit.ts';
+import type { AuditEntry } from '../contract/audit.ts';
+import type { RouterId } from '../contract/primitives.ts';
+import type { Router } from '../contract/router.ts';
 import type { AllowedHelpers } from '../model/catalogue.ts';
-import type { Router, RouterId } from '../model/router.ts';
 import type { Ports } from '../ports/ports.ts';
 import type { Store, Writes } from '../store/interface.ts';
 import type { Outbox } from './outbox.ts';

@@ -1,5 +1,5 @@
+import type { StoredEvent } from '../contract/event.ts';
 import { PinholeError } from '../model/errors.ts';
-import type { StoredEvent } from '../model/event.ts';
 import type { Context } from './context.ts';
 import { routerTarget } from './policy/policy.ts';
 import type { Principal } from './principal.ts';

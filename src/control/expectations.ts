@@ -1,10 +1,11 @@
 import type { Sender } from '../bus/interface.ts';
-import { agentTopic, METHODS, serverTopic } from '../bus/topics.ts';
+import type { Expectation, ExpectationChange, ExpectationEvent } from '../contract/expectation.ts';
+import type { RouterId } from '../contract/primitives.ts';
 import { PinholeError } from '../model/errors.ts';
-import type { Reader } from '../model/reader.ts';
-import type { RouterId } from '../model/router.ts';
-import type { Expectation } from '../model/status.ts';
 import type { Timer } from '../ports/clock.ts';
+import { ask } from '../wire/message.ts';
+import { LIST_EXPECTATIONS, WATCH_EXPECTATIONS } from '../wire/messages.ts';
+import { agentTopic, serverTopic } from '../wire/topics.ts';
 import { authoriseRouter } from './authorisation.ts';
 import type { Context } from './context.ts';
 import { routerTarget } from './policy/policy.ts';
@@ -12,18 +13,12 @@ import type { Principal } from './principal.ts';
 import type { Routers } from './routers.ts';
 import { enforceSender } from './senders.ts';
 
-export interface ExpectationEvent {
-  readonly at: string;
-  readonly routerId: string;
-  readonly change: 'new' | 'gone';
-  readonly expectation: Expectation;
-}
-
 type Listener = (event: ExpectationEvent) => void;
 
 /** Agents send expectations while they are asked to; a server that died is forgotten after this. */
 const LEASE_SECONDS = 30;
 const RENEW_MS = 10_000;
+const WATCH_TIMEOUT_MS = 5_000;
 
 /** Live expectations: asked of agents, and followed while somebody watches. */
 export class ExpectationFeed {
@@ -38,11 +33,11 @@ export class ExpectationFeed {
   }
 
   /** @throws NotFound; PinholeError `unreachable` where the router's agent is not there */
-  async list(principal: Principal, id: RouterId): Promise<Expectation[]> {
+  async list(principal: Principal, id: RouterId): Promise<readonly Expectation[]> {
     const { policy, store } = this.#context;
     const router = authoriseRouter(policy(), principal, await store.read.router(id), { id, rule: 'get_router_expectations' });
     if (router.host === null || router.netns === null) return [];
-    return (await this.#context.bus.call(agentTopic(router.host), METHODS.expectations, { router_id: id })) as Expectation[];
+    return ask(this.#context.bus, LIST_EXPECTATIONS, { topic: agentTopic(router.host), request: { routerId: id } });
   }
 
   /**
@@ -70,16 +65,10 @@ export class ExpectationFeed {
     this.#renewal?.cancel();
   }
 
-  /** Over the bus, from an agent. */
-  async onEvent(reader: Reader, sender: Sender): Promise<null> {
-    const fields = reader.object('router_id', 'change', 'expectation');
-    const routerId = fields.router_id.string(64);
-    const event: ExpectationEvent = {
-      at: this.#context.clock.now().toISOString(),
-      routerId,
-      change: fields.change.oneOf('new', 'gone'),
-      expectation: readExpectation(fields.expectation),
-    };
+  /** Over the bus, from an agent. @throws PinholeError `denied` for a router of a host that the sender does not speak for */
+  async onEvent(change: ExpectationChange, sender: Sender): Promise<null> {
+    const { routerId } = change;
+    const event: ExpectationEvent = { at: this.#context.clock.now().toISOString(), ...change };
     const listeners = [...this.#listeners].filter(({ visible }) => visible(routerId));
     if (listeners.length === 0) return null;
     const router = await this.#context.store.read.router(routerId as RouterId);
@@ -92,27 +81,14 @@ export class ExpectationFeed {
   async #renew(): Promise<void> {
     const { store } = this.#context;
     const agents = await store.read.agents();
-    const asked = { topic: serverTopic(store.chain), seconds: LEASE_SECONDS };
+    const request = { topic: serverTopic(store.chain), seconds: LEASE_SECONDS };
     await Promise.all(
       agents.map(({ host }) =>
-        this.#context.bus.call(agentTopic(host), METHODS.watchExpectations, asked, 5_000).catch((error) => {
+        ask(this.#context.bus, WATCH_EXPECTATIONS, { topic: agentTopic(host), request, timeoutMs: WATCH_TIMEOUT_MS }).catch((error) => {
           const known = error instanceof PinholeError && (error.code === 'unreachable' || error.code === 'timeout');
           if (!known) this.#context.logger.warn({ err: error, host }, 'an agent cannot watch expectations');
         }),
       ),
     );
   }
-}
-
-function readExpectation(reader: Reader): Expectation {
-  const fields = reader.object('helper', 'protocol', 'source', 'destination', 'port', 'master');
-  const master = fields.master.object('source', 'destination', 'port');
-  return {
-    helper: fields.helper.string(32),
-    protocol: fields.protocol.string(16),
-    source: fields.source.string(64),
-    destination: fields.destination.string(64),
-    port: fields.port.integer(0, 65535),
-    master: { source: master.source.string(64), destination: master.destination.string(64), port: master.port.integer(0, 65535) },
-  };
 }

@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto';
+import type { ConntrackHelper, HelperChange, HelperInput } from '../contract/helper.ts';
+import { type HelperId, MAX_HELPERS_PER_ROUTER, type RouterId } from '../contract/primitives.ts';
+import type { Router } from '../contract/router.ts';
+import { formatScope } from '../contract/scope.ts';
 import { findHelper } from '../model/catalogue.ts';
-import { type ConntrackHelper, formatScope, type HelperId, type Scope } from '../model/conntrack-helper.ts';
 import { Hidden, InvalidInput, NotFound, PinholeError, RevisionMismatch } from '../model/errors.ts';
-import type { Router, RouterId } from '../model/router.ts';
 import type { Writes } from '../store/interface.ts';
 import { type Context, record } from './context.ts';
 import { once } from './idempotency.ts';
@@ -10,17 +12,9 @@ import { helperTarget, type RuleName } from './policy/policy.ts';
 import { ownPrincipal, type Principal } from './principal.ts';
 import { chargeProject, exceeded } from './quotas.ts';
 
-export interface HelperInput {
-  readonly protocol: string;
-  readonly port: number;
-  readonly helper: string;
-  readonly scope?: Scope | null | undefined;
-  readonly expiresAt?: string | null | undefined;
-}
-
 type Action = 'create' | 'update' | 'delete';
 
-interface HelperChange {
+interface RecordedChange {
   readonly action: Action;
   readonly router: Router;
   readonly at: string;
@@ -91,7 +85,7 @@ export class Helpers {
     principal: Principal,
     routerId: RouterId,
     id: HelperId,
-    change: { input: Partial<HelperInput>; revision?: number | undefined },
+    change: { input: HelperChange; revision?: number | undefined },
   ): Promise<ConntrackHelper> {
     const at = this.#at();
     return this.#commit(async (tx) => {
@@ -125,22 +119,36 @@ export class Helpers {
     const at = this.#at();
     await this.#commit(async (tx) => {
       const { router, helper } = await this.#forChange(tx, principal, { routerId, id, action: 'delete', revision });
-      await tx.deleteHelper(id);
-      await chargeProject(this.#context, tx, router.projectId, { helpers: -1 });
-      this.#record(tx, principal, { action: 'delete', router, at, before: helper, after: null });
-      await tx.bumpRevision(routerId, at);
+      await this.#remove(tx, principal, { router, helper, at });
     });
   }
 
-  /** Deletes helpers whose time has come. @returns how many */
+  /**
+   * Deletes helpers whose time has come. No policy is asked: the time was set by a principal that was allowed to, and an operator's
+   * rules about roles do not know Pinhole itself.
+   * @returns how many were due, at most `limit`
+   */
   async expire(limit: number): Promise<number> {
-    const due = await this.#context.store.read.expiredHelpers(this.#at(), limit);
-    for (const { id, routerId } of due) {
-      await this.delete(ownPrincipal('expiry'), routerId, id).catch((error) => {
-        if (!(error instanceof NotFound)) throw error;
-      });
-    }
+    const at = this.#at();
+    const due = await this.#context.store.read.expiredHelpers(at, limit);
+    for (const { id, routerId } of due) await this.#commit((tx) => this.#expireOne(tx, { id, routerId, at }));
     return due.length;
+  }
+
+  /** A helper that was deleted or given more time meanwhile is left alone. */
+  async #expireOne(tx: Writes, { id, routerId, at }: { id: HelperId; routerId: RouterId; at: string }): Promise<void> {
+    const router = await tx.lockRouter(routerId);
+    const helper = await tx.helper(id);
+    if (!router || helper?.routerId !== routerId || helper.expiresAt === null || helper.expiresAt > at) return;
+    await this.#remove(tx, ownPrincipal('expiry'), { router, helper, at });
+  }
+
+  async #remove(tx: Writes, principal: Principal, gone: { router: Router; helper: ConntrackHelper; at: string }): Promise<void> {
+    const { router, helper, at } = gone;
+    await tx.deleteHelper(helper.id);
+    await chargeProject(this.#context, tx, router.projectId, { helpers: -1 });
+    this.#record(tx, principal, { action: 'delete', router, at, before: helper, after: null });
+    await tx.bumpRevision(router.id, at);
   }
 
   async #commit<T>(work: (tx: Writes) => Promise<T>): Promise<T> {
@@ -183,15 +191,16 @@ export class Helpers {
     return this.#context.policy().allows(principal, 'get_router_conntrack_helper', helperTarget(router));
   }
 
-  #record(tx: Writes, principal: Principal, { action, router, at, before, after }: HelperChange): void {
+  #record(tx: Writes, principal: Principal, { action, router, at, before, after }: RecordedChange): void {
     const target = (after ?? before)?.id ?? '';
     const change = { at, action: `${action}_conntrack_helper`, target, projectId: router.projectId, before, after };
     record(tx, principal, { ...change, router, hosts: [router.host] });
   }
 
   async #checkQuotas(tx: Writes, router: Router, added: number): Promise<void> {
-    const limit = this.#context.quotas.helpersPerRouter;
-    if (limit >= 0 && (await tx.countHelpers(router.id)) + added > limit) throw exceeded(`a router has at most ${limit} conntrack helpers`);
+    const { helpersPerRouter: quota } = this.#context.quotas;
+    const limit = quota < 0 ? MAX_HELPERS_PER_ROUTER : Math.min(quota, MAX_HELPERS_PER_ROUTER);
+    if ((await tx.countHelpers(router.id)) + added > limit) throw exceeded(`a router has at most ${limit} conntrack helpers`);
     await chargeProject(this.#context, tx, router.projectId, { helpers: added });
   }
 
@@ -229,11 +238,9 @@ export class Helpers {
 
   #expiry(value: string | null | undefined): string | null {
     if (value === null || value === undefined) return null;
-    const time = Date.parse(value);
-    if (Number.isNaN(time) || time <= this.#context.clock.now().getTime()) {
+    if (Date.parse(value) <= this.#context.clock.now().getTime())
       throw new InvalidInput('expires_at', 'Invalid input for expires_at. It is a time in the future, like 2030-01-31T12:00:00Z.');
-    }
-    return new Date(time).toISOString();
+    return value;
   }
 }
 

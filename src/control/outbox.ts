@@ -1,8 +1,9 @@
 import type { Bus } from '../bus/interface.ts';
-import { hintTopic, METHODS } from '../bus/topics.ts';
 import type { Timer } from '../ports/clock.ts';
 import type { Ports } from '../ports/ports.ts';
 import type { OutboxItem, Store } from '../store/interface.ts';
+import { hintOf } from '../wire/hint.ts';
+import { hintTopic, METHODS } from '../wire/topics.ts';
 
 const PAGE = 500;
 /** Delivered rows are deleted together a little later: a commit of their own for each would halve the write rate. */
@@ -70,7 +71,7 @@ export class Outbox {
     for (;;) {
       const items = await this.#store.read.outbox(this.#store.chain, this.#delivered, PAGE);
       if (items.length === 0) return;
-      await Promise.all([...byHost(items)].map(([host, routers]) => this.#bus.cast(hintTopic(host), METHODS.push, hint(routers))));
+      await Promise.all([...byHost(items)].map(([host, routers]) => this.#bus.cast(hintTopic(host), METHODS.push, hintOf(routers))));
       this.#delivered = (items.at(-1) as OutboxItem).id;
       this.#cleaning ??= this.#ports.clock.after(CLEAN_AFTER_MS, () => void this.#clean());
     }
@@ -108,13 +109,4 @@ function byHost(items: readonly OutboxItem[]): Map<string, string[]> {
   const hosts = new Map<string, string[]>();
   for (const { host, routerId } of items) hosts.set(host, [...(hosts.get(host) ?? []), routerId]);
   return hosts;
-}
-
-/** In the form of Neutron's push: receivers use the router ids and nothing else. */
-function hint(routerIds: readonly string[]): Record<string, unknown> {
-  const resources = [...new Set(routerIds)].map((id) => ({
-    'versioned_object.name': 'ConntrackHelper',
-    'versioned_object.data': { router_id: id },
-  }));
-  return { resource_list: resources, event_type: 'updated' };
 }

@@ -1,3 +1,4 @@
+import type { Role } from '../contract/token.ts';
 import type { Credentials } from './policy/language.ts';
 
 /** Who asks, as the identity layer found. */
@@ -11,18 +12,12 @@ export interface Principal extends Credentials {
   readonly idempotencyKey?: string | undefined;
 }
 
-export type Role = 'admin' | 'member' | 'reader';
-
 /** A role with those that it implies (Keystone's implied roles). */
 const IMPLIED: Readonly<Record<Role, readonly string[]>> = {
   admin: ['admin', 'member', 'reader'],
   member: ['member', 'reader'],
   reader: ['reader'],
 };
-
-export function isRole(text: string): text is Role {
-  return Object.hasOwn(IMPLIED, text);
-}
 
 export interface Identified {
   readonly name: string;

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
+import type { RouterId } from '../contract/primitives.ts';
+import type { Router, RouterInput } from '../contract/router.ts';
 import { InvalidInput, RevisionMismatch } from '../model/errors.ts';
-import { parseNetns } from '../model/netns.ts';
-import type { Confinement, Router, RouterId } from '../model/router.ts';
 import type { RouterFilter, Writes } from '../store/interface.ts';
 import { authoriseRouter, visible } from './authorisation.ts';
 import { type Change, type Context, record } from './context.ts';
@@ -9,18 +9,6 @@ import { once } from './idempotency.ts';
 import { type RuleName, routerTarget } from './policy/policy.ts';
 import type { Principal } from './principal.ts';
 import { chargeProject } from './quotas.ts';
-
-/** Fields of a request, as the API took them; undefined where absent. */
-export interface RouterInput {
-  readonly name?: string | undefined;
-  readonly description?: string | undefined;
-  readonly projectId?: string | undefined;
-  readonly host?: string | null | undefined;
-  readonly netns?: string | null | undefined;
-  readonly confinement?: Confinement | null | undefined;
-}
-
-const HOST_NAME = /^[A-Za-z0-9_.:-]{1,255}$/;
 
 export class Routers {
   readonly #context: Context;
@@ -156,11 +144,8 @@ export class Routers {
       const rule: RuleName = `${before ? 'update' : 'create'}_router:${field}`;
       if (input[field] !== undefined) this.#context.policy().enforce(principal, rule, routerTarget({ projectId }));
     }
-    const wanted = input.netns === undefined ? (before?.netns ?? null) : input.netns;
-    const netns = wanted === null ? null : parseNetns(wanted);
+    const netns = input.netns === undefined ? (before?.netns ?? null) : input.netns;
     const host = input.host === undefined ? (before?.host ?? (netns ? this.#context.defaultHost : null)) : input.host;
-    if (host !== null && !HOST_NAME.test(host))
-      throw new InvalidInput('host', 'Invalid input for host. It is the name of a host: letters, digits and _.:-, at most 255.');
     if (netns !== null && host === null)
       throw new InvalidInput('host', 'Invalid input for host. A network namespace needs the host that it is on.');
     return { host, netns };

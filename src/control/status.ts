@@ -1,12 +1,14 @@
+import type { AgentView } from '../contract/agent.ts';
+import type { NewEvent } from '../contract/event.ts';
+import type { ConntrackHelper } from '../contract/helper.ts';
+import type { Item } from '../contract/mismatch.ts';
+import { asReason, type RouterId } from '../contract/primitives.ts';
+import type { Router } from '../contract/router.ts';
+import type { FamilyStatus, HelperStatus, RouterReport, StatusValue } from '../contract/status.ts';
 import { FAMILIES } from '../model/catalogue.ts';
-import type { ConntrackHelper } from '../model/conntrack-helper.ts';
-import { NotFound, PinholeError } from '../model/errors.ts';
-import type { NewEvent } from '../model/event.ts';
+import { NotFound } from '../model/errors.ts';
 import { grouped } from '../model/grouped.ts';
-import type { Reader } from '../model/reader.ts';
-import type { Router, RouterId } from '../model/router.ts';
-import type { FamilyStatus, HelperStatus, RouterReport } from '../model/status.ts';
-import type { Agent, StoredReport } from '../store/interface.ts';
+import type { Agent, StoredReport, Writes } from '../store/interface.ts';
 import { authoriseRouter } from './authorisation.ts';
 import type { Context } from './context.ts';
 import { routerTarget } from './policy/policy.ts';
@@ -15,8 +17,6 @@ import type { Routers } from './routers.ts';
 
 /** Missed heartbeats after which an agent counts as silent. */
 const SILENT_AFTER = 3;
-const MAX_REPORTS = 2_000;
-const MAX_HELPERS = 1_000;
 
 export interface HelperView {
   readonly helper: ConntrackHelper;
@@ -31,10 +31,6 @@ export interface RouterView {
   readonly reportedRevision: number | null;
   readonly drifts: number;
   readonly helpers: readonly HelperView[];
-}
-
-export interface AgentView extends Agent {
-  readonly alive: boolean;
 }
 
 /** What agents say, joined with what is declared. */
@@ -67,14 +63,19 @@ export class Status {
     return this.#views(seen.filter((router) => policy.allows(principal, 'get_router_status', routerTarget(router))));
   }
 
-  async saveReports(host: string, reports: readonly RouterReport[]): Promise<void> {
+  /** Saves what an agent says of its routers. A report that cannot be read becomes its router's ERROR. */
+  async saveReports(host: string, reports: readonly Item<RouterReport>[]): Promise<void> {
     const reportedAt = this.#context.clock.now().toISOString();
+    const ids = reports.flatMap((item) => (item.ok ? item.value.routerId : (item.key ?? [])));
     await this.#context.store.write(async (tx) => {
-      const before = new Map((await tx.reports(reports.map(({ routerId }) => routerId))).map((report) => [report.routerId, report]));
-      for (const report of reports) {
+      const before = new Map((await tx.reports(ids)).map((report) => [report.routerId, report]));
+      for (const item of reports) {
+        const id = item.ok ? item.value.routerId : item.key;
+        const router = id === null ? null : await tx.router(id as RouterId);
+        if (!item.ok) this.#context.logger.warn({ host, router: id, reason: item.error.message }, 'a report of an agent cannot be read');
         // Only a router of that host: an agent that lost a router, or a liar, does not write another's status.
-        const router = await tx.router(report.routerId as RouterId);
         if (router?.host !== host) continue;
+        const report = item.ok ? item.value : await unreadable(tx, router, item.error.message);
         const said = before.get(router.id) ?? null;
         // An agent that comes back says everything again.
         if (said?.host === host && said.reportedAt >= router.updatedAt && isSame(said, report)) continue;
@@ -115,7 +116,7 @@ export class Status {
       drifts: report?.drifts ?? 0,
       helpers: helpers.map((helper) => ({
         helper,
-        families: familiesOf(byId.get(helper.id), { away, pending: this.#whyPending(router, report) }),
+        families: familiesOf(byId.get(helper.id) ?? unnamed(report), { away, pending: this.#whyPending(router, report) }),
       })),
     };
   }
@@ -156,41 +157,31 @@ function eventsOf(router: Router, said: { before: StoredReport | null; report: R
   return events;
 }
 
-function familiesOf(status: HelperStatus | undefined, why: { away: string | null; pending: string }): FamilyStatus[] {
-  if (!status) return FAMILIES.map((family) => ({ family, status: why.away ? 'UNKNOWN' : 'PENDING', reason: why.away ?? why.pending }));
-  if (why.away === null) return [...status.families];
-  return status.families.map(({ family }) => ({ family, status: 'UNKNOWN', reason: why.away as string }));
+/** A report with a reason and without any helper: the agent could not read what it was told of the router. */
+function unnamed(report: StoredReport | null): Pick<HelperStatus, 'families'> | undefined {
+  if (!report || report.reason === '' || report.helpers.length > 0) return undefined;
+  return { families: allIn('ERROR', report.reason) };
 }
 
-/** Reads reports as they come over the bus. @throws PinholeError `invalid-message` */
-export function readReports(reader: Reader): RouterReport[] {
-  return reader.array(MAX_REPORTS, (item) => {
-    const fields = item.object('routerId', 'revision', 'reason', 'drifts', 'helpers');
-    return {
-      routerId: fields.routerId.string(64),
-      revision: fields.revision.integer(0, Number.MAX_SAFE_INTEGER),
-      reason: fields.reason.string(1000),
-      drifts: fields.drifts.integer(0, Number.MAX_SAFE_INTEGER),
-      helpers: fields.helpers.array(MAX_HELPERS, readHelperStatus),
-    };
-  });
-}
-
-function readHelperStatus(reader: Reader): HelperStatus {
-  const fields = reader.object('helperId', 'families');
+/** What stands for a report that could not be read. */
+async function unreadable(tx: Writes, { id, revision }: Router, problem: string): Promise<RouterReport> {
+  const reason = asReason(`the report of the agent cannot be read: ${problem}`);
+  const helpers = (await tx.routerHelpers(id))?.helpers ?? [];
   return {
-    helperId: fields.helperId.string(64),
-    families: fields.families.array(2, (item) => {
-      const { family, status, reason } = item.object('family', 'status', 'reason');
-      return {
-        family: family.oneOf('ipv4', 'ipv6'),
-        status: status.oneOf('ACTIVE', 'PENDING', 'ERROR', 'STALE', 'UNKNOWN'),
-        reason: reason.string(1000),
-      };
-    }),
+    routerId: id,
+    revision,
+    reason,
+    drifts: 0,
+    helpers: helpers.map(({ id: helperId }) => ({ helperId, families: allIn('ERROR', reason) })),
   };
 }
 
-export function unknownMethod(method: string): PinholeError {
-  return new PinholeError('invalid-message', `nobody here answers '${method.slice(0, 64)}'`);
+function allIn(status: StatusValue, reason: string): FamilyStatus[] {
+  return FAMILIES.map((family) => ({ family, status, reason }));
+}
+
+function familiesOf(status: Pick<HelperStatus, 'families'> | undefined, why: { away: string | null; pending: string }): FamilyStatus[] {
+  if (!status) return allIn(why.away ? 'UNKNOWN' : 'PENDING', why.away ?? why.pending);
+  if (why.away === null) return [...status.families];
+  return status.families.map(({ family }) => ({ family, status: 'UNKNOWN', reason: why.away as string }));
 }

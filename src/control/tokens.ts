@@ -1,23 +1,13 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
+import { newTokenText, parseTokenText, type TokenInput } from '../contract/token.ts';
 import { InvalidInput, NotFound, PinholeError } from '../model/errors.ts';
-import { newTokenText } from '../model/token.ts';
 import type { Token } from '../store/interface.ts';
 import { audit, type Context } from './context.ts';
 import type { Identity, Presented } from './identity/interface.ts';
 import { type RuleName, routerTarget } from './policy/policy.ts';
-import { isRole, ownPrincipal, type Principal, type Role, withRole } from './principal.ts';
+import { ownPrincipal, type Principal, withRole } from './principal.ts';
 
 export type { Token };
-
-/** `ph_<id>_<secret>`: the id finds the row, the secret's hash is compared. */
-const TOKEN = /^ph_([0-9a-f]{16})_([A-Za-z0-9_-]{43})$/;
-
-export interface TokenInput {
-  readonly role: string;
-  readonly projectId: string | null;
-  readonly description: string;
-  readonly expiresAt: string | null;
-}
 
 /** Pinhole's own tokens, and the mode of identity that they are. */
 export class Tokens implements Identity {
@@ -30,14 +20,14 @@ export class Tokens implements Identity {
 
   /** @throws PinholeError `unauthenticated`, with nothing in it that says why */
   async authenticate({ token: text, requestId }: Presented): Promise<Principal> {
-    const [, id = '', secret = ''] = TOKEN.exec(text) ?? [];
+    const { id, secret } = parseTokenText(text) ?? NO_TOKEN;
     const token = id ? await this.#context.store.read.token(id) : null;
     // An unknown id is compared too, so that the answer's time does not tell which ids exist.
     const matches = timingSafeEqual(hash(secret), Buffer.from(token?.hash ?? '0'.repeat(64), 'hex'));
     if (!token || !matches || token.revokedAt !== null || this.#isOver(token)) {
       throw new PinholeError('unauthenticated', 'The request you have made requires authentication.');
     }
-    return withRole({ name: `token:${token.id}`, projectId: token.projectId }, token.role as Role, requestId);
+    return withRole({ name: `token:${token.id}`, projectId: token.projectId }, token.role, requestId);
   }
 
   async list(principal: Principal): Promise<Token[]> {
@@ -48,7 +38,6 @@ export class Tokens implements Identity {
   /** @returns the row and the secret text, which is stored nowhere */
   async create(principal: Principal, input: TokenInput): Promise<{ token: Token; text: string }> {
     this.#enforce(principal, 'create_token');
-    if (!isRole(input.role)) throw new InvalidInput('role', 'Invalid input for role. It is one of admin, member, reader.');
     if (input.role !== 'admin' && !input.projectId)
       throw new InvalidInput('project_id', `Invalid input for project_id. A ${input.role}'s token is for one project.`);
     const text = newTokenText();
@@ -57,16 +46,18 @@ export class Tokens implements Identity {
 
   /** Makes the token that a supervisor wrote to disk valid, once: revoked, it stays revoked. */
   async adopt(text: string): Promise<void> {
-    const [, id] = TOKEN.exec(text) ?? [];
-    if (!id) throw new InvalidInput('admin-token', 'The admin token on disk is not a token of Pinhole.');
-    if (await this.#context.store.read.token(id)) return;
+    const parts = parseTokenText(text);
+    if (!parts) throw new InvalidInput('admin-token', 'The admin token on disk is not a token of Pinhole.');
+    if (await this.#context.store.read.token(parts.id)) return;
     await this.#insert(ownPrincipal('up'), text, { role: 'admin', projectId: null, description: 'first admin token', expiresAt: null });
   }
 
   async #insert(principal: Principal, text: string, input: TokenInput): Promise<Token> {
-    const [, id = '', secret = ''] = TOKEN.exec(text) ?? [];
+    const { id, secret } = parseTokenText(text) ?? NO_TOKEN;
     const at = this.#context.clock.now().toISOString();
-    const token: Token = { id, hash: hash(secret).toString('hex'), ...input, createdAt: at, revokedAt: null };
+    const { role, projectId = null, description, expiresAt = null } = input;
+    const secretHash = hash(secret).toString('hex');
+    const token: Token = { id, hash: secretHash, role, projectId, description, expiresAt, createdAt: at, revokedAt: null };
     await this.#context.store.write(async (tx) => {
       await tx.insertToken(token);
       const after = { role: token.role, projectId: token.projectId, description: token.description, expiresAt: token.expiresAt };
@@ -94,6 +85,9 @@ export class Tokens implements Identity {
     return token.expiresAt !== null && Date.parse(token.expiresAt) <= this.#context.clock.now().getTime();
   }
 }
+
+/** What a text that is no token is taken for: no row has this id. */
+const NO_TOKEN = { id: '', secret: '' } as const;
 
 function hash(secret: string): Buffer {
   return createHash('sha256').update(secret).digest();

@@ -11,20 +11,28 @@ export interface YamlOptions {
   readonly refuse: (line: number, problem: string) => Error;
 }
 
-/** Parses YAML of strangers. @throws what `refuse` makes of text that is no YAML, or nested too deeply */
-export function parseYaml(text: string, { lineCounter, uniqueKeys, refuse }: YamlOptions): Document {
+/** Parses the first document of YAML of strangers. @throws what `refuse` makes of text that is no YAML, or nested too deeply */
+export function parseYaml(text: string, options: YamlOptions): Document {
+  const [document] = parseYamlDocuments(text, options);
+  if (!document) throw options.refuse(1, 'not YAML: no document');
+  return document;
+}
+
+/** Parses every document of YAML of strangers, at least one. @throws as {@link parseYaml} */
+export function parseYamlDocuments(text: string, { lineCounter, uniqueKeys, refuse }: YamlOptions): Document[] {
   const tokens: CST.Token[] = [];
   for (const token of new Parser(lineCounter.addNewLine).parse(text)) {
     const offset = tooDeep(token);
     if (offset !== null) throw refuse(lineOf(text, offset), `nested more than ${MAX_DEPTH} deep`);
     tokens.push(token);
   }
-  // As `parseDocument` does, of tokens that are there already: the first document, which there always is.
-  const [document] = new Composer({ uniqueKeys, logLevel: 'silent' }).compose(tokens, true, text.length) as Iterable<Document>;
-  if (!document) throw refuse(1, 'not YAML: no document');
-  const [error] = document.errors;
-  if (error) throw refuse(lineOf(text, error.pos[0]), `not YAML: ${error.message.split('\n')[0]}`);
-  return document;
+  // As `parseAllDocuments` does, of tokens that are there already.
+  const documents = [...(new Composer({ uniqueKeys, logLevel: 'silent' }).compose(tokens, true, text.length) as Iterable<Document>)];
+  for (const { errors } of documents) {
+    const [error] = errors;
+    if (error) throw refuse(lineOf(text, error.pos[0]), `not YAML: ${error.message.split('\n')[0]}`);
+  }
+  return documents;
 }
 
 type Node = CST.Token | CST.CollectionItem;

@@ -1,11 +1,11 @@
 import { accessSync, constants } from 'node:fs';
 import { release } from 'node:os';
 import { loadConfig, paths } from '../config/config.ts';
+import { type Netns, showNetns } from '../contract/netns.ts';
 import type { Kernel } from '../kernel/interface.ts';
 import { LinuxKernel } from '../kernel/linux/linux-kernel.ts';
 import { RemoteKernel } from '../kernel/remote.ts';
 import { Denied, PinholeError } from '../model/errors.ts';
-import { type Netns, showNetns } from '../model/netns.ts';
 import type { Clock } from '../ports/clock.ts';
 import { silentLogger } from '../ports/logger.ts';
 import type { Ports } from '../ports/ports.ts';

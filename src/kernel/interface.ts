@@ -1,7 +1,8 @@
+import type { Capabilities } from '../contract/agent.ts';
+import type { Expectation } from '../contract/expectation.ts';
+import type { Netns } from '../contract/netns.ts';
 import type { Family, Protocol } from '../model/catalogue.ts';
 import type { Result } from '../model/errors.ts';
-import type { Netns } from '../model/netns.ts';
-import type { Capabilities, Expectation } from '../model/status.ts';
 import type { Table } from '../model/table.ts';
 
 /** A namespace's identity (SO_NETNS_COOKIE: never reused while the host is up) and its nftables generation (`NFTA_GEN_ID`). */

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
+import type { Capabilities } from '../contract/agent.ts';
+import type { Expectation } from '../contract/expectation.ts';
 import { type ErrorData, errorFromData, PinholeError, type Result } from '../model/errors.ts';
-import type { Capabilities, Expectation } from '../model/status.ts';
 import type { Ports } from '../ports/ports.ts';
 import type { Backoff } from '../ports/retry.ts';
 import { Connector } from '../sockets/connector.ts';

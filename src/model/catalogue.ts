@@ -121,3 +121,8 @@ export type AllowedHelpers = Readonly<Record<string, readonly Protocol[]>>;
 export const DEFAULT_ALLOWED: AllowedHelpers = Object.fromEntries(
   CATALOGUE.map((item) => [item.helper, Object.keys(item.protocols) as Protocol[]]),
 );
+
+/** The name of what a kernel may be able to do: assign this type over this protocol in this family. */
+export function capabilityKey(type: string, protocol: Protocol, family: Family): string {
+  return `${type}/${protocol}/${family}`;
+}

@@ -1,5 +1,5 @@
+import type { TableDifference } from '../contract/plan.ts';
 import type { Protocol } from '../model/catalogue.ts';
-import type { TableDifference } from '../model/live-plan.ts';
 import type { Chain, HelperObject, Table } from '../model/table.ts';
 import { contentDigest } from './render.ts';
 import { ruleText } from './text.ts';

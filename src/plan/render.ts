@@ -1,6 +1,13 @@
 import { createHash } from 'node:crypto';
+import type { Capabilities } from '../contract/agent.ts';
+import type { Confinement } from '../contract/confinement.ts';
+import type { DesiredRouter, Refused } from '../contract/desired-router.ts';
+import type { DesiredHelper } from '../contract/helper.ts';
+import { type Scope, scopeFamily } from '../contract/scope.ts';
+import type { FamilyStatus, HelperStatus } from '../contract/status.ts';
 import { parseNetwork } from '../model/address.ts';
 import {
+  capabilityKey,
   type DataProtocol,
   FAMILIES,
   type Family,
@@ -10,10 +17,6 @@ import {
   type KernelHelper,
   type Protocol,
 } from '../model/catalogue.ts';
-import { type Scope, scopeFamily } from '../model/conntrack-helper.ts';
-import type { DesiredHelper, DesiredRouter } from '../model/desired.ts';
-import type { Confinement } from '../model/router.ts';
-import { type Capabilities, capabilityKey, type FamilyStatus, type HelperStatus } from '../model/status.ts';
 import { type Action, type Chain, formatStamp, type HelperObject, type Match, type Rule, type Table } from '../model/table.ts';
 import { BASE_CHAINS, CHAINS, FORWARD_CONFINE } from './layout.ts';
 import { contentText } from './text.ts';
@@ -42,11 +45,20 @@ export function render(router: DesiredRouter, capabilities: Capabilities, now: D
   const live = router.helpers.filter((helper) => !isExpired(helper, now)).sort(byPrecedence);
   const usable = live.flatMap((helper) => toUsable(helper, known) ?? []);
   const winners = electWinners(usable);
-  const statuses = live.map((helper) => statusOf(helper, { known, missingNat, usable, winners }));
+  const statuses = [
+    ...live.map((helper) => statusOf(helper, { known, missingNat, usable, winners })),
+    ...(router.refused ?? []).flatMap(refusedStatus),
+  ];
   if (winners.size === 0) return { table: null, statuses };
   const content = tableContent([...winners.values()], known, router.confinement);
   const comment = formatStamp({ revision: router.revision, sha256: contentDigest(content) });
   return { table: { comment, ...content }, statuses };
+}
+
+/** A helper that could not be read, as long as it is known which. */
+function refusedStatus({ id, reason }: Refused): HelperStatus[] {
+  if (id === '') return [];
+  return [{ helperId: id, families: FAMILIES.map((family) => ({ family, status: 'ERROR', reason: `cannot be read: ${reason}` })) }];
 }
 
 export function isExpired(helper: DesiredHelper, now: Date): boolean {

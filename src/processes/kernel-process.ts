@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs';
+import { netnsMatcher } from '../contract/netns.ts';
 import { LinuxKernel } from '../kernel/linux/linux-kernel.ts';
 import { KernelService } from '../kernel/service.ts';
-import { netnsMatcher } from '../model/netns.ts';
 import { createLogger } from '../telemetry/log.ts';
 
 export interface KernelProcessOptions {

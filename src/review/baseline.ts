@@ -1,6 +1,6 @@
+import { Reader } from '../contract/reader.ts';
 import { InvalidInput } from '../model/errors.ts';
 import { grouped } from '../model/grouped.ts';
-import { Reader } from '../model/reader.ts';
 import type { Finding } from './finding.ts';
 
 /** What was known before: findings that a file accepts, each with a reason. */

@@ -1,4 +1,4 @@
-import { Reader } from '../model/reader.ts';
+import { Reader } from '../contract/reader.ts';
 import { type Cwe, parseType, pillarOf, WEAKNESSES } from './cwe.ts';
 import { type Finding, fingerprintOf, SEVERITIES, type Severity } from './finding.ts';
 import type { SourceModule } from './source/module.ts';

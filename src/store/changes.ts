@@ -1,9 +1,10 @@
 import type { Kysely } from 'kysely';
-import type { AuditEntry, SignedHead } from '../model/audit.ts';
-import type { ConntrackHelper, HelperId } from '../model/conntrack-helper.ts';
+import type { AuditEntry, SignedHead } from '../contract/audit.ts';
+import type { NewEvent } from '../contract/event.ts';
+import type { ConntrackHelper } from '../contract/helper.ts';
+import type { HelperId, RouterId } from '../contract/primitives.ts';
+import type { Router } from '../contract/router.ts';
 import { PinholeError } from '../model/errors.ts';
-import type { NewEvent } from '../model/event.ts';
-import type { Router, RouterId } from '../model/router.ts';
 import type { Database } from './database.ts';
 import type { DialectName } from './dialect.ts';
 import type { Agent, IdempotentAnswer, ProjectUsage, StoredReport, Token, Writes } from './interface.ts';

@@ -1,29 +1,21 @@
-import type { AuditEntry, ChainedEntry, ChainHead, SignedHead } from '../model/audit.ts';
-import type { ConntrackHelper, HelperId } from '../model/conntrack-helper.ts';
-import type { NewEvent, StoredEvent } from '../model/event.ts';
-import type { Router, RouterId } from '../model/router.ts';
-import type { RouterReport } from '../model/status.ts';
+import type { AgentView } from '../contract/agent.ts';
+import type { AuditChain, AuditEntry, SignedHead, StoredAudit } from '../contract/audit.ts';
+import type { NewEvent, StoredEvent } from '../contract/event.ts';
+import type { ConntrackHelper } from '../contract/helper.ts';
+import type { HelperId, RouterId } from '../contract/primitives.ts';
+import type { AuditQuery } from '../contract/query.ts';
+import type { Router } from '../contract/router.ts';
+import type { RouterReport } from '../contract/status.ts';
+import type { TokenView } from '../contract/token.ts';
 import type { Ports } from '../ports/ports.ts';
 
-export interface Token {
-  readonly id: string;
+/** A token as it is kept: its secret is a hash. */
+export interface Token extends TokenView {
   readonly hash: string;
-  readonly role: string;
-  readonly projectId: string | null;
-  readonly description: string;
-  readonly createdAt: string;
-  readonly expiresAt: string | null;
-  readonly revokedAt: string | null;
 }
 
-export interface Agent {
-  readonly host: string;
-  readonly startedAt: string;
-  readonly seenAt: string;
-  readonly interval: number;
-  /** What it last said of itself: version, capabilities, counts. */
-  readonly state: Readonly<Record<string, unknown>>;
-}
+/** An agent as it last told of itself. */
+export type Agent = Omit<AgentView, 'alive'>;
 
 export interface StoredReport extends RouterReport {
   readonly host: string;
@@ -36,30 +28,14 @@ export interface OutboxItem {
   readonly routerId: RouterId;
 }
 
-export interface StoredAudit extends ChainedEntry {
-  readonly id: number;
-  /** The server whose chain it is in. */
-  readonly chain: string;
-}
+export type { AuditChain, StoredAudit };
 
-export interface AuditFilter {
-  readonly chain?: string;
-  /** Entries of a chain after this number, oldest first; without it, the newest first. */
-  readonly after?: number;
-  /** Entries older than this id. */
-  readonly before?: number;
-  readonly action?: string;
-  readonly target?: string;
-  readonly projectId?: string;
+/**
+ * Which entries: of a chain after number `after`, oldest first; without it the newest first, older than id `before`.
+ * At most `limit`.
+ */
+export interface AuditFilter extends AuditQuery {
   readonly limit: number;
-}
-
-/** A server's chain: where it begins (past what retention removed) and ends, and the newest head that its server signed. */
-export interface AuditChain {
-  readonly chain: string;
-  readonly anchor: ChainHead;
-  readonly tail: ChainHead;
-  readonly signed: SignedHead | null;
 }
 
 export interface RouterFilter {

@@ -1,6 +1,7 @@
 import { type Kysely, type Selectable, sql } from 'kysely';
-import { type AuditEntry, type ChainHead, entryHash, genesis } from '../model/audit.ts';
-import type { NewEvent } from '../model/event.ts';
+import type { AuditEntry, ChainHead } from '../contract/audit.ts';
+import { entryHash, genesis } from '../contract/audit-chain.ts';
+import type { NewEvent } from '../contract/event.ts';
 import { BulkInsert } from './bulk-insert.ts';
 import type { Database } from './database.ts';
 import { Prepared } from './prepared.ts';

@@ -1,8 +1,9 @@
 import { type Kysely, sql } from 'kysely';
-import { genesis } from '../model/audit.ts';
-import type { ConntrackHelper, HelperId } from '../model/conntrack-helper.ts';
-import type { StoredEvent } from '../model/event.ts';
-import type { Router, RouterId } from '../model/router.ts';
+import { genesis } from '../contract/audit-chain.ts';
+import type { StoredEvent } from '../contract/event.ts';
+import type { ConntrackHelper } from '../contract/helper.ts';
+import type { HelperId, RouterId } from '../contract/primitives.ts';
+import type { Router } from '../contract/router.ts';
 import type { Database } from './database.ts';
 import type {
   Agent,

@@ -1,4 +1,4 @@
-import type { RouterId } from '../model/router.ts';
+import type { RouterId } from '../contract/primitives.ts';
 
 /** Two units of one batch would wait for each other: one of them runs again alone. */
 export class LocksCross extends Error {}

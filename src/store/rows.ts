@@ -1,8 +1,11 @@
 import type { Selectable } from 'kysely';
-import type { SignedHead } from '../model/audit.ts';
-import type { ConntrackHelper, HelperId, Scope } from '../model/conntrack-helper.ts';
-import type { EventKind, StoredEvent } from '../model/event.ts';
-import type { Router, RouterId } from '../model/router.ts';
+import type { SignedHead } from '../contract/audit.ts';
+import type { EventKind, StoredEvent } from '../contract/event.ts';
+import type { ConntrackHelper } from '../contract/helper.ts';
+import type { HelperId, RouterId } from '../contract/primitives.ts';
+import type { Router } from '../contract/router.ts';
+import type { Scope } from '../contract/scope.ts';
+import type { Role } from '../contract/token.ts';
 import type { Agent, ProjectUsage, StoredAudit, StoredReport, Token } from './interface.ts';
 import type { AgentRow, AuditRow, EventRow, HeadRow, HelperRow, ProjectRow, RouterRow, StatusRow, TokenRow } from './schema.ts';
 
@@ -83,7 +86,7 @@ export function toToken(row: TokenRow): Token {
   return {
     id: row.id,
     hash: row.hash,
-    role: row.role,
+    role: row.role as Role,
     projectId: row.project_id,
     description: row.description,
     createdAt: row.created_at,

@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { hintedRouters } from '../../src/agent/hints.ts';
 import { ServerClient } from '../../src/agent/server-client.ts';
 import type { FullPull } from '../../src/agent/source.ts';
 import { LocalBusClient } from '../../src/bus/local.ts';
-import { hintTopic, METHODS, SERVER_TOPIC } from '../../src/bus/topics.ts';
 import { paths } from '../../src/config/config.ts';
-import { routersDigest } from '../../src/model/desired.ts';
-import type { RouterReport } from '../../src/model/status.ts';
+import { routersDigest } from '../../src/contract/desired-router.ts';
+import type { RouterReport } from '../../src/contract/status.ts';
 import { openStore } from '../../src/processes/server-parts.ts';
+import { hintedRouters } from '../../src/wire/hint.ts';
+import { hintTopic, METHODS, SERVER_TOPIC } from '../../src/wire/topics.ts';
 import { eventually } from '../support/eventually.ts';
 import { realPorts } from '../support/ports.ts';
 import { STORES } from '../support/stores.ts';
@@ -56,16 +56,17 @@ describe.each(STORES)('what a server and its agents say to each other, on %s', (
         revision: 2,
         confinement: null,
         helpers: [{ id: helper, protocol: 'tcp', port: 21, helper: 'ftp', scope: null, expiresAt: null }],
+        refused: [],
       },
     ]);
-    expect((await agent.pull([mine, other])).map(({ id }) => id)).toEqual([mine]);
+    expect((await agent.pull([mine, other])).routers.map(({ id }) => id)).toEqual([mine]);
   });
 
   it('an agent that has what there is is told so, and sent nothing', async () => {
     const { epoch, routers } = (await agent.pullAll(null)) as FullPull;
     expect(await agent.pullAll({ epoch, digest: routersDigest(routers) })).toBeNull();
-    expect(await agent.pullAll({ epoch: 'another', digest: routersDigest(routers) })).toEqual({ epoch, routers });
-    expect(await agent.pullAll({ epoch, digest: routersDigest([]) })).toEqual({ epoch, routers });
+    expect(await agent.pullAll({ epoch: 'another', digest: routersDigest(routers) })).toEqual({ epoch, routers, refused: [] });
+    expect(await agent.pullAll({ epoch, digest: routersDigest([]) })).toEqual({ epoch, routers, refused: [] });
   });
 
   it('pulls many routers page by page', async () => {
@@ -111,14 +112,28 @@ describe.each(STORES)('what a server and its agents say to each other, on %s', (
     const before = (await server.call('GET', '/v1/status')).body;
     for (const [method, args] of [
       [METHODS.reportStatus, { host: 'one', reports: 'x' }],
-      [METHODS.reportStatus, { host: 'one', reports: [{ routerId: mine, revision: -1, reason: '', drifts: 0, helpers: [] }] }],
-      [METHODS.bulkPull, { resource_type: 'Other', version: '1.0', filter_kwargs: { host: 'one' } }],
+      [METHODS.bulkPull, { resource_type: 'Other', version: '2.0', filter_kwargs: { host: 'one' } }],
       [METHODS.bulkPull, { resource_type: 'PinholeRouter', version: '9.0', filter_kwargs: { host: 'one' } }],
       ['nonsense', {}],
     ] as const) {
       await expect(bus.call(SERVER_TOPIC, method, args)).rejects.toMatchObject({ code: 'invalid-message' });
     }
     expect((await server.call('GET', '/v1/status')).body).toEqual(before);
+  });
+
+  it('a report that cannot be read becomes its router’s ERROR, and the reports beside it are saved', async () => {
+    const second = await server.newRouter({ host: 'one', netns: 'second' });
+    const read = { router_id: second, revision: 1, reason: '', drifts: 0, helpers: [] };
+    const unreadable = { ...read, router_id: mine, revision: -1 };
+    await bus.call(SERVER_TOPIC, METHODS.reportStatus, { host: 'one', reports: [unreadable, read] });
+    const { helpers } = await status(mine);
+    expect(helpers[0].families[0]).toMatchObject({
+      status: 'ERROR',
+      reason: expect.stringMatching(/cannot be read: .*revision: expected/),
+    });
+    expect((await status(second)).reported_revision).toBe(1);
+    await agent.reportStatus([report(mine, 2)]);
+    expect((await status(mine)).helpers[0].families[0].status).toBe('ACTIVE');
   });
 
   it('seed 000 CWE-703: hints that were not delivered when a server ended are delivered by the next one', async () => {

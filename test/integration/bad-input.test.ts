@@ -2,12 +2,14 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { parseRequest, readTable } from '../../src/kernel/protocol.ts';
-import { parseManifest, readManifest } from '../../src/manifest/manifest.ts';
-import { readDesiredRouter } from '../../src/model/desired.ts';
+import { DESIRED_ROUTER } from '../../src/contract/desired-router.ts';
+import { MANIFEST } from '../../src/contract/manifest.ts';
+import { NETNS } from '../../src/contract/netns.ts';
+import { read } from '../../src/contract/shape.ts';
+import { parseRequest } from '../../src/kernel/protocol.ts';
+import { TABLE } from '../../src/kernel/table-shape.ts';
+import { readManifest } from '../../src/manifest/read-file.ts';
 import { PinholeError } from '../../src/model/errors.ts';
-import { parseNetns } from '../../src/model/netns.ts';
-import { Reader } from '../../src/model/reader.ts';
 import type { Table } from '../../src/model/table.ts';
 import { render } from '../../src/plan/render.ts';
 import { tableText } from '../../src/plan/text.ts';
@@ -139,7 +141,7 @@ describe('bad input', () => {
     );
     fc.assert(
       fc.property(value, (input) => {
-        const error = errorOf(() => parseManifest(input));
+        const error = errorOf(() => read(MANIFEST, input, '', 'input'));
         if (error) expect(error.details.field).toBeDefined();
       }),
       { numRuns: RUNS * 10 },
@@ -176,7 +178,7 @@ describe('bad input', () => {
   it('over sockets: the kernel process takes tables of Pinhole’s own shape only', () => {
     const good = render(desiredRouter([desiredHelper('ftp', 'tcp', 21), desiredHelper('snmp', 'udp', 161)]), ALL_CAPABILITIES, new Date(0))
       .table as Table;
-    expect(errorOf(() => readTable(new Reader(JSON.parse(JSON.stringify(good)), 't')))).toBeNull();
+    expect(errorOf(() => read(TABLE, JSON.parse(JSON.stringify(good)), 't'))).toBeNull();
     const drop = { matches: [], action: { kind: 'drop' } };
     const bad: [string, unknown][] = [
       [
@@ -203,8 +205,7 @@ describe('bad input', () => {
       ['a stamp that is none', { ...good, comment: 'x"; flush ruleset; "' }],
       ['a raw priority', { ...good, chains: [{ name: 'p', base: { hook: 'prerouting', priority: -300 }, rules: [] }] }],
     ];
-    for (const [what, table] of bad)
-      expect([what, errorOf(() => readTable(new Reader(table, 't')))?.code]).toEqual([what, 'invalid-message']);
+    for (const [what, table] of bad) expect([what, errorOf(() => read(TABLE, table, 't'))?.code]).toEqual([what, 'invalid-message']);
   });
 
   it('seed 000 CWE-435; 001 no. 5: no hostile value reaches nft text', () => {
@@ -223,23 +224,23 @@ describe('bad input', () => {
           name: values.helper,
           netns: 'n',
           revision: 1,
-          confinement: null,
+          confine: false,
           helpers: [
             {
               id: '00000000-0000-4000-8000-000000000002',
               protocol: 'tcp',
               port: 21,
               helper: scoped ? 'ftp' : values.helper,
-              scope: scoped ? { source: values.source, destination: null, inInterface: values.in_interface } : null,
-              expiresAt: null,
+              scope: scoped ? { source: values.source, destination: null, in_interface: values.in_interface } : null,
+              expires_at: null,
             },
           ],
         };
         let text = '';
         errorOf(() => {
-          const { table } = render(readDesiredRouter(new Reader(raw, 'router')), ALL_CAPABILITIES, new Date(0));
+          const { table } = render(read(DESIRED_ROUTER, raw, 'router'), ALL_CAPABILITIES, new Date(0));
           if (table) {
-            readTable(new Reader(JSON.parse(JSON.stringify(table)), 't'));
+            read(TABLE, JSON.parse(JSON.stringify(table)), 't');
             text = tableText(table);
           }
         });
@@ -253,11 +254,11 @@ describe('bad input', () => {
   it('as names of namespaces: only what is a single file name', () => {
     fc.assert(
       fc.property(hostileText, (name) => {
-        if (errorOf(() => parseNetns(name)) === null) expect(name).toMatch(/^[A-Za-z0-9_.@:+-]{1,255}$/);
+        if (errorOf(() => read(NETNS, name, 'netns')) === null) expect(name).toMatch(/^[A-Za-z0-9_.@:+-]{1,255}$/);
       }),
       { numRuns: RUNS * 10 },
     );
     for (const name of ['..', '.', 'a/b', '', 'a\0', '../../proc/1/ns/net'])
-      expect(errorOf(() => parseNetns(name))?.details.field).toBe('netns');
+      expect(errorOf(() => read(NETNS, name, 'netns'))?.details.field).toBe('netns');
   });
 });

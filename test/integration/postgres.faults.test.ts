@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { ChainCheck } from '../../src/model/audit-check.ts';
-import type { Router, RouterId } from '../../src/model/router.ts';
+import { ChainCheck } from '../../src/contract/audit-check.ts';
+import type { RouterId } from '../../src/contract/primitives.ts';
+import type { Router } from '../../src/contract/router.ts';
 import { openPostgres } from '../../src/store/postgres/store.ts';
 import { eventually } from '../support/eventually.ts';
 import { realPorts } from '../support/ports.ts';

@@ -5,13 +5,12 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { DEFAULT_CONFINEMENT } from '../../src/contract/confinement.ts';
 import { KERNEL_HELPERS, NEUTRON_DEFAULT_PAIRS } from '../../src/model/catalogue.ts';
-import { parseScope } from '../../src/model/conntrack-helper.ts';
-import { DEFAULT_CONFINEMENT } from '../../src/model/router.ts';
 import { render } from '../../src/plan/render.ts';
 import { tableText } from '../../src/plan/text.ts';
 import type { Report } from '../../src/review/report.ts';
-import { ALL_CAPABILITIES, desiredHelper, desiredRouter } from '../support/arbitraries.ts';
+import { ALL_CAPABILITIES, desiredHelper, desiredRouter, parseScope } from '../support/arbitraries.ts';
 import { CLI } from '../support/cli-path.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
-import { newTokenText } from '../../src/model/token.ts';
+import { newTokenText } from '../../src/contract/token.ts';
 import { eventually } from '../support/eventually.ts';
 import { TestServer } from '../support/test-server.ts';
 

@@ -1,7 +1,7 @@
 import { createHash, createHmac, createSign, generateKeyPairSync } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { newTokenText } from '../../src/model/token.ts';
+import { newTokenText } from '../../src/contract/token.ts';
 import { STORES } from '../support/stores.ts';
 import { TestServer } from '../support/test-server.ts';
 

@@ -4,11 +4,13 @@ import { join } from 'node:path';
 import { Agent, type AgentOptions } from '../../src/agent/agent.ts';
 import { ServerClient } from '../../src/agent/server-client.ts';
 import type { Arguments, Bus, Handler } from '../../src/bus/interface.ts';
-import { hintTopic, METHODS } from '../../src/bus/topics.ts';
+import { type DesiredRouter, routersDigest } from '../../src/contract/desired-router.ts';
+import { read } from '../../src/contract/shape.ts';
+import type { RouterReport } from '../../src/contract/status.ts';
 import { FakeKernel } from '../../src/kernel/fake/fake-kernel.ts';
-import { type DesiredRouter, routersDigest } from '../../src/model/desired.ts';
 import { PinholeError } from '../../src/model/errors.ts';
-import type { RouterReport } from '../../src/model/status.ts';
+import { PULL, REPORT_STATUS } from '../../src/wire/messages.ts';
+import { hintTopic, METHODS } from '../../src/wire/topics.ts';
 import { testPorts } from './ports.ts';
 
 /** A server as an agent sees it: routers to pull, and what the agent has said. */
@@ -22,6 +24,9 @@ export class FakeServer implements Bus {
   beforeAnswer: (method: string) => void = () => undefined;
   readonly #handlers = new Map<string, Handler>();
   readonly #links: ((up: boolean) => void)[] = [];
+
+  /** What becomes of an answer on its way: a test may garble it. */
+  edit = (answer: unknown): unknown => answer;
 
   set(...routers: DesiredRouter[]): void {
     for (const router of routers) this.routers.set(router.id, router);
@@ -47,14 +52,16 @@ export class FakeServer implements Bus {
   async call(_topic: string, method: string, args: Arguments): Promise<unknown> {
     if (!this.isUp) throw new PinholeError('unreachable', 'the server is not there');
     this.beforeAnswer(method);
-    if (method === METHODS.reportStatus) for (const report of args['reports'] as RouterReport[]) this.reports.set(report.routerId, report);
+    if (method === METHODS.reportStatus)
+      for (const item of read(REPORT_STATUS.request, args).reports) if (item.ok) this.reports.set(item.value.routerId, item.value);
     if (method !== METHODS.bulkPull) return null;
-    const { id, known } = args['filter_kwargs'] as { id?: string[]; known?: { epoch: string; digest: string } | null };
+    const { ids, known } = read(PULL.request, args);
     const all = [...this.routers.values()];
     const unchanged = known?.epoch === 'e' && known.digest === routersDigest(all);
-    this.pulls.push(id ?? (unchanged ? 'compared' : 'all'));
-    const routers = id ? id.flatMap((one) => this.routers.get(one) ?? []) : unchanged ? [] : all;
-    return structuredClone({ epoch: 'e', routers, marker: null, unchanged });
+    this.pulls.push(ids ? [...ids] : unchanged ? 'compared' : 'all');
+    const routers = ids ? ids.flatMap((one) => this.routers.get(one) ?? []) : unchanged ? [] : all;
+    const items = routers.map((value) => ({ ok: true as const, value }));
+    return this.edit(PULL.answer.write({ epoch: 'e', routers: items, marker: null, unchanged }));
   }
 
   serve(topic: string, handler: Handler): void {

@@ -1,10 +1,10 @@
 import fc from 'fast-check';
-import { FAMILIES, KERNEL_HELPERS, NEUTRON_DEFAULT_PAIRS } from '../../src/model/catalogue.ts';
-import type { HelperId, Scope } from '../../src/model/conntrack-helper.ts';
-import type { DesiredHelper, DesiredRouter } from '../../src/model/desired.ts';
-import type { RouterId } from '../../src/model/router.ts';
-import type { Capabilities } from '../../src/model/status.ts';
-import { capabilityKey } from '../../src/model/status.ts';
+import type { Capabilities } from '../../src/contract/agent.ts';
+import type { DesiredRouter } from '../../src/contract/desired-router.ts';
+import type { DesiredHelper } from '../../src/contract/helper.ts';
+import type { HelperId, RouterId } from '../../src/contract/primitives.ts';
+import { SCOPE, type Scope } from '../../src/contract/scope.ts';
+import { capabilityKey, FAMILIES, KERNEL_HELPERS, NEUTRON_DEFAULT_PAIRS } from '../../src/model/catalogue.ts';
 
 /** A kernel that has every helper in each family that any kernel has it for. */
 export const ALL_CAPABILITIES: Capabilities = {
@@ -34,6 +34,11 @@ const port = fc.integer({ min: 1, max: 65535 });
 const ipv4 = fc.tuple(fc.ipV4(), fc.integer({ min: 0, max: 32 }));
 const ipv6 = fc.tuple(fc.ipV6(), fc.integer({ min: 0, max: 128 }));
 export const network = fc.oneof(ipv4, ipv6).map(([address, prefix]) => `${address}/${prefix}`);
+
+/** A scope as a request names its parts. @throws Mismatch */
+export function parseScope(parts: { source?: string | null; destination?: string | null; in_interface?: string | null }): Scope | null {
+  return SCOPE.read(parts);
+}
 
 /** Raw parts of a scope: two networks of one family, an interface. */
 export const scopeInput = fc

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { RabbitBus } from '../../src/bus/rabbitmq.ts';
-import { METHODS, REPORTS_TOPIC } from '../../src/bus/topics.ts';
+import { METHODS, REPORTS_TOPIC } from '../../src/wire/topics.ts';
 import { eventually } from './eventually.ts';
 import { realPorts } from './ports.ts';
 import { freePorts, RabbitNode } from './rabbitmq.ts';

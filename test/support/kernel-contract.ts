@@ -1,14 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { DEFAULT_CONFINEMENT } from '../../src/contract/confinement.ts';
+import type { DesiredHelper } from '../../src/contract/helper.ts';
 import type { Kernel, KernelEvent, Observation, Observed } from '../../src/kernel/interface.ts';
 import { NEUTRON_DEFAULT_PAIRS } from '../../src/model/catalogue.ts';
-import { parseScope } from '../../src/model/conntrack-helper.ts';
-import type { DesiredHelper } from '../../src/model/desired.ts';
 import { type ErrorData, type Result, unwrap } from '../../src/model/errors.ts';
-import { DEFAULT_CONFINEMENT } from '../../src/model/router.ts';
 import type { Table } from '../../src/model/table.ts';
 import { diff } from '../../src/plan/diff.ts';
 import { render } from '../../src/plan/render.ts';
-import { ALL_CAPABILITIES, desiredHelper, desiredRouter } from './arbitraries.ts';
+import { ALL_CAPABILITIES, desiredHelper, desiredRouter, parseScope } from './arbitraries.ts';
 import { eventually } from './eventually.ts';
 
 /** A kernel under test, and what others may do to it. */

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Config, loadConfig, paths } from '../../src/config/config.ts';
-import { newTokenText } from '../../src/model/token.ts';
+import { newTokenText } from '../../src/contract/token.ts';
 import { type RunningServer, startServer } from '../../src/processes/server.ts';
 import { databaseYaml, type StoreName } from './stores.ts';
 

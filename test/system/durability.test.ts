@@ -6,7 +6,7 @@ import Database from 'better-sqlite3';
 import { afterEach, describe, expect, it } from 'vitest';
 import { Client } from '../../src/client/client.ts';
 import type { RouterJson } from '../../src/client/resources.ts';
-import { newTokenText } from '../../src/model/token.ts';
+import { newTokenText } from '../../src/contract/token.ts';
 import { eventually } from '../support/eventually.ts';
 
 const CLI = resolve(import.meta.dirname, '../../dist/src/cli.js');

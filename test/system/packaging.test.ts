@@ -5,8 +5,8 @@ import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { paths } from '../../src/config/config.ts';
+import { newTokenText } from '../../src/contract/token.ts';
 import { ownPrefix } from '../../src/lab/scratch-network.ts';
-import { newTokenText } from '../../src/model/token.ts';
 import { eventually } from '../support/eventually.ts';
 import { freePorts } from '../support/rabbitmq.ts';
 

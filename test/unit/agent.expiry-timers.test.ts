@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { ExpiryTimers } from '../../src/agent/expiry-timers.ts';
-import type { Netns } from '../../src/model/netns.ts';
+import type { Netns } from '../../src/contract/netns.ts';
 import { desiredHelper, desiredRouter } from '../support/arbitraries.ts';
 import { TestClock } from '../support/test-clock.ts';
 

@@ -2,10 +2,10 @@ import { randomUUID } from 'node:crypto';
 import { afterEach, describe, expect, it } from 'vitest';
 import { NeutronClient } from '../../src/agent/neutron-client.ts';
 import type { Arguments, Bus, Handler } from '../../src/bus/interface.ts';
-import { HELPER_TOPIC, METHODS, REPORTS_TOPIC, SERVER_TOPIC } from '../../src/bus/topics.ts';
 import { FakeKernel } from '../../src/kernel/fake/fake-kernel.ts';
 import { PinholeError } from '../../src/model/errors.ts';
 import { silentLogger } from '../../src/ports/logger.ts';
+import { HELPER_TOPIC, METHODS, REPORTS_TOPIC, SERVER_TOPIC } from '../../src/wire/topics.ts';
 import { AgentHarness } from '../support/agent-harness.ts';
 import { TestClock } from '../support/test-clock.ts';
 

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { DesiredState } from '../../src/agent/desired-state.ts';
 import { Puller, type PullListener } from '../../src/agent/puller.ts';
-import type { FullPull, KnownState, Source } from '../../src/agent/source.ts';
-import type { DesiredRouter } from '../../src/model/desired.ts';
+import type { FullPull, KnownState, PulledRouters, Source } from '../../src/agent/source.ts';
+import type { DesiredRouter, Refused } from '../../src/contract/desired-router.ts';
 import { desiredHelper, desiredRouter } from '../support/arbitraries.ts';
 import { testPorts } from '../support/ports.ts';
 
@@ -13,6 +13,8 @@ import { testPorts } from '../support/ports.ts';
 class ScriptedSource implements Source {
   readonly asked: (readonly string[] | 'all' | 'compared')[] = [];
   readonly routers = new Map<string, DesiredRouter>();
+  /** Routers that are told of in a way that cannot be read. */
+  refused: Refused[] = [];
   failures = 0;
   unchanged = false;
   /** Answers wait for this. */
@@ -24,18 +26,18 @@ class ScriptedSource implements Source {
   }
   async reportStatus(): Promise<void> {}
   async reportState(): Promise<void> {}
-  async tell(): Promise<void> {}
+  async tellExpectation(): Promise<void> {}
 
   async pullAll(known: KnownState | null): Promise<FullPull | null> {
     this.asked.push(known ? 'compared' : 'all');
     await this.#answer();
-    return known && this.unchanged ? null : { epoch: 'e', routers: [...this.routers.values()] };
+    return known && this.unchanged ? null : { epoch: 'e', routers: [...this.routers.values()], refused: this.refused };
   }
 
-  async pull(ids: readonly string[]): Promise<readonly DesiredRouter[]> {
+  async pull(ids: readonly string[]): Promise<PulledRouters> {
     this.asked.push(ids);
     await this.#answer();
-    return ids.flatMap((id) => this.routers.get(id) ?? []);
+    return { routers: ids.flatMap((id) => this.routers.get(id) ?? []), refused: this.refused.filter(({ id }) => ids.includes(id)) };
   }
 
   async #answer(): Promise<void> {
@@ -74,6 +76,7 @@ describe('puller', () => {
       changed: (netns) => told.push(`changed ${netns}`),
       declared: ({ name }) => told.push(`declared ${name}`),
       gone: (id) => told.push(`gone ${id}`),
+      refused: (id, reason) => told.push(`refused ${id}: ${reason}`),
       pulledAll: async ({ isFirst, isNew }) => void told.push(`pulled all${isFirst ? ', first' : ''}${isNew ? '' : ', nothing new'}`),
     };
     puller = new Puller({ ...ports, source, desired, statePath: statePath(), maxStateAgeSeconds: 3_600 }, listener);
@@ -238,6 +241,33 @@ describe('puller', () => {
     ]);
     await pullAll({ comparing: true });
     expect([source.asked.at(-1), desired.origin]).toEqual(['compared', { from: 'server' }]);
+  });
+
+  it.each(['a full pull', 'a hint'])('keeps a router whose new description cannot be read as it was, and says why: %s', async (how) => {
+    const a = declare('a');
+    await pullAll();
+    const again = async () => {
+      if (how === 'a hint') puller.hint([a.id]);
+      else puller.pullAll();
+      await ports.clock.settle();
+    };
+    source.routers.delete(a.id);
+    source.refused = [{ id: a.id, reason: 'no name' }];
+    told.length = 0;
+    await again();
+    expect([desired.get(a.id), desired.unreadable.get(a.id)]).toEqual([a, 'what the server says of this router cannot be read: no name']);
+    expect(told).toContain('changed a');
+    expect(told).not.toContain(`gone ${a.id}`);
+    source.refused = [];
+    source.routers.set(a.id, a);
+    await again();
+    expect(desired.unreadable.size).toBe(0);
+  });
+
+  it('says of a router that was never read why it is not served', async () => {
+    source.refused = [{ id: 'x', reason: 'no name' }];
+    await pullAll();
+    expect(told).toEqual(['refused x: what the server says of this router cannot be read: no name', 'pulled all, first']);
   });
 
   it('does not fall back once it has pulled', async () => {

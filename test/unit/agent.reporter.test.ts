@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Reporter } from '../../src/agent/reporter.ts';
 import type { Source } from '../../src/agent/source.ts';
-import type { RouterReport } from '../../src/model/status.ts';
+import type { RouterReport } from '../../src/contract/status.ts';
 import { testPorts } from '../support/ports.ts';
 
 describe('reporter', () => {

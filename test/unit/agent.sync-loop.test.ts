@@ -3,8 +3,8 @@ import { DesiredState } from '../../src/agent/desired-state.ts';
 import { Reporter } from '../../src/agent/reporter.ts';
 import type { Source } from '../../src/agent/source.ts';
 import { SyncLoop } from '../../src/agent/sync-loop.ts';
+import type { DesiredRouter } from '../../src/contract/desired-router.ts';
 import { FakeKernel } from '../../src/kernel/fake/fake-kernel.ts';
-import type { DesiredRouter } from '../../src/model/desired.ts';
 import { PinholeError } from '../../src/model/errors.ts';
 import { desiredHelper, desiredRouter } from '../support/arbitraries.ts';
 import { testPorts } from '../support/ports.ts';
@@ -13,11 +13,11 @@ import { testPorts } from '../support/ports.ts';
 const NOWHERE: Source = {
   start: () => undefined,
   pullAll: async () => null,
-  pull: async () => [],
+  pull: async () => ({ routers: [], refused: [] }),
   onNamespace: () => [],
   reportStatus: async () => undefined,
   reportState: async () => undefined,
-  tell: async () => undefined,
+  tellExpectation: async () => undefined,
 };
 
 /** A kernel whose answers can be held back, and that counts its batches. */

@@ -1,8 +1,9 @@
 import { writeFileSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
+import type { DesiredRouter } from '../../src/contract/desired-router.ts';
+import type { DesiredHelper } from '../../src/contract/helper.ts';
 import { FakeKernel } from '../../src/kernel/fake/fake-kernel.ts';
 import { NEUTRON_DEFAULT_PAIRS } from '../../src/model/catalogue.ts';
-import type { DesiredHelper, DesiredRouter } from '../../src/model/desired.ts';
 import { PinholeError } from '../../src/model/errors.ts';
 import { AgentHarness } from '../support/agent-harness.ts';
 import { desiredHelper, desiredRouter } from '../support/arbitraries.ts';

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import type { Arguments, Bus } from '../../src/bus/interface.ts';
-import { hintTopic } from '../../src/bus/topics.ts';
+import type { RouterId } from '../../src/contract/primitives.ts';
 import { Outbox } from '../../src/control/outbox.ts';
 import { PinholeError } from '../../src/model/errors.ts';
-import type { RouterId } from '../../src/model/router.ts';
 import type { OutboxItem, Store, Writes } from '../../src/store/interface.ts';
+import { hintTopic } from '../../src/wire/topics.ts';
 import { testPorts } from '../support/ports.ts';
 
 /** An outbox table in memory: rows of servers, as a store has them. */

@@ -1,11 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { LiveRequests } from '../../src/agent/live-requests.ts';
+import type { DesiredHelper } from '../../src/contract/helper.ts';
 import { FakeKernel } from '../../src/kernel/fake/fake-kernel.ts';
 import { parseRequest } from '../../src/kernel/protocol.ts';
-import { parseScope } from '../../src/model/conntrack-helper.ts';
-import type { DesiredHelper } from '../../src/model/desired.ts';
 import { render } from '../../src/plan/render.ts';
-import { ALL_CAPABILITIES, desiredHelper, desiredRouter } from '../support/arbitraries.ts';
+import { ALL_CAPABILITIES, desiredHelper, desiredRouter, parseScope } from '../support/arbitraries.ts';
 
 const now = new Date('2026-01-01T00:00:00Z');
 const known = { capabilities: ALL_CAPABILITIES, now };

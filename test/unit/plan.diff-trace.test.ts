@@ -1,12 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { networkContains, parseNetwork } from '../../src/model/address.ts';
-import { parseScope } from '../../src/model/conntrack-helper.ts';
 import type { Table } from '../../src/model/table.ts';
 import { diff, revoked } from '../../src/plan/diff.ts';
 import { render } from '../../src/plan/render.ts';
 import { type Packet, trace } from '../../src/plan/tracer.ts';
-import { ALL_CAPABILITIES, desiredHelper, desiredRouter, helperWith, scopeInput } from '../support/arbitraries.ts';
+import { ALL_CAPABILITIES, desiredHelper, desiredRouter, helperWith, parseScope, scopeInput } from '../support/arbitraries.ts';
 
 const NOW = new Date('2026-01-01T00:00:00Z');
 const tableOf = (...helpers: Parameters<typeof desiredHelper>[]): Table | null =>

@@ -1,12 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { DEFAULT_CONFINEMENT } from '../../src/contract/confinement.ts';
 import { NEUTRON_DEFAULT_PAIRS } from '../../src/model/catalogue.ts';
-import { parseScope } from '../../src/model/conntrack-helper.ts';
-import { DEFAULT_CONFINEMENT } from '../../src/model/router.ts';
 import { parseStamp, type Table } from '../../src/model/table.ts';
 import { contentDigest, render } from '../../src/plan/render.ts';
 import { tableText } from '../../src/plan/text.ts';
-import { ALL_CAPABILITIES, desiredHelper, desiredRouter, helperWith, scopeInput } from '../support/arbitraries.ts';
+import { ALL_CAPABILITIES, desiredHelper, desiredRouter, helperWith, parseScope, scopeInput } from '../support/arbitraries.ts';
 
 const NOW = new Date('2026-01-01T00:00:00Z');
 const scope = fc.option(scopeInput).map((input) => input && parseScope(input));

@@ -1,63 +1,81 @@
-import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { FastifyPluginAsync } from 'fastify';
-import { parseAuditFilter } from '../../control/audit.ts';
+import { AUDIT_CHAIN, AUDIT_ENTRY } from '../../contract/audit.ts';
+import { list } from '../../contract/compounds.ts';
+import { AUDIT_QUERY, type AuditQuery, PROJECT_PARAMS, TOKEN_PARAMS } from '../../contract/query.ts';
+import { QUOTA, QUOTA_UPDATE, type QuotaChange } from '../../contract/quota.ts';
+import { record } from '../../contract/record.ts';
+import { text } from '../../contract/scalars.ts';
+import { NEW_TOKEN, TOKEN, TOKEN_CREATE, type TokenInput } from '../../contract/token.ts';
+import { auditFilter } from '../../control/audit.ts';
+import { schemaOf } from '../contract.ts';
 import type { Services } from '../services.ts';
-import { auditBody, chainBody, quotaBody, tokenBody } from './bodies.ts';
-import * as schema from './schemas.ts';
 
 const MAX_AUDIT_PAGE = 1_000;
+const MANY = 1_000_000;
+
+const TOKEN_LIST = record({ tokens: list(TOKEN, MANY) });
+const AUDIT_LIST = record({ entries: list(AUDIT_ENTRY, MAX_AUDIT_PAGE) });
+const CHAIN_LIST = record({ own: text({ max: 255, what: "the answering server's chain" }), chains: list(AUDIT_CHAIN, MANY) });
+
+interface One {
+  Params: { id: string };
+}
 
 /** Tokens, quotas, audit. */
 export function adminRoutes({ tokens, quotas, audit }: Services): FastifyPluginAsync {
-  return async (plain) => {
-    const app = plain.withTypeProvider<TypeBoxTypeProvider>();
-    app.get('/tokens', { schema: { tags: ['tokens'] }, config: { policy: 'get_token' } }, async (request) => ({
-      tokens: (await tokens.list(request.principal)).map(tokenBody),
-    }));
-    app.post(
+  return async (app) => {
+    app.get(
       '/tokens',
-      { schema: { tags: ['tokens'], body: schema.TokenCreate }, config: { policy: 'create_token' } },
+      { schema: { tags: ['tokens'], response: { 200: schemaOf(TOKEN_LIST) } }, config: { policy: 'get_token' } },
+      async ({ principal }) => TOKEN_LIST.write({ tokens: await tokens.list(principal) }),
+    );
+    app.post<{ Body: TokenInput }>(
+      '/tokens',
+      {
+        schema: { tags: ['tokens'], body: schemaOf(TOKEN_CREATE), response: { 201: schemaOf(NEW_TOKEN) } },
+        config: { policy: 'create_token' },
+      },
       async (request, reply) => {
-        const { role, project_id = null, description = '', expires_at = null } = request.body;
-        const { token, text } = await tokens.create(request.principal, { role, projectId: project_id, description, expiresAt: expires_at });
-        return reply.code(201).send({ ...tokenBody(token), token: text });
+        const { token, text } = await tokens.create(request.principal, request.body);
+        return reply.code(201).send(NEW_TOKEN.write({ ...token, token: text }));
       },
     );
-    app.delete(
+    app.delete<One>(
       '/tokens/:id',
-      { schema: { tags: ['tokens'], params: schema.TokenParams }, config: { policy: 'delete_token' } },
+      { schema: { tags: ['tokens'], params: schemaOf(TOKEN_PARAMS) }, config: { policy: 'delete_token' } },
       async (request, reply) => {
         await tokens.revoke(request.principal, request.params.id);
         return reply.code(204).send();
       },
     );
-    app.get(
-      '/quotas/:id',
-      { schema: { tags: ['quotas'], params: schema.ProjectParams }, config: { policy: 'get_quota' } },
-      async (request) => quotaBody(await quotas.get(request.principal, request.params.id)),
+    const quota = { tags: ['quotas'], params: schemaOf(PROJECT_PARAMS), response: { 200: schemaOf(QUOTA) } };
+    app.get<One>('/quotas/:id', { schema: quota, config: { policy: 'get_quota' } }, async ({ principal, params }) =>
+      QUOTA.write(await quotas.get(principal, params.id)),
     );
-    app.put(
+    app.put<One & { Body: QuotaChange }>(
       '/quotas/:id',
-      { schema: { tags: ['quotas'], params: schema.ProjectParams, body: schema.QuotaUpdate }, config: { policy: 'update_quota' } },
-      async (request) => {
-        const { routers, helpers } = request.body;
-        return quotaBody(await quotas.set(request.principal, request.params.id, { routers, helpers }));
-      },
+      { schema: { ...quota, body: schemaOf(QUOTA_UPDATE) }, config: { policy: 'update_quota' } },
+      async ({ principal, params, body }) => QUOTA.write(await quotas.set(principal, params.id, body)),
     );
-    app.get(
+    app.get<{ Querystring: AuditQuery }>(
       '/audit',
-      { schema: { tags: ['audit'], querystring: schema.AuditQuery }, config: { policy: 'get_audit' } },
-      async (request) => ({
-        entries: (await audit.list(request.principal, parseAuditFilter(request.query, MAX_AUDIT_PAGE))).map(auditBody),
-      }),
+      {
+        schema: { tags: ['audit'], querystring: schemaOf(AUDIT_QUERY), response: { 200: schemaOf(AUDIT_LIST) } },
+        config: { policy: 'get_audit' },
+      },
+      async ({ principal, query }) => AUDIT_LIST.write({ entries: await audit.list(principal, auditFilter(query, MAX_AUDIT_PAGE)) }),
     );
     app.get(
       '/audit/chains',
-      { schema: { tags: ['audit'], description: "Begin, end and signed head of each server's chain." }, config: { policy: 'get_audit' } },
-      async (request) => {
-        const { own, chains } = await audit.chains(request.principal);
-        return { own, chains: chains.map(chainBody) };
+      {
+        schema: {
+          tags: ['audit'],
+          description: "Begin, end and signed head of each server's chain.",
+          response: { 200: schemaOf(CHAIN_LIST) },
+        },
+        config: { policy: 'get_audit' },
       },
+      async ({ principal }) => CHAIN_LIST.write(await audit.chains(principal)),
     );
   };
 }

@@ -1,23 +1,45 @@
-import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
+import { AGENT } from '../../contract/agent.ts';
+import { list } from '../../contract/compounds.ts';
+import { EXPECTATION, MAX_EXPECTATIONS } from '../../contract/expectation.ts';
+import { type ConntrackHelper, HELPER, HELPER_CREATE, HELPER_UPDATE, type HelperChange, type HelperInput } from '../../contract/helper.ts';
+import { LIVE_PLAN } from '../../contract/plan.ts';
+import { COUNT, type HelperId, MAX_HELPERS_PER_ROUTER, type RouterId } from '../../contract/primitives.ts';
+import { HELPER_PARAMS, ROUTER_PARAMS, ROUTER_QUERY } from '../../contract/query.ts';
+import { record } from '../../contract/record.ts';
+import { ROUTER, ROUTER_INPUT, type RouterInput } from '../../contract/router.ts';
+import { ROUTER_STATUS } from '../../contract/status.ts';
 import type { Identity } from '../../control/identity/interface.ts';
-import type { ConntrackHelper, HelperId } from '../../model/conntrack-helper.ts';
-import { parseScope } from '../../model/conntrack-helper.ts';
+import type { RouterView } from '../../control/status.ts';
 import { InvalidInput } from '../../model/errors.ts';
-import type { RouterId } from '../../model/router.ts';
 import type { Clock } from '../../ports/clock.ts';
+import { readByContract, schemaOf } from '../contract.ts';
 import type { Services } from '../services.ts';
 import { adminRoutes } from './admin-routes.ts';
-import { helperBody, routerBody, routerInput, statusBody } from './bodies.ts';
-import * as schema from './schemas.ts';
 import { streamRoutes } from './streams.ts';
 
 const ROUTERS = ['routers'];
 const HELPERS = ['conntrack helpers'];
+const MANY = 1_000_000;
+
+const ROUTER_LIST = record({ routers: list(ROUTER, MANY) });
+const HELPER_LIST = record({ helpers: list(HELPER, MAX_HELPERS_PER_ROUTER) });
+const STATUS_LIST = record({ routers: list(ROUTER_STATUS, MANY) });
+const AGENT_LIST = record({ agents: list(AGENT, MANY) });
+const EXPECTATION_LIST = record({ expectations: list(EXPECTATION, MAX_EXPECTATIONS) });
+const REAPPLIED = record({ connections: COUNT });
+
+interface OneRouter {
+  Params: { id: RouterId };
+}
+interface OneHelper {
+  Params: { id: RouterId; helper: HelperId };
+}
 
 /** Pinhole's own dialect: what Neutron's bodies have no place for. */
 export function nativeRoutes(services: Services, identity: Identity, clock: Clock): FastifyPluginAsync {
   return async (app) => {
+    readByContract(app);
     await app.register(routerRoutes(services));
     await app.register(helperRoutes(services));
     await app.register(statusRoutes(services));
@@ -27,134 +49,156 @@ export function nativeRoutes(services: Services, identity: Identity, clock: Cloc
 }
 
 function routerRoutes({ routers, live, expectations }: Services): FastifyPluginAsync {
-  return async (plain) => {
-    const app = plain.withTypeProvider<TypeBoxTypeProvider>();
-    const one = { tags: ROUTERS, params: schema.RouterParams };
-    app.get(
+  return async (app) => {
+    const one = { tags: ROUTERS, params: schemaOf(ROUTER_PARAMS) };
+    const shown = schemaOf(ROUTER);
+    app.get<{ Querystring: { find?: string } }>(
       '/routers',
-      { schema: { tags: ROUTERS, querystring: schema.RouterQuery }, config: { policy: 'get_router' } },
-      async (request) => {
-        const { find } = request.query;
-        const found = find === undefined ? await routers.list(request.principal) : await routers.find(request.principal, find);
-        return { routers: found.map(routerBody) };
+      {
+        schema: { tags: ROUTERS, querystring: schemaOf(ROUTER_QUERY), response: { 200: schemaOf(ROUTER_LIST) } },
+        config: { policy: 'get_router' },
+      },
+      async ({ principal, query: { find } }) => {
+        const found = find === undefined ? await routers.list(principal) : await routers.find(principal, find);
+        return ROUTER_LIST.write({ routers: found });
       },
     );
-    app.post(
+    app.post<{ Body: RouterInput }>(
       '/routers',
-      { schema: { tags: ROUTERS, body: schema.RouterCreate }, config: { policy: 'create_router' } },
+      { schema: { tags: ROUTERS, body: schemaOf(ROUTER_INPUT), response: { 201: shown } }, config: { policy: 'create_router' } },
       async (request, reply) => {
-        const made = await routers.create(request.principal, routerInput(request.body));
-        return withEtag(reply.code(201), made.revision).send(routerBody(made));
+        const made = await routers.create(request.principal, request.body);
+        return withEtag(reply.code(201), made.revision).send(ROUTER.write(made));
       },
     );
-    app.get('/routers/:id', { schema: one, config: { policy: 'get_router' } }, async (request, reply) => {
-      const found = await routers.get(request.principal, request.params.id as RouterId);
-      return withEtag(reply, found.revision).send(routerBody(found));
-    });
-    app.put(
+    app.get<OneRouter>(
       '/routers/:id',
-      { schema: { ...one, body: schema.RouterUpdate }, config: { policy: 'update_router' } },
+      { schema: { ...one, response: { 200: shown } }, config: { policy: 'get_router' } },
       async (request, reply) => {
-        const change = { input: routerInput(request.body), revision: ifMatch(request) };
-        const changed = await routers.update(request.principal, request.params.id as RouterId, change);
-        return withEtag(reply, changed.revision).send(routerBody(changed));
+        const found = await routers.get(request.principal, request.params.id);
+        return withEtag(reply, found.revision).send(ROUTER.write(found));
       },
     );
-    app.delete('/routers/:id', { schema: one, config: { policy: 'delete_router' } }, async (request, reply) => {
-      await routers.delete(request.principal, request.params.id as RouterId, ifMatch(request));
+    app.put<OneRouter & { Body: RouterInput }>(
+      '/routers/:id',
+      { schema: { ...one, body: schemaOf(ROUTER_INPUT), response: { 200: shown } }, config: { policy: 'update_router' } },
+      async (request, reply) => {
+        const change = { input: request.body, revision: ifMatch(request) };
+        const changed = await routers.update(request.principal, request.params.id, change);
+        return withEtag(reply, changed.revision).send(ROUTER.write(changed));
+      },
+    );
+    app.delete<OneRouter>('/routers/:id', { schema: one, config: { policy: 'delete_router' } }, async (request, reply) => {
+      await routers.delete(request.principal, request.params.id, ifMatch(request));
       return reply.code(204).send();
     });
-    app.get('/routers/:id/expectations', { schema: one, config: { policy: 'get_router_expectations' } }, async (request) => ({
-      expectations: await expectations.list(request.principal, request.params.id as RouterId),
-    }));
-    app.get('/routers/:id/plan', { schema: one, config: { policy: 'get_router_plan' } }, async (request) =>
-      live.plan(request.principal, request.params.id as RouterId),
+    app.get<OneRouter>(
+      '/routers/:id/expectations',
+      { schema: { ...one, response: { 200: schemaOf(EXPECTATION_LIST) } }, config: { policy: 'get_router_expectations' } },
+      async ({ principal, params }) => EXPECTATION_LIST.write({ expectations: await expectations.list(principal, params.id) }),
+    );
+    app.get<OneRouter>(
+      '/routers/:id/plan',
+      { schema: { ...one, response: { 200: schemaOf(LIVE_PLAN) } }, config: { policy: 'get_router_plan' } },
+      async ({ principal, params }) => LIVE_PLAN.write(await live.plan(principal, params.id)),
     );
   };
 }
 
 function helperRoutes({ routers, helpers, live }: Services): FastifyPluginAsync {
-  return async (plain) => {
-    const app = plain.withTypeProvider<TypeBoxTypeProvider>();
-    const all = { tags: HELPERS, params: schema.RouterParams };
-    const one = { tags: HELPERS, params: schema.HelperParams };
+  return async (app) => {
+    const all = { tags: HELPERS, params: schemaOf(ROUTER_PARAMS) };
+    const one = { tags: HELPERS, params: schemaOf(HELPER_PARAMS) };
+    const shown = schemaOf(HELPER);
     // Neutron tells strangers which routers and helpers exist; of this dialect they learn nothing.
     app.addHook('preHandler', async (request) => {
-      await routers.get(request.principal, (request.params as { id: string }).id as RouterId);
+      await routers.get(request.principal, (request.params as OneRouter['Params']).id);
     });
-    const ids = ({ id, helper }: { id: string; helper: string }) => [id as RouterId, helper as HelperId] as const;
-    app.get('/routers/:id/helpers', { schema: all, config: { policy: 'get_router_conntrack_helper' } }, async (request) => {
-      return { helpers: (await helpers.list(request.principal, request.params.id as RouterId)).map(helperBody) };
-    });
-    app.post(
+    app.get<OneRouter>(
       '/routers/:id/helpers',
-      { schema: { ...all, body: schema.HelperCreate }, config: { policy: 'create_router_conntrack_helper' } },
+      { schema: { ...all, response: { 200: schemaOf(HELPER_LIST) } }, config: { policy: 'get_router_conntrack_helper' } },
+      async ({ principal, params }) => HELPER_LIST.write({ helpers: await helpers.list(principal, params.id) }),
+    );
+    app.post<OneRouter & { Body: HelperInput }>(
+      '/routers/:id/helpers',
+      {
+        schema: { ...all, body: schemaOf(HELPER_CREATE), response: { 201: shown } },
+        config: { policy: 'create_router_conntrack_helper' },
+      },
       async (request, reply) => {
-        const { scope, expires_at, ...rest } = request.body;
-        const input = { ...rest, scope: scope ? parseScope(scope) : null, expiresAt: expires_at };
-        const [made] = await helpers.create(request.principal, request.params.id as RouterId, [input]);
-        return withEtag(reply.code(201), (made as ConntrackHelper).revision).send(helperBody(made as ConntrackHelper));
+        const [made] = await helpers.create(request.principal, request.params.id, [request.body]);
+        return withEtag(reply.code(201), (made as ConntrackHelper).revision).send(HELPER.write(made as ConntrackHelper));
       },
     );
-    app.get('/routers/:id/helpers/:helper', { schema: one, config: { policy: 'get_router_conntrack_helper' } }, async (request, reply) => {
-      const found = await helpers.get(request.principal, ...ids(request.params));
-      return withEtag(reply, found.revision).send(helperBody(found));
-    });
-    app.put(
+    app.get<OneHelper>(
       '/routers/:id/helpers/:helper',
-      { schema: { ...one, body: schema.HelperUpdate }, config: { policy: 'update_router_conntrack_helper' } },
+      { schema: { ...one, response: { 200: shown } }, config: { policy: 'get_router_conntrack_helper' } },
       async (request, reply) => {
-        const { scope, expires_at, ...rest } = request.body;
-        const input = {
-          ...rest,
-          ...(scope === undefined ? {} : { scope: scope && parseScope(scope) }),
-          ...(expires_at === undefined ? {} : { expiresAt: expires_at }),
-        };
-        const changed = await helpers.update(request.principal, ...ids(request.params), { input, revision: ifMatch(request) });
-        return withEtag(reply, changed.revision).send(helperBody(changed));
+        const found = await helpers.get(request.principal, request.params.id, request.params.helper);
+        return withEtag(reply, found.revision).send(HELPER.write(found));
       },
     );
-    app.delete(
+    app.put<OneHelper & { Body: HelperChange }>(
+      '/routers/:id/helpers/:helper',
+      {
+        schema: { ...one, body: schemaOf(HELPER_UPDATE), response: { 200: shown } },
+        config: { policy: 'update_router_conntrack_helper' },
+      },
+      async (request, reply) => {
+        const { id, helper } = request.params;
+        const changed = await helpers.update(request.principal, id, helper, { input: request.body, revision: ifMatch(request) });
+        return withEtag(reply, changed.revision).send(HELPER.write(changed));
+      },
+    );
+    app.delete<OneHelper>(
       '/routers/:id/helpers/:helper',
       { schema: one, config: { policy: 'delete_router_conntrack_helper' } },
       async (request, reply) => {
-        await helpers.delete(request.principal, ...ids(request.params), ifMatch(request));
+        await helpers.delete(request.principal, request.params.id, request.params.helper, ifMatch(request));
         return reply.code(204).send();
       },
     );
-    app.post(
+    app.post<OneHelper>(
       '/routers/:id/helpers/:helper/reapply',
       {
-        schema: { ...one, description: 'Gives the helper to connections that are already there.' },
+        schema: {
+          ...one,
+          description: 'Gives the helper to connections that are already there.',
+          response: { 200: schemaOf(REAPPLIED) },
+        },
         config: { policy: 'reapply_router_conntrack_helper' },
       },
-      async (request) => ({ connections: await live.reapply(request.principal, ...ids(request.params)) }),
+      async ({ principal, params }) => REAPPLIED.write({ connections: await live.reapply(principal, params.id, params.helper) }),
     );
   };
 }
 
 function statusRoutes({ status }: Services): FastifyPluginAsync {
-  return async (plain) => {
-    const app = plain.withTypeProvider<TypeBoxTypeProvider>();
-    app.get('/status', { schema: { tags: ['status'] }, config: { policy: 'get_router_status' } }, async (request) => ({
-      routers: (await status.routers(request.principal)).map(statusBody),
-    }));
+  return async (app) => {
+    const tags = ['status'];
     app.get(
-      '/status/:id',
-      { schema: { tags: ['status'], params: schema.RouterParams }, config: { policy: 'get_router_status' } },
-      async (request) => statusBody(await status.router(request.principal, request.params.id as RouterId)),
+      '/status',
+      { schema: { tags, response: { 200: schemaOf(STATUS_LIST) } }, config: { policy: 'get_router_status' } },
+      async ({ principal }) => STATUS_LIST.write({ routers: (await status.routers(principal)).map(shownStatus) }),
     );
-    app.get('/agents', { schema: { tags: ['status'] }, config: { policy: 'get_agent' } }, async (request) => ({
-      agents: (await status.agents(request.principal)).map(({ host, startedAt, seenAt, interval, alive, state }) => ({
-        host,
-        alive,
-        started_at: startedAt,
-        seen_at: seenAt,
-        interval,
-        state,
-      })),
-    }));
+    app.get<OneRouter>(
+      '/status/:id',
+      {
+        schema: { tags, params: schemaOf(ROUTER_PARAMS), response: { 200: schemaOf(ROUTER_STATUS) } },
+        config: { policy: 'get_router_status' },
+      },
+      async ({ principal, params }) => ROUTER_STATUS.write(shownStatus(await status.router(principal, params.id))),
+    );
+    app.get(
+      '/agents',
+      { schema: { tags, response: { 200: schemaOf(AGENT_LIST) } }, config: { policy: 'get_agent' } },
+      async ({ principal }) => AGENT_LIST.write({ agents: await status.agents(principal) }),
+    );
   };
+}
+
+function shownStatus({ helpers, ...view }: RouterView) {
+  return { ...view, helpers: helpers.map(({ helper, families }) => ({ ...helper, families })) };
 }
 
 function withEtag(reply: FastifyReply, revision: number): FastifyReply {

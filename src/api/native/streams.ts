@@ -1,14 +1,16 @@
 import { once } from 'node:events';
 import { PassThrough } from 'node:stream';
-import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify';
+import { EVENT } from '../../contract/event.ts';
+import { EXPECTATION_EVENT } from '../../contract/expectation.ts';
+import { EVENT_POSITION, EVENT_QUERY } from '../../contract/query.ts';
+import { read } from '../../contract/shape.ts';
 import type { Identity } from '../../control/identity/interface.ts';
-import { errorToData, InvalidInput } from '../../model/errors.ts';
+import { errorToData } from '../../model/errors.ts';
 import type { Clock } from '../../ports/clock.ts';
 import { authenticate } from '../access.ts';
+import { schemaOf } from '../contract.ts';
 import type { Services } from '../services.ts';
-import { eventBody } from './bodies.ts';
-import * as schema from './schemas.ts';
 
 /** A watcher that does not read is cut off. */
 const MAX_STREAM_BACKLOG = 1024 * 1024;
@@ -17,8 +19,7 @@ const HEARTBEAT_MS = 15_000;
 
 /** Answers that go on. */
 export function streamRoutes({ expectations, events }: Services, identity: Identity, clock: Clock): FastifyPluginAsync {
-  return async (plain) => {
-    const app = plain.withTypeProvider<TypeBoxTypeProvider>();
+  return async (app) => {
     app.get(
       '/expectations',
       {
@@ -29,11 +30,11 @@ export function streamRoutes({ expectations, events }: Services, identity: Ident
         const stream = openStream(request);
         // One after the other, each asked for anew: a token that is revoked sees nothing more.
         let sent: Promise<unknown> = Promise.resolve();
-        const stop = await expectations.watch(request.principal, ({ at, routerId, change, expectation }) => {
+        const stop = await expectations.watch(request.principal, (event) => {
           if (stream.writableLength > MAX_STREAM_BACKLOG) stream.destroy();
           sent = sent
             .then(() => authenticate(identity, request))
-            .then(() => stream.write(`${JSON.stringify({ at, router_id: routerId, change, expectation })}\n`))
+            .then(() => stream.write(`${JSON.stringify(EXPECTATION_EVENT.write(event))}\n`))
             .catch(() => stream.destroy());
         });
         stream.on('close', stop);
@@ -42,12 +43,12 @@ export function streamRoutes({ expectations, events }: Services, identity: Ident
         return reply.type('application/x-ndjson').send(stream);
       },
     );
-    app.get(
+    app.get<{ Querystring: { after?: string } }>(
       '/events',
       {
         schema: {
           tags: ['status'],
-          querystring: schema.EventQuery,
+          querystring: schemaOf(EVENT_QUERY),
           description: 'Server-sent events: changes, status, drift. Resumes after `Last-Event-ID` or `after`; without either begins now.',
         },
         config: { policy: 'get_event' },
@@ -69,7 +70,7 @@ export function streamRoutes({ expectations, events }: Services, identity: Ident
             authenticate: () => authenticate(identity, request),
             send: async (list) => {
               const text = list
-                .map((event) => `id: ${event.seq}\nevent: ${event.kind}\ndata: ${JSON.stringify(eventBody(event))}\n\n`)
+                .map((event) => `id: ${event.seq}\nevent: ${event.kind}\ndata: ${JSON.stringify(EVENT.write(event))}\n\n`)
                 .join('');
               if (!stream.write(text)) await once(stream, 'drain', { signal: stopped.signal });
             },
@@ -94,7 +95,5 @@ function openStream(request: FastifyRequest): PassThrough {
 function resumeAfter(request: FastifyRequest, after: string | undefined): number | null {
   const text = request.headers['last-event-id'] ?? after;
   if (text === undefined || text === '') return null;
-  if (typeof text !== 'string' || !/^\d{1,15}$/.test(text))
-    throw new InvalidInput('after', 'Invalid input for after. It is the number of an event.');
-  return Number(text);
+  return Number(read(EVENT_POSITION, text, 'after', 'input'));
 }

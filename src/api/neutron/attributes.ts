@@ -1,6 +1,9 @@
-import type { HelperInput } from '../../control/helpers.ts';
+import type { HelperInput } from '../../contract/helper.ts';
+import { formatPath, Mismatch } from '../../contract/mismatch.ts';
+import { NETNS } from '../../contract/netns.ts';
+import { DESCRIPTION, HELPER_NAME, HOST_NAME, NAME, PORT, PROJECT_ID } from '../../contract/primitives.ts';
+import { ROUTER_INPUT, type RouterInput } from '../../contract/router.ts';
 import type { Principal } from '../../control/principal.ts';
-import type { RouterInput } from '../../control/routers.ts';
 import { InvalidInput, PinholeError } from '../../model/errors.ts';
 import { pyInt, pyStr } from './python.ts';
 
@@ -9,8 +12,6 @@ import { pyInt, pyStr } from './python.ts';
  * `neutron_lib/api/attributes.py`, `converters.py`, `validators`).
  */
 const PROTOCOLS = ['dccp', 'icmp', 'ipv6-icmp', 'sctp', 'tcp', 'udp'];
-const MAX_HELPER_NAME = 64;
-const MAX_NAME = 255;
 const MAX_BULK = 1_000;
 
 type Body = Readonly<Record<string, unknown>>;
@@ -50,7 +51,7 @@ export function helperForCreate(body: Body, principal: Principal): HelperInput {
   for (const name of HELPER_ATTRIBUTES) {
     if (!(name in body)) throw bad(`Failed to parse request. Required attribute '${name}' not specified`);
   }
-  if (projectId !== undefined) text(projectId, 'project_id', MAX_NAME);
+  if (projectId !== undefined) text(projectId, 'project_id', PROJECT_ID.max);
   return { protocol: protocol(body['protocol']), port: port(body['port']), helper: helperName(body['helper']) };
 }
 
@@ -88,18 +89,28 @@ export function routerInput(body: Body, operation: 'create' | 'update', principa
     if (name in body) throw operation === 'create' ? bad(`Attribute '${name}' not allowed in POST`) : readOnly(name);
   }
   if (operation === 'update' && projectId !== undefined) throw readOnly('tenant_id');
-  const name = 'name' in body ? text(body['name'], 'name', MAX_NAME) : undefined;
+  const name = 'name' in body ? text(body['name'], 'name', NAME.max) : undefined;
   for (const [attribute, isFixed] of Object.entries(ROUTER_FIXED)) {
     if (attribute in body && !isFixed(body[attribute]))
       throw invalidInput(`Pinhole's routers have no ${attribute} other than what they show`);
   }
-  return {
+  return conforming({
     name,
-    description: 'description' in body ? text(body['description'], 'description', MAX_NAME) : undefined,
-    projectId: projectId === undefined ? undefined : text(projectId, 'project_id', MAX_NAME),
-    host: nullableText(body, 'host'),
-    netns: nullableText(body, 'netns'),
-  };
+    description: 'description' in body ? text(body['description'], 'description', DESCRIPTION.max) : undefined,
+    projectId: projectId === undefined ? undefined : text(projectId, 'project_id', PROJECT_ID.max),
+    host: nullableText(body, 'host', HOST_NAME.max),
+    netns: nullableText(body, 'netns', NETNS.max),
+  });
+}
+
+/** What Neutron takes and the contract does not: names of more than so many bytes, or with control characters in them. */
+function conforming(input: RouterInput): RouterInput {
+  try {
+    return ROUTER_INPUT.read(ROUTER_INPUT.write(input));
+  } catch (error) {
+    if (error instanceof Mismatch) throw invalid(formatPath('', error.path), `expected ${error.expected}`);
+    throw error;
+  }
 }
 
 function projectOf(body: Body): unknown {
@@ -146,13 +157,13 @@ export function convertPort(value: unknown): number {
 
 function port(value: unknown): number {
   const number = convertPort(value);
-  if (number < 1) throw invalid('port', `'${number}' is too small - must be at least '1'`);
-  if (number > 65535) throw invalid('port', `'${number}' is too large - must be no larger than '65535'`);
+  if (number < PORT.min) throw invalid('port', `'${number}' is too small - must be at least '${PORT.min}'`);
+  if (number > PORT.max) throw invalid('port', `'${number}' is too large - must be no larger than '${PORT.max}'`);
   return number;
 }
 
 function helperName(value: unknown): string {
-  return text(value === null ? null : pyStr(value), 'helper', MAX_HELPER_NAME);
+  return text(value === null ? null : pyStr(value), 'helper', HELPER_NAME.max);
 }
 
 function text(value: unknown, name: string, max: number): string {
@@ -161,9 +172,9 @@ function text(value: unknown, name: string, max: number): string {
   return value;
 }
 
-function nullableText(body: Body, name: string): string | null | undefined {
+function nullableText(body: Body, name: string, max: number): string | null | undefined {
   const value = body[name];
-  return value === undefined || value === null ? value : text(value, name, MAX_NAME);
+  return value === undefined || value === null ? value : text(value, name, max);
 }
 
 /** `oslo_utils.strutils.bool_from_string(value, strict=True)`. */

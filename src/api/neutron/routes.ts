@@ -1,7 +1,8 @@
 import type { FastifyInstance, FastifyPluginAsync, FastifyRequest } from 'fastify';
-import type { ConntrackHelper, HelperId } from '../../model/conntrack-helper.ts';
+import type { ConntrackHelper } from '../../contract/helper.ts';
+import type { HelperId, RouterId } from '../../contract/primitives.ts';
+import type { Router } from '../../contract/router.ts';
 import { InvalidInput } from '../../model/errors.ts';
-import type { Router, RouterId } from '../../model/router.ts';
 import type { Services } from '../services.ts';
 import { BAD_REQUEST, helperForCreate, helperForUpdate, resources, routerInput } from './attributes.ts';
 import { discoveryRoutes } from './discovery.ts';

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
+import { Reader } from '../../contract/reader.ts';
 import { PinholeError } from '../../model/errors.ts';
-import { Reader } from '../../model/reader.ts';
 import type { Ports } from '../../ports/ports.ts';
 import { type Backoff, Retry } from '../../ports/retry.ts';
 import { type Principal, principalOf } from '../principal.ts';

@@ -1,5 +1,5 @@
+import type { Router } from '../../contract/router.ts';
 import { Denied, InvalidInput } from '../../model/errors.ts';
-import type { Router } from '../../model/router.ts';
 import { type Check, type Credentials, compileCheck, type Target } from './language.ts';
 import { DEFAULT_RULES, type RuleName } from './rules.ts';
 

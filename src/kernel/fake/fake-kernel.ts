@@ -1,7 +1,8 @@
-import { FAMILIES, KERNEL_HELPERS } from '../../model/catalogue.ts';
+import type { Capabilities } from '../../contract/agent.ts';
+import type { Expectation } from '../../contract/expectation.ts';
+import { HOST_NETNS, type Netns } from '../../contract/netns.ts';
+import { capabilityKey, FAMILIES, KERNEL_HELPERS } from '../../model/catalogue.ts';
 import { attempt, KernelRefused, PinholeError, type Result } from '../../model/errors.ts';
-import { HOST_NETNS, type Netns } from '../../model/netns.ts';
-import { type Capabilities, capabilityKey, type Expectation } from '../../model/status.ts';
 import type { Table } from '../../model/table.ts';
 import type {
   AllRules,

@@ -1,7 +1,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { release } from 'node:os';
-import { FAMILIES, KERNEL_HELPERS } from '../../model/catalogue.ts';
-import { type Capabilities, capabilityKey } from '../../model/status.ts';
+import type { Capabilities } from '../../contract/agent.ts';
+import { capabilityKey, FAMILIES, KERNEL_HELPERS } from '../../model/catalogue.ts';
 import type { Table } from '../../model/table.ts';
 import type { MessageWriter } from './netlink.ts';
 import type { NetlinkSocket } from './netns-socket.ts';

@@ -1,6 +1,6 @@
 import ipaddr from 'ipaddr.js';
+import type { Expectation } from '../../contract/expectation.ts';
 import { parseNetwork } from '../../model/address.ts';
-import type { Expectation } from '../../model/status.ts';
 import type { AttachSelector, LiveChange, StripSelector } from '../interface.ts';
 import * as libc from './libc.ts';
 import {

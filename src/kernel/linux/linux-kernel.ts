@@ -1,7 +1,8 @@
 import { readdirSync, statSync } from 'node:fs';
+import type { Capabilities } from '../../contract/agent.ts';
+import type { Expectation } from '../../contract/expectation.ts';
+import { HOST_NETNS, type Netns, showNetns } from '../../contract/netns.ts';
 import { attempt, PinholeError, type Result } from '../../model/errors.ts';
-import { HOST_NETNS, type Netns, showNetns } from '../../model/netns.ts';
-import type { Capabilities, Expectation } from '../../model/status.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type {
   AllRules,

@@ -1,5 +1,5 @@
 import { type FSWatcher, readdirSync, watch } from 'node:fs';
-import type { Netns } from '../../model/netns.ts';
+import type { Netns } from '../../contract/netns.ts';
 import type { Logger } from '../../ports/logger.ts';
 
 export interface NamespaceWatcherOptions {

@@ -1,6 +1,6 @@
 import { closeSync, openSync, statSync } from 'node:fs';
+import { HOST_NETNS, type Netns } from '../../contract/netns.ts';
 import { PinholeError } from '../../model/errors.ts';
-import { HOST_NETNS, type Netns } from '../../model/netns.ts';
 import type { Libc } from './libc.ts';
 import * as libc from './libc.ts';
 import { errorOf, type Message, messages, NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR } from './netlink.ts';

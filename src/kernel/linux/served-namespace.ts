@@ -1,6 +1,6 @@
+import type { Expectation } from '../../contract/expectation.ts';
+import type { Netns } from '../../contract/netns.ts';
 import { KernelRefused, PinholeError } from '../../model/errors.ts';
-import type { Netns } from '../../model/netns.ts';
-import type { Expectation } from '../../model/status.ts';
 import { TABLE_NAME } from '../../model/table.ts';
 import type { KernelEvent, LiveChange, Observation, TableChange, Version } from '../interface.ts';
 import { Conntrack, decodeExpectation, EXPECTATION_GROUPS, isGone } from './conntrack.ts';

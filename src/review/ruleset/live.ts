@@ -1,5 +1,5 @@
+import { Reader } from '../../contract/reader.ts';
 import { InvalidInput } from '../../model/errors.ts';
-import { Reader } from '../../model/reader.ts';
 import { readIptablesSave } from './iptables.ts';
 import { type Chain, chainKey, type HelperObject, type Ruleset } from './model.ts';
 import { readNftJson } from './nft-json.ts';

@@ -1,4 +1,4 @@
-import { PinholeError } from './errors.ts';
+import { PinholeError } from '../model/errors.ts';
 
 /**
  * Reads untrusted JSON field by field, naming the path of what is wrong. It stands where a process must stay small (the

@@ -1,5 +1,6 @@
 import { createHash, createPublicKey, verify } from 'node:crypto';
-import { type ChainedEntry, type ChainHead, entryHash, genesis, headText, type SignedHead } from './audit.ts';
+import type { ChainHead, SignedHead } from './audit.ts';
+import { type ChainedEntry, entryHash, genesis, headText } from './audit-chain.ts';
 
 export interface CheckedChain {
   readonly chain: string;

@@ -1,0 +1,270 @@
+import { errorToData } from '../model/errors.ts';
+import { asPinholeError, formatPath, type Item, Mismatch } from './mismatch.ts';
+import { inside, type JsonSchema, type Shape } from './shape.ts';
+
+/** A value or null. A field of a record that is not there counts as null. */
+export class NullableShape<T> implements Shape<T | null> {
+  readonly inner: Shape<T>;
+
+  constructor(inner: Shape<T>) {
+    this.inner = inner;
+  }
+
+  read(value: unknown): T | null {
+    return value === null || value === undefined ? null : this.inner.read(value);
+  }
+
+  write(value: T | null): unknown {
+    return value === null ? null : this.inner.write(value);
+  }
+
+  schema(): JsonSchema {
+    return { anyOf: [this.inner.schema(), { type: 'null' }] };
+  }
+}
+
+/** A field that may be left out; what that means is the reader's to say (an update leaves it as it is). */
+export class OptionalShape<T> implements Shape<T | undefined> {
+  /** Tells it from other shapes with an inner one, for the type of records. */
+  readonly mayBeAbsent = true;
+  readonly inner: Shape<T>;
+
+  constructor(inner: Shape<T>) {
+    this.inner = inner;
+  }
+
+  read(value: unknown): T | undefined {
+    return value === undefined ? undefined : this.inner.read(value);
+  }
+
+  write(value: T | undefined): unknown {
+    return value === undefined ? undefined : this.inner.write(value);
+  }
+
+  schema(): JsonSchema {
+    return this.inner.schema();
+  }
+}
+
+/** A field that may be left out, and what it is then. Written always. */
+export class DefaultShape<T> implements Shape<T> {
+  readonly inner: Shape<T>;
+  readonly fallback: T;
+
+  constructor(inner: Shape<T>, fallback: T) {
+    this.inner = inner;
+    this.fallback = fallback;
+  }
+
+  read(value: unknown): T {
+    return value === undefined || value === null ? this.fallback : this.inner.read(value);
+  }
+
+  write(value: T): unknown {
+    return this.inner.write(value);
+  }
+
+  schema(): JsonSchema {
+    return { ...this.inner.schema(), default: this.inner.write(this.fallback) };
+  }
+}
+
+/** The inner shape with words about what it is for, which the schema carries. */
+export class DocumentedShape<T> implements Shape<T> {
+  readonly inner: Shape<T>;
+  readonly note: string;
+
+  constructor(inner: Shape<T>, note: string) {
+    this.inner = inner;
+    this.note = note;
+  }
+
+  read(value: unknown): T {
+    return this.inner.read(value);
+  }
+
+  write(value: T): unknown {
+    return this.inner.write(value);
+  }
+
+  schema(): JsonSchema {
+    return { ...this.inner.schema(), description: this.note };
+  }
+}
+
+export class ListShape<T> implements Shape<readonly T[]> {
+  readonly item: Shape<T>;
+  readonly max: number;
+
+  constructor(item: Shape<T>, max: number) {
+    this.item = item;
+    this.max = max;
+  }
+
+  read(value: unknown): readonly T[] {
+    return readList(value, this.max).map((one, index) => inside(index, () => this.item.read(one)));
+  }
+
+  write(value: readonly T[]): unknown {
+    return value.map((one) => this.item.write(one));
+  }
+
+  schema(): JsonSchema {
+    return { type: 'array', maxItems: this.max, items: this.item.schema() };
+  }
+}
+
+/** A list from a peer, read item by item: a bad item is a typed error of its own and costs the others nothing. */
+export class ItemsShape<T> implements Shape<readonly Item<T>[]> {
+  readonly item: Shape<T>;
+  readonly max: number;
+  readonly key: string;
+
+  /** @param key name, on the wire, of the field that tells an item from others */
+  constructor(item: Shape<T>, max: number, key: string) {
+    this.item = item;
+    this.max = max;
+    this.key = key;
+  }
+
+  read(value: unknown): readonly Item<T>[] {
+    return readList(value, this.max).map((one, index) => {
+      try {
+        return { ok: true, value: this.item.read(one) };
+      } catch (error) {
+        return { ok: false, key: keyOf(one, this.key), error: errorToData(asPinholeError(error, formatPath('', [index]), 'message')) };
+      }
+    });
+  }
+
+  /** Only what could be read is written. */
+  write(value: readonly Item<T>[]): unknown {
+    return value.flatMap((one) => (one.ok ? [this.item.write(one.value)] : []));
+  }
+
+  schema(): JsonSchema {
+    return { type: 'array', maxItems: this.max, items: this.item.schema() };
+  }
+}
+
+/** A longer text is no key. */
+const MAX_KEY = 64;
+
+function keyOf(item: unknown, name: string): string | null {
+  if (typeof item !== 'object' || item === null || !Object.hasOwn(item, name)) return null;
+  const key = (item as Record<string, unknown>)[name];
+  return typeof key === 'string' && key.length <= MAX_KEY ? key : null;
+}
+
+function readList(value: unknown, max: number): readonly unknown[] {
+  if (!Array.isArray(value)) throw new Mismatch('a list');
+  if (value.length > max) throw new Mismatch(`at most ${max} items, not ${value.length}`);
+  return value;
+}
+
+/** A pair as a list of two. */
+export class PairShape<A, B> implements Shape<readonly [A, B]> {
+  readonly first: Shape<A>;
+  readonly second: Shape<B>;
+
+  constructor(first: Shape<A>, second: Shape<B>) {
+    this.first = first;
+    this.second = second;
+  }
+
+  read(value: unknown): readonly [A, B] {
+    if (!Array.isArray(value) || value.length !== 2) throw new Mismatch('a pair');
+    return [inside(0, () => this.first.read(value[0])), inside(1, () => this.second.read(value[1]))];
+  }
+
+  write([first, second]: readonly [A, B]): unknown {
+    return [this.first.write(first), this.second.write(second)];
+  }
+
+  schema(): JsonSchema {
+    return { type: 'array', minItems: 2, maxItems: 2, prefixItems: [this.first.schema(), this.second.schema()] };
+  }
+}
+
+/** A shape with a rule of its own, or with another form inside the program than on the wire. */
+export class MappedShape<W, T> implements Shape<T> {
+  readonly inner: Shape<W>;
+  readonly from: (wire: W) => T;
+  readonly to: (value: T) => W;
+
+  /** @param from may throw Mismatch */
+  constructor(inner: Shape<W>, from: (wire: W) => T, to: (value: T) => W) {
+    this.inner = inner;
+    this.from = from;
+    this.to = to;
+  }
+
+  read(value: unknown): T {
+    return this.from(this.inner.read(value));
+  }
+
+  write(value: T): unknown {
+    return this.inner.write(this.to(value));
+  }
+
+  schema(): JsonSchema {
+    return this.inner.schema();
+  }
+}
+
+/** The first shape that reads the value; they are told apart by the JSON type that each wants. */
+export class EitherShape<T> implements Shape<T> {
+  readonly choices: readonly { readonly when: (value: unknown) => boolean; readonly shape: Shape<unknown> }[];
+  readonly choose: (value: T) => number;
+
+  /** @param choose which of the choices writes a value */
+  constructor(choices: EitherShape<T>['choices'], choose: (value: T) => number) {
+    this.choices = choices;
+    this.choose = choose;
+  }
+
+  read(value: unknown): T {
+    const { shape } = this.choices.find(({ when }) => when(value)) ?? (this.choices.at(-1) as EitherShape<T>['choices'][number]);
+    return shape.read(value) as T;
+  }
+
+  write(value: T): unknown {
+    return this.choices[this.choose(value)]?.shape.write(value);
+  }
+
+  schema(): JsonSchema {
+    return { anyOf: this.choices.map(({ shape }) => shape.schema()) };
+  }
+}
+
+export function nullable<T>(inner: Shape<T>): NullableShape<T> {
+  return new NullableShape(inner);
+}
+
+export function optional<T>(inner: Shape<T>): OptionalShape<T> {
+  return new OptionalShape(inner);
+}
+
+export function withDefault<T>(inner: Shape<T>, fallback: T): DefaultShape<T> {
+  return new DefaultShape(inner, fallback);
+}
+
+export function documented<T>(inner: Shape<T>, note: string): DocumentedShape<T> {
+  return new DocumentedShape(inner, note);
+}
+
+export function list<T>(item: Shape<T>, max: number): ListShape<T> {
+  return new ListShape(item, max);
+}
+
+export function items<T>(item: Shape<T>, max: number, key: string): ItemsShape<T> {
+  return new ItemsShape(item, max, key);
+}
+
+export function pair<A, B>(first: Shape<A>, second: Shape<B>): PairShape<A, B> {
+  return new PairShape(first, second);
+}
+
+export function mapped<W, T>(inner: Shape<W>, from: (wire: W) => T, to: (value: T) => W): MappedShape<W, T> {
+  return new MappedShape(inner, from, to);
+}

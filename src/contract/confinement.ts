@@ -1,0 +1,57 @@
+import { EitherShape, list, mapped, withDefault } from './compounds.ts';
+import { PORT } from './primitives.ts';
+import { record } from './record.ts';
+import { BOOLEAN, integer, literal } from './scalars.ts';
+import type { Of, Shape } from './shape.ts';
+
+const BLOCKED_PORTS = list(PORT, 256);
+/** Connections a second. */
+export const RATE = integer(1, 1_000_000);
+
+export const CONFINEMENT = record({ blockedPorts: BLOCKED_PORTS, ratePerSecond: RATE });
+/** Holds the related connections that helpers announce to their data protocol, off low and listed ports, under a rate. */
+export type Confinement = Of<typeof CONFINEMENT>;
+
+export const DEFAULT_CONFINEMENT: Confinement = {
+  blockedPorts: [1080, 1433, 2049, 2375, 3128, 3306, 3389, 5432, 5900, 5985, 6379, 8080, 8443, 9200, 11211, 27017],
+  ratePerSecond: 100,
+};
+
+const isBoolean = (value: unknown): boolean => typeof value === 'boolean';
+
+/** `confine` as the API shows it, and as an agent pulls it: false, or the ports and the rate. */
+export const CONFINE: Shape<Confinement | null> = new EitherShape<Confinement | null>(
+  [
+    {
+      when: isBoolean,
+      shape: mapped(
+        literal(false),
+        (): null => null,
+        () => false as const,
+      ),
+    },
+    { when: () => true, shape: CONFINEMENT },
+  ],
+  (confinement) => (confinement === null ? 0 : 1),
+);
+
+const GIVEN = record({
+  blockedPorts: withDefault(BLOCKED_PORTS, DEFAULT_CONFINEMENT.blockedPorts),
+  ratePerSecond: withDefault(RATE, DEFAULT_CONFINEMENT.ratePerSecond),
+});
+
+/** `confine` as people write it: true or false, or the ports or the rate where they are not the usual ones. Written in full. */
+export const CONFINE_INPUT: Shape<Confinement | null> = new EitherShape<Confinement | null>(
+  [
+    {
+      when: isBoolean,
+      shape: mapped(
+        BOOLEAN,
+        (on) => (on ? DEFAULT_CONFINEMENT : null),
+        (confinement) => confinement !== null,
+      ),
+    },
+    { when: () => true, shape: GIVEN },
+  ],
+  (confinement) => (confinement === null ? 0 : 1),
+);

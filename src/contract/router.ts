@@ -1,0 +1,45 @@
+import { documented, nullable } from './compounds.ts';
+import { CONFINE, CONFINE_INPUT } from './confinement.ts';
+import { NETNS } from './netns.ts';
+import { DESCRIPTION, HOST_NAME, NAME, PROJECT_ID, REVISION, ROUTER_ID, TIME } from './primitives.ts';
+import { partial, record } from './record.ts';
+import type { Of } from './shape.ts';
+
+const HOST = documented(nullable(HOST_NAME), 'the host whose agent serves the router; null: none');
+const NAMESPACE = documented(nullable(NETNS), "its network namespace on that host; '/' is the host's own, null: none");
+
+/** `confinement` is called `confine` wherever people read or write it. */
+const NAMES = { confinement: 'confine' } as const;
+
+export const ROUTER = record(
+  {
+    id: ROUTER_ID,
+    name: NAME,
+    description: DESCRIPTION,
+    projectId: PROJECT_ID,
+    host: HOST,
+    netns: NAMESPACE,
+    revision: documented(REVISION, 'goes up by one with every change of the router or of its helpers'),
+    confinement: documented(CONFINE, 'how related connections are confined; false: not'),
+    createdAt: TIME,
+    updatedAt: TIME,
+  },
+  NAMES,
+);
+
+/** A network namespace on one host, and what is declared of it. Host and namespace both null: declared, served by no agent. */
+export type Router = Of<typeof ROUTER>;
+
+/** What a request may say of a router. */
+export const ROUTER_INPUT = partial(
+  {
+    name: NAME,
+    description: DESCRIPTION,
+    projectId: PROJECT_ID,
+    host: HOST,
+    netns: NAMESPACE,
+    confinement: documented(CONFINE_INPUT, 'true: with the usual ports and rate; false: not'),
+  },
+  NAMES,
+);
+export type RouterInput = Of<typeof ROUTER_INPUT>;

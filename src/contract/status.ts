@@ -1,0 +1,47 @@
+import { documented, list, nullable } from './compounds.ts';
+import { HELPER } from './helper.ts';
+import { COUNT, FAMILY, HELPER_REF, MAX_HELPERS_PER_ROUTER, REASON, REVISION, ROUTER_REF, TIME } from './primitives.ts';
+import { record } from './record.ts';
+import { ROUTER } from './router.ts';
+import { oneOf } from './scalars.ts';
+import type { Of } from './shape.ts';
+
+/**
+ * ACTIVE: the kernel has it. PENDING: declared, not applied yet. ERROR: cannot be applied, the reason says why.
+ * STALE: applied from the last good state on disk while the server cannot be reached. UNKNOWN: its agent is silent.
+ */
+export const STATUS = oneOf('ACTIVE', 'PENDING', 'ERROR', 'STALE', 'UNKNOWN');
+export type StatusValue = Of<typeof STATUS>;
+
+export const FAMILY_STATUS = record({
+  family: FAMILY,
+  status: STATUS,
+  reason: documented(REASON, 'empty where there is nothing to explain'),
+});
+/** Status of one helper in one address family. */
+export type FamilyStatus = Of<typeof FAMILY_STATUS>;
+
+const FAMILIES_OF_A_HELPER = list(FAMILY_STATUS, 2);
+
+export const HELPER_STATUS = record({ helperId: HELPER_REF, families: FAMILIES_OF_A_HELPER });
+export type HelperStatus = Of<typeof HELPER_STATUS>;
+
+export const ROUTER_REPORT = record({
+  routerId: ROUTER_REF,
+  revision: documented(REVISION, 'revision of the desired state that the report is about'),
+  reason: documented(REASON, 'why the router as a whole is not in sync; empty when it is'),
+  helpers: list(HELPER_STATUS, MAX_HELPERS_PER_ROUTER),
+  drifts: documented(COUNT, 'repairs of changes by others since the agent started'),
+});
+/** What an agent says of one router after a sync. */
+export type RouterReport = Of<typeof ROUTER_REPORT>;
+
+/** A router with what is declared and what became of it, as the API shows it. */
+export const ROUTER_STATUS = record({
+  router: ROUTER,
+  reason: ROUTER_REPORT.fields.reason,
+  reportedAt: nullable(TIME),
+  reportedRevision: nullable(REVISION),
+  drifts: ROUTER_REPORT.fields.drifts,
+  helpers: list(record({ ...HELPER.fields, families: FAMILIES_OF_A_HELPER }), MAX_HELPERS_PER_ROUTER),
+});

@@ -1,0 +1,51 @@
+import { randomBytes } from 'node:crypto';
+import { documented, nullable, optional, withDefault } from './compounds.ts';
+import { DESCRIPTION, PROJECT_ID, TIME } from './primitives.ts';
+import { record } from './record.ts';
+import { oneOf, text } from './scalars.ts';
+import type { Of } from './shape.ts';
+
+export const ROLE = oneOf('admin', 'member', 'reader');
+export type Role = Of<typeof ROLE>;
+
+const PROJECT = documented(nullable(PROJECT_ID), 'the project that the token is for; null: all, which an admin alone may have');
+const EXPIRES = documented(nullable(TIME), 'null: never');
+
+export const TOKEN_CREATE = record({
+  role: ROLE,
+  projectId: optional(PROJECT),
+  description: withDefault(DESCRIPTION, ''),
+  expiresAt: optional(EXPIRES),
+});
+export type TokenInput = Of<typeof TOKEN_CREATE>;
+
+const ID_BYTES = 8;
+const SECRET_BYTES = 32;
+const TEXT = /^ph_([0-9a-f]{16})_([A-Za-z0-9_-]{43})$/;
+
+/** A new bearer token, `ph_<id>_<secret>`: 64 bits that find it, 256 that prove it. */
+export function newTokenText(): string {
+  return `ph_${randomBytes(ID_BYTES).toString('hex')}_${randomBytes(SECRET_BYTES).toString('base64url')}`;
+}
+
+/** The parts of a token's text; null for a text that is no token. */
+export function parseTokenText(text: string): { readonly id: string; readonly secret: string } | null {
+  const [, id, secret] = TEXT.exec(text) ?? [];
+  return id === undefined || secret === undefined ? null : { id, secret };
+}
+
+const SHOWN = {
+  id: text({ max: 16, pattern: /^[0-9a-f]{16}$/, what: 'the id of a token' }),
+  role: ROLE,
+  projectId: PROJECT,
+  description: DESCRIPTION,
+  createdAt: TIME,
+  expiresAt: EXPIRES,
+  revokedAt: documented(nullable(TIME), 'null: not revoked'),
+};
+/** A token, as the API shows it. */
+export const TOKEN = record(SHOWN);
+export type TokenView = Of<typeof TOKEN>;
+
+/** The answer to the request that made it, the only one with the text of the token. */
+export const NEW_TOKEN = record({ ...SHOWN, token: text({ max: 64, pattern: TEXT, what: 'a token' }) });

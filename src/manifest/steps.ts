@@ -1,0 +1,138 @@
+import type { Confinement } from '../contract/confinement.ts';
+import type { ConntrackHelper } from '../contract/helper.ts';
+import type { Manifest, ManifestHelper, ManifestRouter } from '../contract/manifest.ts';
+import type { Router } from '../contract/router.ts';
+import { formatScope } from '../contract/scope.ts';
+import { InvalidInput } from '../model/errors.ts';
+import { grouped } from '../model/grouped.ts';
+
+/** What is declared now: a router, and its helpers. */
+export interface Declared {
+  readonly router: Router;
+  readonly helpers: readonly DeclaredHelper[];
+}
+
+export type DeclaredHelper = Pick<ConntrackHelper, 'id' | 'protocol' | 'port' | 'helper' | 'scope' | 'expiresAt'>;
+
+/** What the API would be told: data, in the order in which it is done. `router` is what people call the router. */
+export type Step =
+  | { readonly step: 'create-router'; readonly router: string; readonly fields: ManifestRouter }
+  | {
+      readonly step: 'update-router';
+      readonly router: string;
+      readonly id: string;
+      readonly fields: ManifestRouter;
+      readonly changes: readonly string[];
+    }
+  | { readonly step: 'delete-router'; readonly router: string; readonly id: string }
+  | { readonly step: 'create-helper'; readonly router: string; readonly routerId: string | null; readonly helper: ManifestHelper }
+  | {
+      readonly step: 'update-helper';
+      readonly router: string;
+      readonly routerId: string;
+      readonly id: string;
+      readonly helper: ManifestHelper;
+    }
+  | {
+      readonly step: 'delete-helper';
+      readonly router: string;
+      readonly routerId: string;
+      readonly id: string;
+      readonly helper: DeclaredHelper;
+    };
+
+export interface PlanOptions {
+  /** Remove what the file does not name. */
+  readonly prune: boolean;
+  /** Helpers whose time was over by then are not made. */
+  readonly now: Date;
+}
+
+/**
+ * From what is declared to what the file says. Idempotent: of what is already so, no step. What the file does not name is
+ * left alone, unless `prune`.
+ * @throws InvalidInput for a name that several declared routers have, or an id that none has
+ */
+export function planSteps(manifest: Manifest, declared: readonly Declared[], options: PlanOptions): Step[] {
+  const find = finder(declared);
+  const named = new Set<Declared>();
+  const steps = manifest.routers.flatMap((wanted) => {
+    const found = find(wanted);
+    if (found) named.add(found);
+    return found ? changeSteps(wanted, found, options) : creationSteps(wanted, options);
+  });
+  if (!options.prune) return steps;
+  const gone = declared.filter((item) => !named.has(item));
+  return [...steps, ...gone.map(({ router }): Step => ({ step: 'delete-router', router: calledBy(router), id: router.id }))];
+}
+
+function finder(declared: readonly Declared[]): (wanted: ManifestRouter) => Declared | undefined {
+  const byName = grouped(declared, ({ router }) => [router.name]);
+  const byId = new Map<string, Declared>(declared.map((item) => [item.router.id, item]));
+  return ({ id, name }) => {
+    if (id !== null) {
+      const found = byId.get(id);
+      if (!found) throw new InvalidInput('id', `No router has the id ${id}: leave it out to make a router with the name '${name}'.`);
+      return found;
+    }
+    const same = byName.get(name) ?? [];
+    if (same.length > 1)
+      throw new InvalidInput('name', `${same.length} routers are named '${name}': say which by its id, as 'pinhole export' does.`);
+    return same[0];
+  };
+}
+
+function creationSteps(wanted: ManifestRouter, { now }: PlanOptions): Step[] {
+  const helpers = wanted.helpers.filter((helper) => !isOver(helper, now));
+  return [
+    { step: 'create-router', router: wanted.name, fields: wanted },
+    ...helpers.map((helper): Step => ({ step: 'create-helper', router: wanted.name, routerId: null, helper })),
+  ];
+}
+
+function changeSteps(wanted: ManifestRouter, found: Declared, { prune, now }: PlanOptions): Step[] {
+  const router = calledBy({ id: found.router.id, name: wanted.name });
+  const routerId = found.router.id;
+  const changes = routerChanges(wanted, found.router);
+  const steps: Step[] = changes.length > 0 ? [{ step: 'update-router', router, id: routerId, fields: wanted, changes }] : [];
+  const want = new Map(wanted.helpers.map((helper) => [helperKey(helper), helper]));
+  for (const helper of found.helpers) {
+    const known = want.get(helperKey(helper));
+    want.delete(helperKey(helper));
+    if (!known && prune) steps.push({ step: 'delete-helper', router, routerId, id: helper.id, helper });
+    if (known && known.expiresAt !== null && known.expiresAt !== helper.expiresAt && !isOver(known, now))
+      steps.push({ step: 'update-helper', router, routerId, id: helper.id, helper: known });
+  }
+  const missing = [...want.values()].filter((helper) => !isOver(helper, now));
+  return [...steps, ...missing.map((helper): Step => ({ step: 'create-helper', router, routerId, helper }))];
+}
+
+/** Fields of the file's that are not so yet. */
+function routerChanges(wanted: ManifestRouter, found: Router): string[] {
+  const changes: string[] = [];
+  if (wanted.name !== found.name) changes.push('name');
+  if (wanted.description !== null && wanted.description !== found.description) changes.push('description');
+  if (wanted.netns !== found.netns) changes.push('netns');
+  if (wanted.host !== null && wanted.host !== found.host) changes.push('host');
+  if (wanted.project !== null && wanted.project !== found.projectId) changes.push('project');
+  if (!sameConfinement(wanted.confinement, found.confinement)) changes.push('confine');
+  return changes;
+}
+
+function sameConfinement(a: Confinement | null, b: Confinement | null): boolean {
+  const text = (one: Confinement | null) => one && JSON.stringify([one.blockedPorts, one.ratePerSecond]);
+  return text(a) === text(b);
+}
+
+function isOver({ expiresAt }: ManifestHelper, now: Date): boolean {
+  return expiresAt !== null && Date.parse(expiresAt) <= now.getTime();
+}
+
+/** What makes a helper the same one: Neutron's unique key and the scope. */
+function helperKey({ helper, protocol, port, scope }: Pick<DeclaredHelper, 'helper' | 'protocol' | 'port' | 'scope'>): string {
+  return JSON.stringify([protocol, port, helper, formatScope(scope)]);
+}
+
+function calledBy({ id, name }: { readonly id: string; readonly name: string }): string {
+  return name === '' ? id : name;
+}
