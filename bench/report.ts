@@ -17,8 +17,9 @@ export function markdown({ kernel, cpu, cores, node, results }: Report): string 
   });
   return `# Performance
 
-Written by \`npm run bench\` (as root; the parts are in \`bench/\`; \`npm run bench -- --only PART --save\` measures one anew). Absolute times are
-those of one shared machine: compare figures of one part with each other. Alternatives are interleaved with ours and medians are given.
+\`npm run bench\` (as root) writes this page. Its parts are in \`bench/\`; \`npm run bench -- --only PART --save\` measures one part again.
+The absolute times are those of one shared machine, so compare figures within one part. Runs of Pinhole and of its alternatives are
+interleaved, and the figures are medians.
 
 Linux ${kernel}, ${cpu}, ${cores} cores, Node ${node}.
 

@@ -33,11 +33,12 @@ export function parseIni(text: string, file: string): IniFile {
       sections.set(name, current);
       key = null;
     } else {
-      const [, name, value = ''] = /^([^:=]+?)\s*[:=]\s*(.*)$/.exec(line) ?? [];
-      if (name === undefined) throw fail('neither an option, a section nor a comment');
+      const at = line.search(/[:=]/);
+      const name = line.slice(0, at).trimEnd();
+      if (at < 1) throw fail('neither an option, a section nor a comment');
       if (!current) throw fail(`option '${name}' stands before any section`);
       key = name;
-      current.set(key, { value: unquote(value.trim()), line: index + 1 });
+      current.set(key, { value: unquote(line.slice(at + 1).trim()), line: index + 1 });
     }
   }
   return sections;

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { type Document, isNode, LineCounter } from 'yaml';
+import { type Document, isNode, isScalar, LineCounter } from 'yaml';
 import { MANIFEST, type Manifest } from '../contract/manifest.ts';
 import { formatPath, Mismatch } from '../contract/mismatch.ts';
 import { parseYamlDocuments } from '../formats/yaml.ts';
@@ -20,8 +20,9 @@ export function parseManifest(text: string, file: string): Manifest {
   const lines = new LineCounter();
   const refuse = (line: number, problem: string) => new InvalidInput('file', `${file}:${line}: ${problem}`);
   const all = parseYamlDocuments(text, { lineCounter: lines, uniqueKeys: true, refuse });
-  // A separator at the end begins a document with nothing in it.
-  const documents = all.length > 1 ? all.filter(({ contents }) => contents !== null) : all;
+  // A separator at the end begins a document with nothing in it; a file of nothing else is refused as its first document is.
+  const filled = all.filter(({ contents }) => !(isScalar(contents) && contents.source === ''));
+  const documents = filled.length > 0 ? filled : all.slice(0, 1);
   const parts = documents.map((document) => ({ document, manifest: readDocument(document, { file, lines }) }));
   const routers = parts.flatMap(({ manifest }) => manifest.routers);
   const origin = parts.flatMap(({ document, manifest }) => manifest.routers.map((_, index) => ({ document, index })));

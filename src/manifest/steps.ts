@@ -63,7 +63,8 @@ export function planSteps(manifest: Manifest, declared: readonly Declared[], opt
   });
   if (!options.prune) return steps;
   const gone = declared.filter((item) => !named.has(item));
-  return [...steps, ...gone.map(({ router }): Step => ({ step: 'delete-router', router: calledBy(router), id: router.id }))];
+  // First: a router that has another name in the file takes the namespace of the old one, which only one router may have.
+  return [...gone.map(({ router }): Step => ({ step: 'delete-router', router: calledBy(router), id: router.id })), ...steps];
 }
 
 function finder(declared: readonly Declared[]): (wanted: ManifestRouter) => Declared | undefined {
@@ -83,10 +84,10 @@ function finder(declared: readonly Declared[]): (wanted: ManifestRouter) => Decl
 }
 
 function creationSteps(wanted: ManifestRouter, { now }: PlanOptions): Step[] {
-  const helpers = wanted.helpers.filter((helper) => !isOver(helper, now));
+  const missing = [...byKey(wanted.helpers).values()].filter((helper) => !isOver(helper, now));
   return [
     { step: 'create-router', router: wanted.name, fields: wanted },
-    ...helpers.map((helper): Step => ({ step: 'create-helper', router: wanted.name, routerId: null, helper })),
+    ...missing.map((helper): Step => ({ step: 'create-helper', router: wanted.name, routerId: null, helper })),
   ];
 }
 
@@ -95,7 +96,7 @@ function changeSteps(wanted: ManifestRouter, found: Declared, { prune, now }: Pl
   const routerId = found.router.id;
   const changes = routerChanges(wanted, found.router);
   const steps: Step[] = changes.length > 0 ? [{ step: 'update-router', router, id: routerId, fields: wanted, changes }] : [];
-  const want = new Map(wanted.helpers.map((helper) => [helperKey(helper), helper]));
+  const want = byKey(wanted.helpers);
   for (const helper of found.helpers) {
     const known = want.get(helperKey(helper));
     want.delete(helperKey(helper));
@@ -126,6 +127,11 @@ function sameConfinement(a: Confinement | null, b: Confinement | null): boolean 
 
 function isOver({ expiresAt }: ManifestHelper, now: Date): boolean {
   return expiresAt !== null && Date.parse(expiresAt) <= now.getTime();
+}
+
+/** Each helper once, though a file may name it twice: the last counts. */
+function byKey(helpers: readonly ManifestHelper[]): Map<string, ManifestHelper> {
+  return new Map(helpers.map((helper) => [helperKey(helper), helper]));
 }
 
 /** What makes a helper the same one: Neutron's unique key and the scope. */

@@ -1,5 +1,5 @@
 import { PinholeError } from '../model/errors.ts';
-import { Budget, OutOfTime, REVIEW_MS, runRules } from './budget.ts';
+import { Aborted, Budget, type Limits, OutOfSteps, runRules } from './budget.ts';
 import type { ConfigKind } from './config/document.ts';
 import { readConfigDocument } from './config/readers.ts';
 import { CONFIG_RULES } from './config/rules.ts';
@@ -24,12 +24,16 @@ export interface Reviewed {
   readonly name: string;
   readonly family: SubjectFamily;
   readonly lines: number;
+  /** Rules that did not get to the end, since its steps did not suffice; what they found until then is reported. */
+  readonly unfinished: readonly string[];
 }
 
 export interface Note {
   readonly subject: string;
   readonly line: number | null;
   readonly note: string;
+  /** Set where something was not reviewed, or not to the end. */
+  readonly level?: 'error';
 }
 
 export interface SubjectReport {
@@ -42,6 +46,7 @@ export interface SubjectReport {
 export interface EngineOptions {
   readonly types?: Types;
   readonly host?: HostFacts;
+  readonly limits?: Partial<Limits>;
 }
 
 const READ_RULESET = { nft: readNftText, 'nft-json': readNftJson, iptables: readIptablesSave, live: readLive } as const;
@@ -58,11 +63,13 @@ export function readRuleset({ kind, text, name }: Subject): Ruleset {
 export class ReviewEngine {
   readonly #types: Types;
   readonly #host: HostFacts;
+  readonly #limits: Partial<Limits>;
   #parser: SyntaxParser | null = null;
 
-  constructor({ types = ALL_TYPES, host = NO_HOST }: EngineOptions = {}) {
+  constructor({ types = ALL_TYPES, host = NO_HOST, limits = {} }: EngineOptions = {}) {
     this.#types = types;
     this.#host = host;
+    this.#limits = limits;
   }
 
   async review(subject: Subject): Promise<SubjectReport> {
@@ -71,7 +78,7 @@ export class ReviewEngine {
       if (kind === 'python' || kind === 'typescript' || kind === 'tsx') return await this.#source(subject, kind);
       return kind in READ_RULESET ? this.#ruleset(subject) : this.#config(subject, kind as ConfigKind);
     } catch (error) {
-      return { reviewed: null, findings: [], notes: [{ subject: subject.name, line: null, note: whyNot(subject, error) }] };
+      return notReviewed(subject, whyNot(subject, error));
     }
   }
 
@@ -84,8 +91,8 @@ export class ReviewEngine {
     this.#parser ??= await SyntaxParser.create();
     await this.#parser.load(language);
     const rules = SOURCE_RULES.filter((rule) => this.#mayApply(rule));
-    const result = reviewSource(this.#parser, { path: subject.name, language, text: subject.text }, rules);
-    if ('reason' in result) return { reviewed: null, findings: [], notes: [{ subject: subject.name, line: null, note: result.reason }] };
+    const result = reviewSource(this.#parser, { path: subject.name, language, text: subject.text }, rules, new Budget(this.#limits));
+    if ('reason' in result) return notReviewed(subject, result.reason);
     const unread = result.unread.slice(0, MAX_OF_A_KIND).map(({ line, endLine, at }) => ({
       subject: subject.name,
       line,
@@ -94,24 +101,24 @@ export class ReviewEngine {
     return this.#finish(subject, {
       family: 'source',
       claims: result.claims,
-      notes: [...unread, ...untriedNote(subject.name, result.untried)],
+      notes: unread,
+      unfinished: result.unfinished,
     });
   }
 
   #ruleset(subject: Subject): SubjectReport {
-    const budget = new Budget(REVIEW_MS);
+    const budget = new Budget(this.#limits);
     const ruleset = readRuleset(subject);
     const live = subject.kind === 'live' ? liveParts(subject.text) : null;
     const view = new RulesetView(subject.name, ruleset, { host: this.#host, budget });
-    const { claims, untried } = this.#rulesetClaims(view);
+    const { claims, unfinished } = this.#rulesetClaims(view, budget);
     const notes = [
       ...ruleset.unread.slice(0, MAX_OF_A_KIND).map(({ line, text }) => ({ subject: subject.name, line, note: `not read: ${text}` })),
       ...(live ? [linesNote(subject.name, live)] : []),
       ...opaqueNote(subject.name, ruleset),
       ...unreachedNote(subject.name, view),
-      ...untriedNote(subject.name, untried),
     ];
-    return this.#finish(subject, { family: 'ruleset', claims, notes }, live ? liveLines(live) : undefined);
+    return this.#finish(subject, { family: 'ruleset', claims, notes, unfinished }, live ? liveLines(live) : undefined);
   }
 
   #config(subject: Subject, kind: ConfigKind): SubjectReport {
@@ -119,24 +126,25 @@ export class ReviewEngine {
     const claims: Made[] = [];
     for (const rule of CONFIG_RULES.filter((one) => this.#mayApply(one)))
       rule.check(document, (claim) => claims.push({ rule, claim }), this.#host);
-    const view = new RulesetView(subject.name, NO_RULESET, {
-      host: this.#host,
-      budget: new Budget(REVIEW_MS),
-      others: document.assignments,
-    });
-    const assigned = this.#rulesetClaims(view);
+    const budget = new Budget(this.#limits);
+    const view = new RulesetView(subject.name, NO_RULESET, { host: this.#host, budget, others: document.assignments });
+    const assigned = this.#rulesetClaims(view, budget);
     return this.#finish(subject, {
       family: 'configuration',
       claims: [...claims, ...assigned.claims],
-      notes: untriedNote(subject.name, assigned.untried),
+      notes: [],
+      unfinished: assigned.unfinished,
     });
   }
 
-  #rulesetClaims(view: RulesetView): { claims: Made[]; untried: string[] } {
+  #rulesetClaims(view: RulesetView, budget: Budget): { claims: Made[]; unfinished: string[] } {
     const claims: Made[] = [];
     const rules = RULESET_RULES.filter((one) => this.#mayApply(one));
-    const untried = runRules(rules, (rule) => rule.check(view, (claim) => claims.push({ rule, claim })));
-    return { claims, untried };
+    const unfinished = runRules(rules, budget, {
+      check: (rule, report: (claim: Claim) => void) => rule.check(view, report),
+      report: (rule, claim) => claims.push({ rule, claim }),
+    });
+    return { claims, unfinished };
   }
 
   #mayApply(rule: RuleInfo): boolean {
@@ -145,7 +153,7 @@ export class ReviewEngine {
 
   #finish(
     subject: Subject,
-    made: { family: SubjectFamily; claims: readonly Made[]; notes: readonly Note[] },
+    made: { family: SubjectFamily; claims: readonly Made[]; notes: readonly Note[]; unfinished: readonly string[] },
     lines: readonly string[] = subject.text.split('\n'),
   ): SubjectReport {
     const findings = made.claims
@@ -158,16 +166,23 @@ export class ReviewEngine {
       left > 0 ? [{ subject: subject.name, line: null, note: `${left} more findings, none worse than those shown, are left out` }] : [];
     const { findings: marked, problems } = applySuppressions(withFingerprints(worst, lines), suppressionsIn(subject.text));
     return {
-      reviewed: { name: subject.name, family: made.family, lines: lines.length },
+      reviewed: { name: subject.name, family: made.family, lines: lines.length, unfinished: made.unfinished },
       findings: marked,
-      notes: [...made.notes, ...cut, ...problemNotes(subject.name, problems)].slice(0, MAX_NOTES),
+      notes: [...unfinishedNote(subject.name, made.unfinished), ...made.notes, ...cut, ...problemNotes(subject.name, problems)].slice(
+        0,
+        MAX_NOTES,
+      ),
     };
   }
 }
 
+function notReviewed({ name }: Subject, reason: string): SubjectReport {
+  return { reviewed: null, findings: [], notes: [{ subject: name, line: null, note: reason, level: 'error' }] };
+}
+
 /** The other subjects are reviewed whatever becomes of one; a defect of our own is said to be one. */
 function whyNot({ name }: Subject, error: unknown): string {
-  if (error instanceof OutOfTime) return 'reviewing it takes too long';
+  if (error instanceof OutOfSteps || error instanceof Aborted) return error.message;
   if (error instanceof PinholeError) return error.message.replace(`${name}: `, '');
   return `${OWN_DEFECT}: ${(error as Error).message}`;
 }
@@ -200,9 +215,10 @@ interface Made {
   readonly claim: Claim;
 }
 
-function untriedNote(name: string, untried: readonly string[]): Note[] {
-  if (untried.length === 0) return [];
-  return [{ subject: name, line: null, note: `it takes too long: not tried to the end were ${untried.join(', ')}` }];
+function unfinishedNote(name: string, unfinished: readonly string[]): Note[] {
+  if (unfinished.length === 0) return [];
+  const note = `not finished, since it takes more steps than one subject may: ${unfinished.join(', ')}`;
+  return [{ subject: name, line: null, note, level: 'error' }];
 }
 
 /** Chains that packets come to from somewhere else, or never: what they do with them was not tried. */
@@ -234,6 +250,15 @@ function opaqueNote(name: string, ruleset: Ruleset): Note[] {
   ];
 }
 
+/** Of a line, what stays the same; handles are given anew whenever rules are loaded. */
+function lineFingerprint(line: string): string {
+  return line
+    .replace(/\s+/g, ' ')
+    .replace(/ # handle \d+$/, '')
+    .trim()
+    .slice(0, 500);
+}
+
 function findingOf(subject: Subject, rule: RuleInfo, claim: Claim): Finding {
   if (claim.evidence.length === 0) throw new Error(`${rule.id} reports without evidence`);
   const cwe = claim.cwe ?? rule.cwe;
@@ -243,14 +268,12 @@ function findingOf(subject: Subject, rule: RuleInfo, claim: Claim): Finding {
 /** Of rule, subject, symbol and text of the line; where those are alike, also of how many there were before. */
 function withFingerprints(findings: readonly Finding[], lines: readonly string[]): Finding[] {
   const counts = new Map<string, number>();
+  const texts = new Map<number, string>();
   return findings.map((finding) => {
-    // Handles are given anew whenever rules are loaded. Where all is one line, the fact that it rests on says which part.
-    const text = (lines[finding.line - 1] ?? '')
-      .replace(/\s+/g, ' ')
-      .replace(/ # handle \d+$/, '')
-      .trim()
-      .slice(0, 500);
+    const text = texts.get(finding.line) ?? lineFingerprint(lines[finding.line - 1] ?? '');
+    texts.set(finding.line, text);
     const symbol = (finding.symbol ?? '').replace(/ handle \d+$/, '');
+    // Where all is one line, the fact that it rests on says which part.
     const fact = lines.length < 3 ? (finding.evidence.find(({ line }) => line !== null)?.fact ?? '') : '';
     const key = [finding.rule, finding.subject.replace(/^.*\//, ''), symbol, text, fact].join('\0');
     const count = counts.get(key) ?? 0;

@@ -50,7 +50,7 @@ export function checkAnswer(module: SourceModule, answer: string): SecondReading
 /** Models like to put a fence around JSON. */
 function itemsOf(answer: string): unknown[] | null {
   try {
-    const value = JSON.parse(answer.replace(/^\s*```(?:json)?\s*|\s*```\s*$/g, '')) as { claims?: unknown };
+    const value = JSON.parse(answer.trim().replace(/^```(?:json)?|```$/g, '')) as { claims?: unknown };
     return Array.isArray(value?.claims) ? value.claims : null;
   } catch {
     return null;

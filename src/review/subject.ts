@@ -51,13 +51,13 @@ const BY_NAME: readonly (readonly [RegExp, SubjectKind])[] = [
 
 const BY_CONTENT: readonly (readonly [RegExp, SubjectKind])[] = [
   [/^\s*\{\s*"nftables"\s*:/, 'nft-json'],
-  [/^#!.*\bnft\b|^\s*table\s+(?:(?:inet|ip6?|bridge|arp|netdev)\s+)?[\w.-]+\s*\{/m, 'nft'],
+  [/^#!.*\bnft\b|^[ \t]*table\s+(?:(?:inet|ip6?|bridge|arp|netdev)\s+)?[\w.-]+\s*\{/m, 'nft'],
   [/^\*(filter|raw|nat|mangle|security)\s*$/m, 'iptables'],
   [/^\s*<\?xml[\s\S]{0,2000}?<(service|zone|helper|policy)\b|^\s*<(service|zone|helper|policy)\b/, 'firewalld'],
-  [/^\s*config\s+['"]?(defaults|zone|rule|forwarding|helper|include|redirect)\b/m, 'openwrt'],
-  [/^\s*(\?FORMAT|\?SECTION|\?AUTOHELPERS|CT:(helper|notrack))/m, 'shorewall-conntrack'],
-  [/^\s*options\s+(nf|ip)_(conntrack|nat)_\w+\s/m, 'modprobe'],
-  [/^\s*net[./](netfilter|ipv[46])[./]/m, 'sysctl'],
+  [/^[ \t]*config\s+['"]?(defaults|zone|rule|forwarding|helper|include|redirect)\b/m, 'openwrt'],
+  [/^[ \t]*(\?FORMAT|\?SECTION|\?AUTOHELPERS|CT:(helper|notrack))/m, 'shorewall-conntrack'],
+  [/^[ \t]*options\s+(nf|ip)_(conntrack|nat)_\w+\s/m, 'modprobe'],
+  [/^[ \t]*net[./](netfilter|ipv[46])[./]/m, 'sysctl'],
 ];
 
 /** What a file is, by its name or else its beginning; null where neither says. */

@@ -1,8 +1,8 @@
 import { grouped } from '../model/grouped.ts';
 import type { Finding } from './finding.ts';
 
-/** `pinhole-review: ignore RULE[, RULE] -- why`, in a comment on the line of the finding or on one before it. */
-const DIRECTIVE = /pinhole-review:\s*ignore\s+([a-z0-9, -]*?)(?:\s+--\s*(.*))?$/;
+/** What a suppression begins with. */
+const MARK = 'pinhole-review:';
 
 export interface Suppression {
   readonly line: number;
@@ -15,22 +15,41 @@ export interface Suppression {
 
 /** Suppressions of a text, whatever its comments look like. */
 export function suppressionsIn(text: string): Suppression[] {
-  if (!text.includes('pinhole-review:')) return [];
+  if (!text.includes(MARK)) return [];
   const lines = text.split(/\r?\n/);
   const next = nextOfCode(lines);
   return lines.flatMap((content, index) => {
-    const [found, rules = '', reason = ''] = DIRECTIVE.exec(content.replace(/\s*(-->|\*\/)\s*$/, '').trimEnd()) ?? [];
-    if (found === undefined || !/(#|\/\/|\/\*|<!--|;)/.test(content.slice(0, content.indexOf('pinhole-review:')))) return [];
+    const directive = directiveIn(content);
+    if (!directive) return [];
+    const { rules, reason } = directive;
     const isAlone = /^\s*(#|\/\/|\/\*|<!--|;)/.test(content);
     return [
       {
         line: index + 1,
         covers: isAlone ? [index + 1, next[index] as number] : [index + 1],
         rules: rules.split(/[\s,]+/).filter(Boolean),
-        reason: reason.trim() === '' ? null : reason.trim(),
+        reason: reason === '' ? null : reason,
       },
     ];
   });
+}
+
+/** `pinhole-review: ignore RULE[, RULE] -- why`, in a comment. Takes a time that grows with the line, whatever it is made of. */
+function directiveIn(line: string): { rules: string; reason: string } | null {
+  const at = line.indexOf(MARK);
+  if (at < 0 || !/#|\/\/|\/\*|<!--|;/.test(line.slice(0, at))) return null;
+  const [, rest] = /^\s*ignore\s+([\s\S]*)$/.exec(withoutEnd(line.slice(at + MARK.length))) ?? [];
+  if (rest === undefined) return null;
+  const dashes = rest.search(/\s--/);
+  const rules = dashes < 0 ? rest : rest.slice(0, dashes).trimEnd();
+  return /^[a-z0-9, -]*$/.test(rules) ? { rules, reason: dashes < 0 ? '' : rest.slice(dashes + 3).trim() } : null;
+}
+
+/** Without the end of a comment. */
+function withoutEnd(comment: string): string {
+  const text = comment.trimEnd();
+  const end = ['-->', '*/'].find((one) => text.endsWith(one));
+  return end === undefined ? text : text.slice(0, -end.length).trimEnd();
 }
 
 /** For each line, the first after it that is neither empty nor a comment nor a decorator. */

@@ -30,8 +30,12 @@ export class UnitLocks {
     if (this.#held === id) return;
     if (this.#held !== null) throw new LocksCross();
     this.#held = id;
-    const before = this.#holders.get(id);
-    this.#holders.set(id, this.#released);
+    const before = this.#holders.get(id) ?? Promise.resolve();
+    // The next one waits for both: this unit may be released while it still waits.
+    this.#holders.set(
+      id,
+      before.then(() => this.#released),
+    );
     await before;
   }
 

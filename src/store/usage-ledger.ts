@@ -9,6 +9,7 @@ export interface Gained {
   readonly helpers?: number;
 }
 
+type Limits = Pick<ProjectUsage, 'routerLimit' | 'helperLimit'>;
 type Counts = { routers: number; helpers: number };
 
 interface Entry {
@@ -52,6 +53,8 @@ export class UnitUsage {
   readonly #entries: Map<string, Promise<Entry>>;
   readonly #statements: Statements;
   readonly #own = new Map<string, Counts>();
+  /** Limits as they were before this unit set others. */
+  readonly #limitsBefore = new Map<string, Limits>();
   /** Projects whose rows this unit was the first to read. */
   readonly #first = new Set<string>();
 
@@ -71,13 +74,15 @@ export class UnitUsage {
     return { ...read, routers: read.routers + gained.routers, helpers: read.helpers + gained.helpers };
   }
 
-  async setLimits(database: Database, projectId: string, limits: Pick<ProjectUsage, 'routerLimit' | 'helperLimit'>): Promise<void> {
+  async setLimits(database: Database, projectId: string, limits: Limits): Promise<void> {
     const entry = await this.#entry(database, projectId);
+    const { routerLimit, helperLimit } = entry.read;
+    if (!this.#limitsBefore.has(projectId)) this.#limitsBefore.set(projectId, { routerLimit, helperLimit });
     entry.read = { ...entry.read, ...limits };
   }
 
   /**
-   * Takes back what the unit gained.
+   * Takes back what the unit gained, and the limits that it set.
    * @param unlocked the rows that it was the first to read are locked no more: the next unit reads them again
    */
   async undo(unlocked: boolean): Promise<void> {
@@ -86,6 +91,10 @@ export class UnitUsage {
       if (!entry) continue;
       entry.gained.routers -= routers;
       entry.gained.helpers -= helpers;
+    }
+    for (const [project, limits] of this.#limitsBefore) {
+      const entry = await this.#entries.get(project);
+      if (entry) entry.read = { ...entry.read, ...limits };
     }
     if (unlocked) for (const project of this.#first) this.#entries.delete(project);
   }

@@ -1,4 +1,5 @@
 import { styleText } from 'node:util';
+import { lookUp } from '../model/look-up.ts';
 
 export type Style = Parameters<typeof styleText>[0];
 
@@ -50,7 +51,7 @@ const STATUS_STYLES: Readonly<Record<string, Style>> = {
 };
 
 export function statusStyle(status: string): Style | null {
-  return STATUS_STYLES[status] ?? null;
+  return lookUp(STATUS_STYLES, status) ?? null;
 }
 
 export function print(text: string): void {

@@ -1,8 +1,7 @@
 import { afterAll, describe, expect, it } from 'vitest';
-import { ReviewEngine } from '../../src/review/engine.ts';
 import { ALL_RULES } from '../../src/review/rules.ts';
-import { NO_HOST } from '../../src/review/ruleset/view.ts';
 import { type CorpusFile, corpus } from '../support/corpus.ts';
+import { places, reviewOne } from '../support/review.ts';
 
 const FILES = corpus();
 const MIN_RECALL = 0.9;
@@ -14,14 +13,9 @@ interface Score {
 }
 
 async function findingsOf({ subject, kernel }: CorpusFile): Promise<string[]> {
-  const engine = new ReviewEngine({ host: { ...NO_HOST, kernel } });
-  try {
-    const { findings, reviewed, notes } = await engine.review(subject);
-    if (!reviewed) throw new Error(`${subject.name} was not reviewed: ${notes[0]?.note}`);
-    return findings.map(({ line, rule }) => `${line} ${rule}`).sort();
-  } finally {
-    engine.close();
-  }
+  const report = await reviewOne(subject, { kernel });
+  if (!report.reviewed) throw new Error(`${subject.name} was not reviewed: ${report.notes[0]?.note}`);
+  return places(report);
 }
 
 describe('the labelled corpus', () => {

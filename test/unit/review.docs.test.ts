@@ -29,7 +29,7 @@ function code({ path, subject }: CorpusFile): string {
 }
 
 async function said(rule: string, file: CorpusFile): Promise<string[]> {
-  const { findings } = await reviewOne(file.subject, file.kernel === null ? {} : { kernel: file.kernel });
+  const { findings } = await reviewOne(file.subject, { kernel: file.kernel });
   return findings.filter((one) => one.rule === rule).map(({ line, claim }) => `- line ${line}: ${claim}.`);
 }
 
@@ -69,7 +69,8 @@ function index(): string {
   return [
     '# Rules of `pinhole review`',
     '',
-    'By pillar of CWE-1000. How to run it: [usage](../usage.md#security-review). The JSON report follows [report.schema.json](report.schema.json).',
+    'The rules are grouped by the pillars of CWE-1000. [Using Pinhole](../usage.md#security-review) says how to run them.',
+    'JSON reports follow [report.schema.json](report.schema.json).',
     '',
     ...sections,
   ].join('\n');

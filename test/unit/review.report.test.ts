@@ -7,11 +7,10 @@ import { InvalidInput } from '../../src/model/errors.ts';
 import { applyBaseline, type BaselineEntry, readBaseline, writeBaseline } from '../../src/review/baseline.ts';
 import { PILLAR_IDS, parseType } from '../../src/review/cwe.ts';
 import type { Finding } from '../../src/review/finding.ts';
-import { failing } from '../../src/review/report.ts';
+import { failing, makeReport } from '../../src/review/report.ts';
 import { REPORTERS } from '../../src/review/reporters/index.ts';
-import { ALL_RULES } from '../../src/review/rules.ts';
-import { corpus } from '../support/corpus.ts';
-import { reportOf, reviewOne, subject } from '../support/review.ts';
+import { ALL_RULES, ALL_TYPES } from '../../src/review/rules.ts';
+import { reportOf, reviewedCorpus, subject } from '../support/review.ts';
 
 const TOOL = { version: '1.2.3' };
 const BATCH = subject(
@@ -41,8 +40,9 @@ describe('the model', () => {
   });
 
   it('gives every finding a line of the subject, evidence, a solution and a type below its pillar', async () => {
-    for (const { subject: one, kernel } of corpus()) {
-      const { findings } = await reviewOne(one, kernel === null ? {} : { kernel });
+    for (const { file, report } of await reviewedCorpus()) {
+      const { subject: one } = file;
+      const { findings } = report;
       const lines = one.text.split('\n').length;
       for (const finding of findings) {
         expect(finding.evidence.length, `${one.name} ${finding.rule}`).toBeGreaterThan(0);
@@ -63,9 +63,10 @@ describe('the model', () => {
   });
 
   it('writes diffs that apply to the lines that they name', async () => {
-    for (const { subject: one } of corpus()) {
+    for (const { file, report } of await reviewedCorpus()) {
+      const { subject: one } = file;
       const lines = one.text.split('\n');
-      for (const { solution, rule } of (await reviewOne(one)).findings) {
+      for (const { solution, rule } of report.findings) {
         if (solution.diff === null) continue;
         const [, from = '0', count = '1'] = /^@@ -(\d+)(?:,(\d+))? /.exec(solution.diff) ?? [];
         const removed = solution.diff
@@ -122,10 +123,16 @@ describe('reporters', () => {
   it('json follows its published schema', async () => {
     const schema = JSON.parse(readFileSync(fileURLToPath(new URL('../../docs/review/report.schema.json', import.meta.url)), 'utf8'));
     const validate = new Ajv2020({ strict: true, allowUnionTypes: true }).compile(schema);
-    const files = corpus().map(({ subject: one }) => one);
-    const report = JSON.parse(REPORTERS.json(await reportOf(files)));
+    const parts = (await reviewedCorpus()).map(({ report: part }) => part);
+    const report = JSON.parse(REPORTERS.json(makeReport(ALL_TYPES, parts)));
     expect(validate(report), JSON.stringify(validate.errors)).toBe(true);
     expect(report.findings.length).toBeGreaterThan(60);
+    const [{ name, family, lines }] = report.subjects;
+    const open = {
+      subjects: [{ name, family, lines, unfinished: ['shell-string'] }],
+      notes: [{ subject: name, line: null, note: 'x', level: 'error' }],
+    };
+    expect(validate({ ...report, ...open })).toBe(true);
     expect(validate({ ...report, findings: [{ ...report.findings[0], evidence: [] }] })).toBe(false);
   });
 

@@ -116,12 +116,18 @@ function sortItems(items: readonly Item[], { order }: ListQuery): readonly Item[
   const keys = [...order, { key: 'id', sign: 1 }];
   return [...items].sort((a, b) => {
     for (const { key, sign } of keys) {
-      const left = a[key] as string | number;
-      const right = b[key] as string | number;
-      if (left !== right) return left < right ? -sign : sign;
+      const difference = compare(a[key], b[key]);
+      if (difference !== 0) return sign * difference;
     }
     return 0;
   });
+}
+
+/** Null before all else, as MySQL, which most clouds have, sorts it: in JavaScript it is neither less than a text nor more. */
+function compare(a: unknown, b: unknown): number {
+  if (a === b) return 0;
+  if (a === null || b === null) return a === null ? -1 : 1;
+  return (a as string | number) < (b as string | number) ? -1 : 1;
 }
 
 /** A marker that is not there counts as none. */

@@ -1,4 +1,4 @@
-import { formatNetwork } from '../../model/address.ts';
+import { formatNetwork, netmaskByte } from '../../model/address.ts';
 import type { Protocol } from '../../model/catalogue.ts';
 import type { Action, Chain, HelperObject, Hook, LayerFour, Match, Rule } from '../../model/table.ts';
 import { Attributes, attributeList } from './netlink.ts';
@@ -47,15 +47,20 @@ export function decodeSetElements(attributes: Attributes): SetContent['elements'
   return [...attributeList(list)].map(([, data]) => {
     const element = new Attributes(data);
     const verdict = element.nested(nft.ELEM.DATA).nested(nft.DATA.VERDICT);
+    // An end of a range, or an element that catches all: no key of ours. A key of no length is refused where the set is used.
+    const isPlain = element.u32(nft.ELEM.FLAGS) === 0 && !element.get(nft.ELEM.KEY_END);
     return {
-      key: element.nested(nft.ELEM.KEY).get(nft.DATA.VALUE) ?? Buffer.alloc(0),
+      key: (isPlain ? element.nested(nft.ELEM.KEY).get(nft.DATA.VALUE) : undefined) ?? Buffer.alloc(0),
       object: element.string(nft.ELEM.OBJREF),
       chain: verdict.u32(nft.VERDICT.CODE) === nft.NFT_JUMP ? verdict.string(nft.VERDICT.CHAIN) : '',
     };
   });
 }
 
-/** @throws Foreign where the expressions are not a rule of ours */
+/**
+ * Every field that changes what a rule does is compared with what Pinhole writes there, so that no other rule reads as one of ours.
+ * @throws Foreign where the expressions are not a rule of ours
+ */
 export function decodeRule(expressions: Buffer, sets: ReadonlyMap<string, SetContent>): Rule {
   const list = [...attributeList(expressions)].map(([, data]) => {
     const expression = new Attributes(data);
@@ -95,15 +100,17 @@ class RuleDecoder {
     const { name, data } = this.#take();
     switch (name) {
       case 'ct':
+        inRegister(data, nft.CT.DREG);
         return data.u32(nft.CT.KEY) === nft.CT_KEY.HELPER ? { action: this.#jumpByHelper() } : { match: this.#ctState(data) };
       case 'meta':
+        inRegister(data, nft.META.DREG);
         return this.#meta(data.u32(nft.META.KEY));
       case 'limit':
         return { match: rate(data) };
       case 'immediate':
         return { action: immediate(data) };
       case 'objref':
-        if (!data.get(nft.OBJREF.IMM_NAME)) throw new Foreign('objref');
+        if (!data.get(nft.OBJREF.IMM_NAME) || data.u32(nft.OBJREF.IMM_TYPE) !== nft.OBJECT_CT_HELPER) throw new Foreign('objref');
         return { action: { kind: 'set-helper', object: data.string(nft.OBJREF.IMM_NAME) } };
       default:
         throw new Foreign(`expression ${name}`);
@@ -112,72 +119,74 @@ class RuleDecoder {
 
   #ctState(data: Attributes): Match {
     if (data.u32(nft.CT.KEY) !== nft.CT_KEY.STATE) throw new Foreign('ct key');
-    const mask = value(this.#take('bitwise').data, nft.BITWISE.MASK).readUInt32LE(0);
-    this.#compared(nft.CMP_OP.NEQ);
-    const state = (['new', 'related'] as const).find((name) => nft.CT_STATE_BITS[name] === mask);
+    const mask = this.#mask(4).readUInt32LE(0);
+    const isAny = isZero(this.#compared(nft.CMP_OP.NEQ, 4));
+    const state = (['new', 'related'] as const).find((name) => isAny && nft.CT_STATE_BITS[name] === mask);
     if (!state) throw new Foreign('ct state');
     return { kind: 'ct-state', state };
   }
 
   #meta(key: number): { match: Match } | { action: Action } {
-    if (key === nft.META_KEY.IIFNAME) return { match: { kind: 'in-interface', name: text(this.#compared(nft.CMP_OP.EQ)) } };
+    if (key === nft.META_KEY.IIFNAME) return { match: { kind: 'in-interface', name: text(this.#compared(nft.CMP_OP.EQ, nft.IFNAMSIZ)) } };
     if (key === nft.META_KEY.NFPROTO) return { match: this.#address() };
     if (key === nft.META_KEY.L4PROTO) return this.#layerFour();
     throw new Foreign(`meta key ${key}`);
   }
 
   #layerFour(): { match: Match } | { action: Action } {
-    const comparison = this.#take('cmp').data;
-    const operation = comparison.u32(nft.CMP.OP);
-    const number = value(comparison, nft.CMP.DATA)[0] as number;
+    const { operation, operand } = comparison(this.#take('cmp').data, 1);
+    const number = operand.readUInt8(0);
     if (this.#peek() !== 'payload') {
+      if (operation !== nft.CMP_OP.EQ && operation !== nft.CMP_OP.NEQ) throw new Foreign('protocol comparison');
       const protocol = (Object.entries(nft.L4_NUMBER) as [LayerFour, number][]).find(([, value]) => value === number)?.[0];
       if (!protocol) throw new Foreign(`protocol ${number}`);
       return { match: { kind: 'l4proto', not: operation === nft.CMP_OP.NEQ, protocol } };
     }
     if (operation !== nft.CMP_OP.EQ) throw new Foreign('protocol comparison');
     const protocol = transport(number, 'rule');
-    const payload = this.#take('payload').data;
-    if (payload.u32(nft.PAYLOAD.BASE) !== nft.BASE.TRANSPORT || payload.u32(nft.PAYLOAD.OFFSET) !== 2) throw new Foreign('payload');
+    if (this.#payload(nft.BASE.TRANSPORT, 2) !== 2) throw new Foreign('payload');
     return this.#onPort(protocol);
   }
 
   #onPort(protocol: Protocol): { match: Match } | { action: Action } {
     const { name, data } = this.#take();
     if (name === 'cmp') {
-      const port = value(data, nft.CMP.DATA).readUInt16BE(0);
-      const operation = data.u32(nft.CMP.OP);
+      const { operation, operand } = comparison(data, 2);
+      const port = operand.readUInt16BE(0);
       if (operation === nft.CMP_OP.EQ) return { match: { kind: 'dport', protocol, port } };
       if (operation === nft.CMP_OP.LT) return { match: { kind: 'dport-below', protocol, port } };
     }
     if (name === 'lookup') {
-      const ports = this.#set(data.string(nft.LOOKUP.SET)).elements.map(({ key }) => key.readUInt16BE(0));
+      if (data.get(nft.LOOKUP.DREG)) throw new Foreign('lookup in a map');
+      const ports = this.#lookedUp(data).map(({ key }) => portOf(key));
       return { match: { kind: 'dport-in', protocol, ports: ports.sort((a, b) => a - b) } };
     }
     if (name === 'objref') {
-      const entries = this.#set(data.string(nft.OBJREF.SET_NAME)).elements.map(({ key, object }) => [key.readUInt16BE(0), object] as const);
+      inRegister(data, nft.OBJREF.SET_SREG);
+      const entries = this.#set(data.string(nft.OBJREF.SET_NAME)).elements.map(({ key, object }) => [portOf(key), object] as const);
       return { action: { kind: 'map-helper', protocol, entries: entries.sort((a, b) => a[0] - b[0]) } };
     }
     throw new Foreign(`port ${name}`);
   }
 
   #address(): Match {
-    const family = this.#compared(nft.CMP_OP.EQ)[0] === nft.NFPROTO_IPV4 ? 'ipv4' : 'ipv6';
-    const payload = this.#take('payload').data;
-    const offset = payload.u32(nft.PAYLOAD.OFFSET);
+    const number = this.#compared(nft.CMP_OP.EQ, 1).readUInt8(0);
+    if (number !== nft.NFPROTO_IPV4 && number !== nft.NFPROTO_IPV6) throw new Foreign('address family');
+    const [family, length] = number === nft.NFPROTO_IPV4 ? (['ipv4', 4] as const) : (['ipv6', 16] as const);
+    const offset = this.#payload(nft.BASE.NETWORK, length);
     const side = (['source', 'destination'] as const).find((name) => ADDRESS_OFFSET[family][name] === offset);
-    if (payload.u32(nft.PAYLOAD.BASE) !== nft.BASE.NETWORK || !side) throw new Foreign('address');
-    const mask = this.#peek() === 'bitwise' ? value(this.#take('bitwise').data, nft.BITWISE.MASK) : null;
-    const bytes = [...this.#compared(nft.CMP_OP.EQ)];
-    if (bytes.length !== (family === 'ipv4' ? 4 : 16)) throw new Foreign('address length');
-    const prefix = mask ? prefixOf(mask) : bytes.length * 8;
+    if (!side) throw new Foreign('address');
+    const prefix = this.#peek() === 'bitwise' ? prefixOf(this.#mask(length)) : length * 8;
+    const bytes = [...this.#compared(nft.CMP_OP.EQ, length)];
+    // A network with bits below its prefix matches no packet: no rule of ours.
+    if (bytes.some((byte, index) => (byte & ~netmaskByte(prefix, index)) !== 0)) throw new Foreign('bits below the netmask');
     return { kind: 'address', side, cidr: formatNetwork({ family, bytes, prefix }) };
   }
 
   #jumpByHelper(): Action {
-    const entries = this.#set(this.#take('lookup').data.string(nft.LOOKUP.SET)).elements.map(
-      ({ key, chain }) => [text(key), chain] as const,
-    );
+    const { data } = this.#take('lookup');
+    if (!data.get(nft.LOOKUP.DREG) || data.u32(nft.LOOKUP.DREG) !== nft.REG_VERDICT) throw new Foreign('lookup without a verdict');
+    const entries = this.#lookedUp(data).map(({ key, chain }) => [text(sized(key, nft.HELPER_NAME_LEN)), chain] as const);
     return { kind: 'jump-by-helper', entries: entries.sort((a, b) => (a[0] < b[0] ? -1 : 1)) };
   }
 
@@ -187,10 +196,36 @@ class RuleDecoder {
     return set;
   }
 
-  #compared(operation: number): Buffer {
-    const { data } = this.#take('cmp');
-    if (data.u32(nft.CMP.OP) !== operation) throw new Foreign('comparison');
-    return value(data, nft.CMP.DATA);
+  /** The elements of the set that the register is looked up in; a lookup for what is not in it is none of ours. */
+  #lookedUp(data: Attributes): SetContent['elements'] {
+    inRegister(data, nft.LOOKUP.SREG);
+    if (data.u32(nft.LOOKUP.FLAGS) !== 0) throw new Foreign('inverted lookup');
+    return this.#set(data.string(nft.LOOKUP.SET)).elements;
+  }
+
+  /** What the register is compared with. */
+  #compared(operation: number, length: number): Buffer {
+    const found = comparison(this.#take('cmp').data, length);
+    if (found.operation !== operation) throw new Foreign('comparison');
+    return found.operand;
+  }
+
+  /** The bits of the register that count; the others are cleared. */
+  #mask(length: number): Buffer {
+    const { data } = this.#take('bitwise');
+    inRegister(data, nft.BITWISE.SREG);
+    inRegister(data, nft.BITWISE.DREG);
+    const isMask = data.u32(nft.BITWISE.OP) === nft.BITWISE_MASK_XOR && data.u32(nft.BITWISE.LEN) === length;
+    if (!isMask || !isZero(value(data, nft.BITWISE.XOR, length))) throw new Foreign('bitwise');
+    return value(data, nft.BITWISE.MASK, length);
+  }
+
+  /** Part of a header, in the register. @returns its offset */
+  #payload(base: number, length: number): number {
+    const { data } = this.#take('payload');
+    inRegister(data, nft.PAYLOAD.DREG);
+    if (data.u32(nft.PAYLOAD.BASE) !== base || data.u32(nft.PAYLOAD.LEN) !== length) throw new Foreign('payload');
+    return data.u32(nft.PAYLOAD.OFFSET);
   }
 
   #peek(): string | undefined {
@@ -212,16 +247,38 @@ function rate(data: Attributes): Match {
 
 function immediate(data: Attributes): Action {
   const verdict = data.nested(nft.IMMEDIATE.DATA).nested(nft.DATA.VERDICT);
+  if (data.u32(nft.IMMEDIATE.DREG) !== nft.REG_VERDICT || !verdict.get(nft.VERDICT.CODE)) throw new Foreign('immediate');
   const code = verdict.u32(nft.VERDICT.CODE);
   if (code === nft.NFT_JUMP) return { kind: 'jump', chain: verdict.string(nft.VERDICT.CHAIN) };
   if (code === nft.NF_DROP) return { kind: 'drop' };
   throw new Foreign('verdict');
 }
 
-function value(data: Attributes, type: number): Buffer {
-  const found = data.nested(type).get(nft.DATA.VALUE);
-  if (!found || found.length === 0) throw new Foreign('value');
-  return found;
+/** All that we load goes through one register. @param type the attribute that names it */
+function inRegister(data: Attributes, type: number): void {
+  if (data.u32(type) !== nft.REG_1) throw new Foreign('register');
+}
+
+function comparison(data: Attributes, length: number): { operation: number; operand: Buffer } {
+  inRegister(data, nft.CMP.SREG);
+  return { operation: data.u32(nft.CMP.OP), operand: value(data, nft.CMP.DATA, length) };
+}
+
+function value(data: Attributes, type: number, length: number): Buffer {
+  return sized(data.nested(type).get(nft.DATA.VALUE) ?? Buffer.alloc(0), length);
+}
+
+function sized(bytes: Buffer, length: number): Buffer {
+  if (bytes.length !== length) throw new Foreign(`a value of ${bytes.length} bytes`);
+  return bytes;
+}
+
+function portOf(key: Buffer): number {
+  return sized(key, 2).readUInt16BE(0);
+}
+
+function isZero(bytes: Buffer): boolean {
+  return bytes.every((byte) => byte === 0);
 }
 
 function transport(number: number, where: string): Protocol {
@@ -236,7 +293,9 @@ function prefixOf(mask: Buffer): number {
   return bits.indexOf('0') < 0 ? bits.length : bits.indexOf('0');
 }
 
+/** A name that fills its field with NULs; without one, or with more behind it, it is a pattern or nonsense. */
 function text(bytes: Buffer): string {
   const nul = bytes.indexOf(0);
-  return bytes.toString('latin1', 0, nul < 0 ? bytes.length : nul);
+  if (nul < 1 || !isZero(bytes.subarray(nul))) throw new Foreign('name');
+  return bytes.toString('latin1', 0, nul);
 }

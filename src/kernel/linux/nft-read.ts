@@ -13,13 +13,16 @@ export interface TableRead {
 /** Other transactions may commit between the parts of a read; then it is done again. */
 const MAX_TRIES = 20;
 
+/** What a reader asks of its socket. */
+export type NetlinkRequests = Pick<NetlinkSocket, 'get' | 'dump' | 'nextSequence'>;
+
 /** Reads `table inet pinhole`, and nothing of anyone else's, from one namespace. */
 export class TableReader {
-  readonly #socket: NetlinkSocket;
+  readonly #socket: NetlinkRequests;
   readonly #buffer: Buffer;
   readonly #out = new MessageWriter();
 
-  constructor(socket: NetlinkSocket, buffer: Buffer) {
+  constructor(socket: NetlinkRequests, buffer: Buffer) {
     this.#socket = socket;
     this.#buffer = buffer;
   }

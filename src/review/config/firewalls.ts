@@ -116,9 +116,9 @@ export function readShorewallConntrack(text: string, name: string): Content {
   const families = /shorewall6(\/|$)/.test(name.split('/').slice(0, -1).join('/')) ? (['ipv6'] as const) : (['ipv4'] as const);
   for (const [index, raw] of text.split(/\r?\n/).entries()) {
     const line = index + 1;
-    const content = raw.replace(/#.*$/, '').trim();
+    const content = (raw.split('#', 1)[0] ?? '').trim();
     if (content === '') continue;
-    const [, directive, value = ''] = /^\?(\w+)\s*(.*)$/.exec(content) ?? [];
+    const [, directive, value = ''] = /^\?(\w+)\s*([\s\S]*)$/.exec(content) ?? [];
     if (directive !== undefined) {
       settings.push({ key: directive, value, line });
       lookUp(CONDITIONS, directive.toLowerCase())?.(conditions, value);
@@ -166,7 +166,7 @@ export function readOpenwrt(text: string, name: string): Content {
     const content = raw.trim();
     if (content === '' || content.startsWith('#')) continue;
     const [, word, first = '', second] =
-      /^(config|option|list|package)\s+['"]?([^\s'"]+)['"]?(?:\s+['"]?(.*?)['"]?)?\s*$/.exec(content) ?? [];
+      /^(config|option|list|package)\s+['"]?([^\s'"]+)['"]?(?:\s+['"]?([\s\S]*?)['"]?)?$/.exec(content) ?? [];
     if (word === undefined) throw new InvalidInput('config', `${name}: line ${line}: expected 'config', 'option' or 'list'.`);
     if (word === 'config') {
       close();

@@ -39,7 +39,8 @@ function iniSettings(text: string, name: string): Setting[] {
 /** `KEY=value` lines of shell-like files and sysctl.conf; `/` of sysctl's other spelling is a dot. */
 function assignments(text: string): Setting[] {
   return text.split(/\r?\n/).flatMap((line, index) => {
-    const [, key, value = ''] = /^\s*-?([\w./*-]+)\s*=\s*(.*?)\s*(?:#.*)?$/.exec(line) ?? [];
+    const [, key, rest = ''] = /^\s*-?([\w./*-]+)\s*=([\s\S]*)$/.exec(line) ?? [];
+    const value = (rest.split('#', 1)[0] ?? '').trim();
     return key === undefined ? [] : [{ key: key.replaceAll('/', '.'), value: value.replace(/^(["'])(.*)\1$/, '$2'), line: index + 1 }];
   });
 }
@@ -47,7 +48,7 @@ function assignments(text: string): Setting[] {
 /** `options nf_conntrack_ftp ports=21,2121` is `nf_conntrack_ftp.ports`. */
 function moduleOptions(text: string): Setting[] {
   return text.split(/\r?\n/).flatMap((line, index) => {
-    const [, module, options = ''] = /^\s*options\s+(\S+)\s+(.*)$/.exec(line) ?? [];
+    const [, module, options = ''] = /^\s*options\s+(\S+)\s+([\s\S]*)$/.exec(line) ?? [];
     if (module === undefined) return [];
     return options.split(/\s+/).map((option) => {
       const [key = '', ...value] = option.split('=');

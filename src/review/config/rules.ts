@@ -152,7 +152,9 @@ function familiesText(helper: string, protocol: 'tcp' | 'udp'): string {
 
 /** oslo's list of dicts: `{'ftp': 'tcp'},{…}` or `ftp:tcp,sip:udp`. */
 function allowedPairs(value: string): string[] {
-  return [...value.matchAll(/['"]?([\w.-]+)['"]?\s*:\s*['"]?([\w]+)['"]?/g)].map(([, helper, protocol]) => `${helper}:${protocol}`);
+  return [...value.matchAll(/(?<![\w.-])['"]?([\w.-]+)['"]?\s*:\s*['"]?([\w]+)['"]?/g)].map(
+    ([, helper, protocol]) => `${helper}:${protocol}`,
+  );
 }
 
 export const policyOpen: ConfigRule = {
@@ -228,7 +230,7 @@ function busUrl(document: ConfigDocument): Setting | null {
 function isLocal(url: string): boolean {
   const hosts = url
     .replace(/^\w+:\/\//, '')
-    .replace(/\/.*$/, '')
+    .replace(/\/[\s\S]*$/, '')
     .split(',')
     .map((host) => host.replace(/^.*@/, ''));
   return hosts.every((host) => /^(127\.|localhost|\[::1\])/.test(host));

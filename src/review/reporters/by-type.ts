@@ -1,5 +1,5 @@
 import { type Pillar, typeName } from '../cwe.ts';
-import type { Finding } from '../finding.ts';
+import type { Finding, RuleInfo } from '../finding.ts';
 import { findingsOf, type Report } from '../report.ts';
 import { ALL_RULES, isChosen } from '../rules.ts';
 import { noteLines, summary } from './summary.ts';
@@ -11,7 +11,8 @@ export function byType(report: Report): string {
   report.types.forEach((type, index) => {
     const found = findingsOf(report, type);
     lines.push(...hanging(`${String(index + 1).padStart(2)}.  `, `CWE-${type} (${typeName(type)}):`), '');
-    if (found.length === 0) lines.push(...hanging('     * ', clean(report, type)));
+    const verdict = verdictOf(report, type, found);
+    if (verdict !== null) lines.push(...hanging('     * ', verdict), ...(found.length > 0 ? [''] : []));
     for (const finding of found) lines.push(...findingLines(finding, report.subjects.length > 1));
     lines.push('');
   });
@@ -35,8 +36,22 @@ function findingLines(finding: Finding, many: boolean): string[] {
   ];
 }
 
+/** What is said of a type beside its findings: that rules did not get to the end; or else, of one without findings, what was looked at. */
+export function verdictOf(report: Report, type: Report['types'][number], found: readonly Finding[]): string | null {
+  const unfinished = report.subjects.flatMap(({ name, unfinished: ids }) => {
+    const rules = ids.filter((id) => ALL_RULES.some(({ rule }) => rule.id === id && isOfType(rule, type)));
+    return rules.length > 0 ? [`${rules.join(', ')} in ${name}`] : [];
+  });
+  if (unfinished.length > 0) return `Not finished: ${unfinished.join('; ')}. There may be more to find.`;
+  return found.length === 0 ? clean(report, type) : null;
+}
+
+function isOfType({ cwe, alsoCwes = [] }: RuleInfo, type: Report['types'][number]): boolean {
+  return [cwe, ...alsoCwes].some((one) => isChosen([type], one));
+}
+
 /** That nothing was found of a type, with what was looked at. */
-export function clean(report: Report, type: number): string {
+function clean(report: Report, type: number): string {
   const families = new Set(report.subjects.map(({ family }) => family));
   const checks = ALL_RULES.filter(
     ({ family, rule }) =>

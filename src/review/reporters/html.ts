@@ -1,7 +1,7 @@
 import { cweUrl, typeName } from '../cwe.ts';
 import type { Finding } from '../finding.ts';
 import { findingsOf, type Report } from '../report.ts';
-import { clean } from './by-type.ts';
+import { verdictOf } from './by-type.ts';
 import { noteLines, summary } from './summary.ts';
 import { lineText, printable, withCode } from './text.ts';
 
@@ -22,7 +22,8 @@ table { border-collapse: collapse; margin: .6rem 0; } td { padding: .1rem .7rem 
 export function html(report: Report): string {
   const sections = report.types.map((type) => {
     const found = findingsOf(report, type);
-    const body = found.length === 0 ? `<p class="clean">${marked(clean(report, type))}</p>` : found.map(article).join('\n');
+    const verdict = verdictOf(report, type, found);
+    const body = [...(verdict === null ? [] : [`<p class="clean">${marked(verdict)}</p>`]), ...found.map(article)].join('\n');
     return `<section><h2><a href="${cweUrl(type)}">CWE-${type}</a> ${escaped(typeName(type))} (${found.length})</h2>\n${body}</section>`;
   });
   const suppressed = report.suppressed.map(

@@ -1,7 +1,7 @@
 import { cweUrl, typeName } from '../cwe.ts';
 import type { Finding } from '../finding.ts';
 import { findingsOf, type Report } from '../report.ts';
-import { clean } from './by-type.ts';
+import { verdictOf } from './by-type.ts';
 import { noteLines, summary } from './summary.ts';
 import { lineText, printable, withCode } from './text.ts';
 
@@ -11,7 +11,8 @@ export function markdown(report: Report): string {
   for (const type of report.types) {
     const found = findingsOf(report, type);
     parts.push(`## [CWE-${type}](${cweUrl(type)}): ${typeName(type)}`, '');
-    if (found.length === 0) parts.push(escaped(clean(report, type)), '');
+    const verdict = verdictOf(report, type, found);
+    if (verdict !== null) parts.push(escaped(verdict), '');
     for (const finding of found) parts.push(...section(finding));
   }
   if (report.suppressed.length > 0) {

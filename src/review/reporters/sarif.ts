@@ -47,9 +47,9 @@ export function sarif(report: Report, tool: { readonly version: string }): strin
     columnKind: 'utf16CodeUnits',
     invocations: [
       {
-        executionSuccessful: true,
-        toolExecutionNotifications: report.notes.map(({ subject, note }) => ({
-          level: 'note' as const,
+        executionSuccessful: report.notes.every(({ level }) => level !== 'error'),
+        toolExecutionNotifications: report.notes.map(({ subject, note, level }) => ({
+          level: level ?? ('note' as const),
           message: { text: `${subject}: ${note}` },
         })),
       },

@@ -11,8 +11,10 @@ export function summary(report: Report): string {
     .filter(([, count]) => count > 0)
     .map(([severity, count]) => `${count} ${severity}`);
   const detail = counts.length > 0 ? ` (${counts.join(', ')})` : '';
+  const unfinished = subjects.reduce((sum, subject) => sum + subject.unfinished.length, 0);
+  const open = unfinished > 0 ? `; ${plural(unfinished, 'rule')} not finished` : '';
   const rest = suppressed.length > 0 ? `; ${suppressed.length} suppressed` : '';
-  return `${plural(findings.length, 'finding')}${detail} in ${plural(subjects.length, 'subject')}, ${subjects.reduce((sum, { lines }) => sum + lines, 0)} lines${rest}`;
+  return `${plural(findings.length, 'finding')}${detail} in ${plural(subjects.length, 'subject')}, ${subjects.reduce((sum, { lines }) => sum + lines, 0)} lines${rest}${open}`;
 }
 
 export function noteLines(report: Report): string[] {

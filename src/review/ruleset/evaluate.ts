@@ -1,6 +1,7 @@
 import type { Family } from '../../model/catalogue.ts';
 import { lookUp } from '../../model/look-up.ts';
 import type { Chain, Match, Rule } from './model.ts';
+import { costOf } from './reach.ts';
 import type { RulesetView } from './view.ts';
 
 /** A packet that somebody sends from wherever suits them: addresses and interfaces are theirs to choose. */
@@ -79,8 +80,10 @@ function walkOnce(view: RulesetView, at: { chain: Chain; probe: Probe; depth: nu
 function walkChain(view: RulesetView, at: { chain: Chain; probe: Probe; depth: number }, walk: Walk): Result {
   for (const rule of at.chain.rules) {
     const { action } = rule;
+    view.spend(1);
     if (!action) continue;
     const isDrop = action.kind === 'drop';
+    view.spend(costOf(rule));
     const matched = matchRule(rule, at.probe, walk);
     if (matched === 'unknown' && isDrop) walk.doubts.push(rule);
     if (matched === 'no' || matched === 'unknown') continue;
@@ -143,7 +146,8 @@ function matchOne(one: Match, probe: Probe, walk: Walk): 'no' | 'unknown' | Walk
 }
 
 /** Whether some packet like the probe, from some address over some interface, could match a rule. */
-export function couldMatch(rule: Rule, probe: Probe): boolean {
+export function couldMatch(view: RulesetView, rule: Rule, probe: Probe): boolean {
+  view.spend(1 + costOf(rule));
   const walk = newWalk();
   const free = new Set<Match['key']>(['saddr', 'daddr', 'iif', 'oif', 'sport', 'other', 'status']);
   return rule.matches.every((one) => free.has(one.key) || matchOne(one, probe, walk) !== 'no');

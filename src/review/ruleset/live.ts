@@ -56,8 +56,8 @@ export function readLive(text: string, name: string): Ruleset {
     before += linesIn(saved).length;
     return [read];
   });
-  const isSaved = (chain: Chain) =>
-    others.some(({ chains }) => chains.some(({ family, table }) => family === chain.family && table === chain.table));
+  const tables = new Set(others.flatMap(({ chains }) => chains.map(({ family, table }) => `${family} ${table}`)));
+  const isSaved = ({ family, table }: Chain) => tables.has(`${family} ${table}`);
   return {
     format: 'nft-json',
     chains: [...nft.chains.filter((chain) => !isSaved(chain)), ...others.flatMap(({ chains }) => chains)],

@@ -106,7 +106,7 @@ const PRIORITIES: Readonly<Record<string, number>> = {
 
 /** `mangle`, `filter - 10`, `-150`. */
 export function priorityOf(words: readonly string[]): number {
-  const text = words.join(' ').replace(/;.*$/, '');
+  const text = words.join(' ').replace(/;[\s\S]*$/, '');
   const [, name, sign, offset] = /^([a-z]+)\s*(?:([+-])\s*(\d+))?/.exec(text) ?? [];
   if (name !== undefined) return (lookUp(PRIORITIES, name) ?? 0) + (offset ? Number(`${sign}${offset}`) : 0);
   return Number(/^(-?)\s*(\d+)/.exec(text)?.slice(1, 3).join('') ?? 0);

@@ -15,6 +15,7 @@ import {
   ranges,
   tooManyRules,
 } from './model.ts';
+import { Expansion, MAX_TOKENS } from './nft-values.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -46,11 +47,17 @@ export function readNftJson(text: string, name: string): Ruleset {
   }
   const filled = new Set(items.flatMap(filledByRule));
   const sets = new Map(items.flatMap(namedSet).filter(([key]) => !filled.has(key)));
+  const expansion = new Expansion();
   for (const item of items) {
     const rule = item['rule'] as Json | undefined;
     if (!rule) continue;
     const place = { ...placeOf(rule), name: textOf(rule['chain']) };
-    chains.get(chainKey(place))?.rules.push(...rulesOf(rule, (set) => sets.get(chainKey({ ...place, name: set })) ?? null));
+    const elements = (set: string) => {
+      const found = sets.get(chainKey({ ...place, name: set })) ?? null;
+      if (found) expansion.add(found.length, name);
+      return found;
+    };
+    chains.get(chainKey(place))?.rules.push(...rulesOf(rule, elements));
   }
   return { format: 'nft-json', chains: [...chains.values()], helpers, unread: [] };
 }
@@ -112,7 +119,7 @@ function namedSet(item: Json): [string, readonly unknown[]][] {
   const flags = Array.isArray(set['flags']) ? set['flags'] : [set['flags']];
   const isOthers = flags.some((flag) => flag === 'dynamic' || flag === 'timeout') || set['timeout'] !== undefined;
   const isPlain = set['elem'].every((one) => !isObject(one) || one['prefix'] !== undefined || one['range'] !== undefined);
-  return isOthers || !isPlain ? [] : [[chainKey(placeOf(set)), set['elem']]];
+  return isOthers || !isPlain || set['elem'].length > MAX_TOKENS ? [] : [[chainKey(placeOf(set)), set['elem']]];
 }
 
 /** Sets that a rule adds to as packets pass: nft's JSON does not say of a set that it is dynamic. */

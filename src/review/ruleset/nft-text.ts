@@ -12,7 +12,7 @@ import {
 } from './model.ts';
 import { readRule } from './nft-rule.ts';
 import { type Token, TokenStream } from './nft-tokens.ts';
-import { NamedValues } from './nft-values.ts';
+import { Expansion, NamedValues } from './nft-values.ts';
 
 const FAMILIES = new Set(['inet', 'ip', 'ip6', 'bridge', 'arp', 'netdev']);
 /** Blocks of a table that nothing here looks into. */
@@ -35,6 +35,7 @@ class NftReader {
   readonly #helpers: HelperObject[] = [];
   readonly #unread: { line: number; text: string }[] = [];
   readonly #values = new NamedValues();
+  readonly #expansion = new Expansion();
   #at = 0;
   #rules = 0;
 
@@ -137,6 +138,7 @@ class NftReader {
 
   #expanded(token: Token): readonly Token[] {
     const value = this.#values.valueOf(token);
+    if (value) this.#expansion.add(value.length, `${this.#name}: line ${token.line}`);
     return value ? value.map((one) => ({ ...one, line: token.line, start: token.start, end: token.end })) : [token];
   }
 

@@ -18,7 +18,7 @@ const MAX_TOKENS = 500_000;
 /** Of IPv6, or of a network card. */
 const COLONS = String.raw`[\da-fA-F]{0,4}(?::[\da-fA-F]{0,4}){2,}(?:\.\d+){0,3}`;
 /** The words that hold colons; any other colon is the punctuation of maps, with spaces beside it or not. */
-const ADDRESS = String.raw`${COLONS}(?:/\d+)?(?:-${COLONS})?|(?:\d+(?:\.\d+){3}|\[[^\]\s]*\])(?::\d+(?:-\d+)?)`;
+const ADDRESS = String.raw`${COLONS}(?:/\d+)?(?:-${COLONS})?|(?:\d+(?:\.\d+){3}|\[[^\]\s]{0,64}\])(?::\d+(?:-\d+)?)`;
 const PATTERN = new RegExp(
   String.raw`(\\\r?\n)|(#[^\n]*)|(\r?\n)|([ \t\r\f\v]+)|"([^"\n]*)"|(${ADDRESS}|[^\s{};,"#=<>!:]+)|([{};,:=]|[<>]=?|==|!=|!)|(.)`,
   'gy',

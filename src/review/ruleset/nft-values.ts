@@ -1,7 +1,22 @@
+import { InvalidInput } from '../../model/errors.ts';
 import type { Token } from './nft-tokens.ts';
 
 /** A larger one is not gone through for every rule that names it: its values are taken to be unseen. */
-const MAX_TOKENS = 4000;
+export const MAX_TOKENS = 4000;
+/** Of all that variables and sets stand for, wherever they are named: a few names can stand for very much. */
+const MAX_EXPANDED = 1_000_000;
+
+/** Counts what names stand for, over a whole ruleset. */
+export class Expansion {
+  #count = 0;
+
+  /** @throws InvalidInput past more than a ruleset's worth */
+  add(values: number, place: string): void {
+    this.#count += values;
+    if (this.#count <= MAX_EXPANDED) return;
+    throw new InvalidInput('ruleset', `${place}: its sets and variables stand for more than ${MAX_EXPANDED.toLocaleString('en')} words.`);
+  }
+}
 
 /** What stands for values in nft's language: variables (`$lan`), and sets and maps that have names (`@ports`). */
 export class NamedValues {

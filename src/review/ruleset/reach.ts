@@ -21,6 +21,11 @@ export function endingsOf(rules: readonly Rule[]): { readonly rule: Rule; readon
     .slice(0, MAX_ENDINGS);
 }
 
+/** Steps that looking through the values of a rule is worth. */
+export function costOf({ matches }: Rule): number {
+  return matches.reduce((sum, { values, ranges }) => sum + 1 + (((values?.length ?? 0) + (ranges?.length ?? 0)) >> 3), 0);
+}
+
 /** Whether every new packet that is wanted matches a rule. */
 export function takesAll(rule: Rule, wanted: Wanted): boolean {
   return rule.matches.every((one) => holdsFor(one, wanted));
@@ -49,7 +54,9 @@ function holdsFor(one: Match, { protocol, ports, families, matches }: Wanted): b
 }
 
 function sameValues(a: readonly string[] | null, b: readonly string[] | null): boolean {
-  return a !== null && b !== null && a.length === b.length && a.every((value) => b.includes(value));
+  if (a === null || b === null || a.length !== b.length) return false;
+  const known = new Set(b);
+  return a.every((value) => known.has(value));
 }
 
 /** A rule on the way, in its chain. */

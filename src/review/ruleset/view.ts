@@ -11,7 +11,7 @@ import {
   type Rule,
   type Ruleset,
 } from './model.ts';
-import { endingsOf, type Stop, takesAll, type Wanted } from './reach.ts';
+import { costOf, endingsOf, type Stop, takesAll, type Wanted } from './reach.ts';
 
 /** What is known of the host that a ruleset is for. */
 export interface HostFacts {
@@ -67,6 +67,8 @@ interface Context {
 /** Bounds on chains that call each other in many ways. */
 const MAX_DEPTH = 16;
 const MAX_CONTEXTS = 32;
+/** Steps that putting an assignment together is worth. */
+const ASSIGNMENT = 40;
 
 /** A ruleset with what follows from it, computed once. */
 export class RulesetView {
@@ -78,6 +80,7 @@ export class RulesetView {
   readonly #objects: ReadonlyMap<string, HelperObject>;
   readonly #contexts = new Map<Chain, Context[]>();
   readonly #numbers = new Map<Chain, Map<Rule, number>>();
+  readonly #positions = new Map<Chain, ReadonlyMap<Rule, number>>();
   readonly #memo = new Map<string, unknown>();
   readonly #budget: Budget;
 
@@ -87,7 +90,7 @@ export class RulesetView {
     ruleset: Ruleset,
     facts: { readonly host: HostFacts; readonly budget?: Budget; readonly others?: readonly Assignment[] },
   ) {
-    this.#budget = facts.budget ?? new Budget(Number.POSITIVE_INFINITY);
+    this.#budget = facts.budget ?? new Budget({ steps: Number.POSITIVE_INFINITY, now: () => 0 });
     this.name = name;
     this.ruleset = ruleset;
     this.host = facts.host;
@@ -96,6 +99,11 @@ export class RulesetView {
     for (const chain of ruleset.chains) if (chain.base) this.#reach(chain, { base: chain, path: [], matches: [] }, 0);
     const assigned = ruleset.chains.flatMap((chain) => this.contextsOf(chain).flatMap((context) => this.#assignmentsIn(chain, context)));
     this.assignments = [...assigned, ...(facts.others ?? [])];
+  }
+
+  /** For what goes through rules or their values: once for each. @throws OutOfSteps */
+  spend(steps: number): void {
+    this.#budget.spend(steps);
   }
 
   /** The ways in which packets come to a chain. */
@@ -112,6 +120,7 @@ export class RulesetView {
 
   /** Base chains at a hook that packets of a family pass, in the order of the kernel. */
   baseChains(hook: string, family: Family): Chain[] {
+    this.#budget.spend(this.ruleset.chains.length);
     return this.ruleset.chains
       .filter((chain) => chain.base?.hook === hook && chain.base.type !== 'nat' && sees(chain, family))
       .sort((a, b) => (a.base as Base).priority - (b.base as Base).priority);
@@ -119,7 +128,9 @@ export class RulesetView {
 
   /** Each assignment once, however many ways lead to its rule. */
   get distinct(): readonly Assignment[] {
+    this.#budget.spend(1 + (this.assignments.length >> 2));
     return this.memo('distinct', () => {
+      this.#budget.spend(20 * this.assignments.length);
       const seen = new Set<string>();
       return this.assignments.filter(({ type, line, ports, text, place }) => {
         const key = `${type} ${line} ${JSON.stringify(ports)} ${text} ${place ? this.symbol(place.chain, place.rule) : ''}`;
@@ -128,8 +139,16 @@ export class RulesetView {
     });
   }
 
-  get hasNat(): boolean {
-    return this.ruleset.chains.some(({ rules }) => rules.some(({ action }) => action?.kind === 'nat'));
+  /** The first rule that translates addresses; null: there is none. */
+  get nat(): Rule | null {
+    return this.memo('nat', () => {
+      for (const { rules } of this.ruleset.chains) {
+        this.#budget.spend(1 + rules.length);
+        const found = rules.find(({ action }) => action?.kind === 'nat');
+        if (found) return found;
+      }
+      return null;
+    });
   }
 
   /** `inet fw forward`, with the rule's number there. */
@@ -145,6 +164,13 @@ export class RulesetView {
     this.#budget.spend();
     if (!this.#memo.has(key)) this.#memo.set(key, make());
     return this.#memo.get(key) as T;
+  }
+
+  /** Index of a rule in its chain. */
+  #position(chain: Chain, rule: Rule): number {
+    const known = this.#positions.get(chain) ?? new Map(chain.rules.map((one, index) => [one, index]));
+    this.#positions.set(chain, known);
+    return known.get(rule) ?? -1;
   }
 
   /** Rules of a chain from 1; the entries of one verdict map are one. */
@@ -165,6 +191,7 @@ export class RulesetView {
   #reach(chain: Chain, context: Context, depth: number): void {
     const known = this.#contexts.get(chain) ?? [];
     if (depth > MAX_DEPTH || known.length >= MAX_CONTEXTS) return;
+    this.#budget.spend(chain.rules.length + context.path.length + context.matches.length);
     known.push(context);
     this.#contexts.set(chain, known);
     for (const rule of chain.rules) {
@@ -175,6 +202,7 @@ export class RulesetView {
   }
 
   #assignmentsIn(chain: Chain, context: Context): Assignment[] {
+    this.#budget.spend(chain.rules.length);
     return chain.rules.flatMap((rule) => {
       if (rule.action?.kind !== 'set-helper' && rule.action?.kind !== 'map-helper') return [];
       const entries = rule.action.kind === 'map-helper' ? rule.action.entries : [[null, rule.action.object] as const];
@@ -186,8 +214,12 @@ export class RulesetView {
   #endOf({ chain, rule, context }: { chain: Chain; rule: Rule; context: Context }, wanted: Wanted): Stop | null {
     let at = context.base;
     for (const step of [...context.path, rule]) {
-      const position = at.rules.indexOf(step);
-      const end = this.#endings(at).find((one) => one.index < position && takesAll(one.rule, wanted));
+      const position = this.#position(at, step);
+      const endings = this.#endings(at);
+      const end = endings.find((one) => {
+        this.#budget.spend(1 + (costOf(one.rule) >> 2));
+        return one.index < position && takesAll(one.rule, wanted);
+      });
       if (end) return { chain: at, rule: end.rule };
       at = (step.action && this.target(at, step.action)) ?? chain;
     }
@@ -195,7 +227,10 @@ export class RulesetView {
   }
 
   #endings(chain: Chain): ReturnType<typeof endingsOf> {
-    return this.memo(`endings ${chainKey(chain)}`, () => endingsOf(chain.rules));
+    return this.memo(`endings ${chainKey(chain)}`, () => {
+      this.#budget.spend(chain.rules.length);
+      return endingsOf(chain.rules);
+    });
   }
 
   #assignment(
@@ -208,6 +243,7 @@ export class RulesetView {
     const type = object?.type ?? direct;
     if (type === null || type === undefined) return null;
     const matches = [...context.matches, ...rule.matches];
+    this.#budget.spend(ASSIGNMENT + matches.length);
     const fromMap = action?.kind === 'map-helper' && entry.port !== null ? Number(entry.port) : null;
     const narrowed = (...keys: string[]) => matches.some(({ key }) => keys.includes(key));
     const wanted: Wanted = {

@@ -3,6 +3,7 @@ import { type Assign, type Call, children, type Expr, type Node } from './ir.ts'
 /** `self.mapping.rules` as text; null where it is not a chain of names. Indexing keeps the container: `a['x'].b` is `a[].b`. */
 export function pathOf(node: Expr | null | undefined): string | null {
   if (!node) return null;
+  node.budget.spend(2);
   switch (node.kind) {
     case 'name':
       return node.name;
@@ -22,6 +23,7 @@ export function pathOf(node: Expr | null | undefined): string | null {
 /** The name that a chain of attributes, indexes and calls begins with. */
 export function rootOf(node: Expr | null): string | null {
   for (let at: Expr | null = node; at; ) {
+    at.budget.spend();
     if (at.kind === 'name') return at.name;
     if (at.kind === 'attribute' || at.kind === 'index' || at.kind === 'slice') at = at.object;
     else if (at.kind === 'call') at = at.callee;
@@ -57,10 +59,12 @@ export function receiver(call: Call): Expr | null {
 
 /** All that a call is given, by position and by name. */
 export function argumentsOf(call: Call): Expr[] {
+  call.budget.spend(call.args.length + call.keywords.length);
   return [...call.args, ...call.keywords.map(({ value }) => value)];
 }
 
 export function keyword(call: Call, name: string): Expr | null {
+  call.budget.spend(1 + call.keywords.length);
   return call.keywords.find((one) => one.name === name)?.value ?? null;
 }
 
@@ -87,6 +91,7 @@ export function wordsOf(identifier: string): string[] {
 /** What is written to by an assignment, with tuples taken apart. */
 export function flatTargets(targets: readonly Expr[]): Expr[] {
   return targets.flatMap((target) => {
+    target.budget.spend();
     if (target.kind === 'collection') return flatTargets(target.items);
     if (target.kind === 'dict') return flatTargets(target.entries.map(({ value }) => value));
     if (target.kind === 'other') return flatTargets(target.items as readonly Expr[]);

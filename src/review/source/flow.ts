@@ -12,10 +12,11 @@ export interface Guard {
 export function guardsAt(node: Node): Guard[] {
   const found: Guard[] = [];
   for (let at: Node = node, up = node.parent; up && at.kind !== 'function'; at = up, up = up.parent) {
-    if (up.kind === 'if') addBranch(found, up.test, at, up.consequent as readonly Node[]);
+    node.budget.spend(4);
+    if (up.kind === 'if') addBranch(found, up.test, at, up.consequent);
     else if (up.kind === 'ternary' && at !== up.test) found.push({ test: up.test, holds: at === up.consequent });
     else if (up.kind === 'logic' && at === up.right) found.push({ test: up.left, holds: up.op === 'and' });
-    else if (up.kind === 'loop' && up.test && at !== up.test && up.body.includes(at as Stmt)) found.push({ test: up.test, holds: true });
+    else if (up.kind === 'loop' && up.test && at !== up.test && isIn(up.body, at)) found.push({ test: up.test, holds: true });
     else if (up.kind === 'comprehension') for (const { conditions } of up.clauses) addConditions(found, conditions, at);
     for (const before of siblingsBefore(at, up)) {
       if (before.kind === 'if' && exits(before.consequent) && !before.otherwise) found.push({ test: before.test, holds: false });
@@ -26,8 +27,8 @@ export function guardsAt(node: Node): Guard[] {
   return found;
 }
 
-function addBranch(found: Guard[], test: Expr, at: Node, consequent: readonly Node[]): void {
-  if (at !== test) found.push({ test, holds: consequent.includes(at) });
+function addBranch(found: Guard[], test: Expr, at: Node, consequent: readonly Stmt[]): void {
+  if (at !== test) found.push({ test, holds: isIn(consequent, at) });
 }
 
 function addConditions(found: Guard[], conditions: readonly Expr[], at: Node): void {
@@ -38,16 +39,24 @@ function addConditions(found: Guard[], conditions: readonly Expr[], at: Node): v
 /** Statements of the same block, before a node. */
 export function siblingsBefore(node: Node, parent = node.parent): readonly Stmt[] {
   const block = parent ? blockWith(parent, node) : null;
+  if (block) node.budget.spend(block.length);
   return block ? block.slice(0, block.indexOf(node as Stmt)) : [];
 }
 
 export function siblingsAfter(node: Node): readonly Stmt[] {
   const block = node.parent ? blockWith(node.parent, node) : null;
+  if (block) node.budget.spend(block.length);
   return block ? block.slice(block.indexOf(node as Stmt) + 1) : [];
 }
 
 function blockWith(parent: Node, node: Node): readonly Stmt[] | null {
-  return blocks(parent).find((block) => block.includes(node as Stmt)) ?? null;
+  return blocks(parent).find((block) => isIn(block, node)) ?? null;
+}
+
+/** Whether a node is a statement of a block. Looking through a block is quicker than other steps. */
+function isIn(block: readonly Stmt[], node: Node): boolean {
+  node.budget.spend(1 + (block.length >> 3));
+  return block.includes(node as Stmt);
 }
 
 /** The lists of statements that a node consists of. */
@@ -95,19 +104,26 @@ export function exits(statements: readonly Stmt[]): boolean {
 
 /** The nearest node of a kind around another, within its function. */
 export function enclosing<K extends Kind>(node: Node, kind: K): NodeOf<K> | null {
-  for (let at = node.parent; at && at.kind !== 'function'; at = at.parent) if (at.kind === kind) return at as NodeOf<K>;
+  for (let at = node.parent; at && at.kind !== 'function'; at = at.parent) {
+    node.budget.spend();
+    if (at.kind === kind) return at as NodeOf<K>;
+  }
   return null;
 }
 
 export function isWithin(node: Node, outer: Node): boolean {
-  for (let at: Node | null = node; at; at = at.parent) if (at === outer) return true;
+  for (let at: Node | null = node; at; at = at.parent) {
+    node.budget.spend();
+    if (at === outer) return true;
+  }
   return false;
 }
 
 /** The `try` whose handlers would see what a node throws; null: whoever called. */
 export function guardingTry(node: Node): Try | null {
   for (let at: Node = node, up = node.parent; up && at.kind !== 'function'; at = up, up = up.parent) {
-    if (up.kind === 'try' && up.handlers.length > 0 && up.body.includes(at as Stmt)) return up;
+    node.budget.spend();
+    if (up.kind === 'try' && up.handlers.length > 0 && isIn(up.body, at)) return up;
   }
   return null;
 }
@@ -115,7 +131,8 @@ export function guardingTry(node: Node): Try | null {
 /** Whether a `finally` or a `with` around a node runs whatever it throws. */
 export function finalizerAround(node: Node): readonly Stmt[] | null {
   for (let at: Node = node, up = node.parent; up && at.kind !== 'function'; at = up, up = up.parent) {
-    if (up.kind === 'try' && up.finalizer && !up.finalizer.includes(at as Stmt)) return up.finalizer;
+    node.budget.spend();
+    if (up.kind === 'try' && up.finalizer && !isIn(up.finalizer, at)) return up.finalizer;
   }
   return null;
 }
@@ -126,6 +143,9 @@ export function isGuarded(node: Node, path: string): boolean {
 }
 
 export function functionOf(node: Node): Func | null {
-  for (let at = node.parent; at; at = at.parent) if (at.kind === 'function') return at;
+  for (let at = node.parent; at; at = at.parent) {
+    node.budget.spend();
+    if (at.kind === 'function') return at;
+  }
   return null;
 }

@@ -1,3 +1,5 @@
+import type { Budget } from '../budget.ts';
+
 /**
  * What Python and TypeScript have in common, as far as the rules need it. The frontends (`python.ts`, `typescript.ts`) lower
  * their syntax trees to this; rules are written once. Wrappers that say nothing at run time (parentheses, type assertions)
@@ -15,6 +17,8 @@ interface Base<K extends string> extends Position {
   readonly kind: K;
   /** Set when the module is indexed. */
   parent: Node | null;
+  /** Of the review that the node belongs to: whatever walks the tree spends from it. */
+  readonly budget: Budget;
 }
 
 export interface Name extends Base<'name'> {
@@ -268,8 +272,14 @@ export interface Lowered {
 
 const NONE: readonly Node[] = [];
 
-/** What a node consists of, in the order of the source. */
+/** What a node consists of, in the order of the source. @throws OutOfSteps */
 export function children(node: Node): readonly Node[] {
+  const found = partsOf(node);
+  node.budget.spend(3 + 2 * found.length);
+  return found;
+}
+
+function partsOf(node: Node): readonly Node[] {
   switch (node.kind) {
     case 'name':
     case 'num':

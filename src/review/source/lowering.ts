@@ -1,3 +1,4 @@
+import type { Budget } from '../budget.ts';
 import type { Expr, Node, Other, Position } from './ir.ts';
 import type { SyntaxNode } from './syntax.ts';
 
@@ -47,16 +48,21 @@ export class Lines {
     const start = this.#starts[line - 1];
     if (start === undefined) return '';
     const end = this.#starts[line] ?? this.text.length + 1;
-    return this.text.slice(start, end - 1).replace(/\r$/, '');
+    return this.text.slice(start, this.text[end - 2] === '\r' && end - 2 >= start ? end - 2 : end - 1);
   }
 }
+
+/** Steps that making one node is worth. */
+const LOWERING = 20;
 
 /** What the two frontends share: positions, text, and nodes made of syntax nodes. */
 export abstract class Lowering {
   readonly lines: Lines;
+  readonly #budget: Budget;
 
-  constructor(lines: Lines) {
+  constructor(lines: Lines, budget: Budget) {
     this.lines = lines;
+    this.#budget = budget;
   }
 
   protected abstract expr(node: SyntaxNode): Expr;
@@ -65,11 +71,12 @@ export abstract class Lowering {
     return this.lines.text.slice(node.start, node.end);
   }
 
-  /** The fields that every node has. */
-  base<K extends string>(kind: K, node: SyntaxNode): Position & { kind: K; parent: null } {
+  /** The fields that every node has. @throws OutOfSteps */
+  base<K extends string>(kind: K, node: SyntaxNode): Position & { kind: K; parent: null; budget: Budget } {
+    this.#budget.spend(LOWERING);
     const { start, end } = node;
     const line = this.lines.of(start);
-    return { kind, start, end, line, endLine: this.lines.of(end > start ? end - 1 : end), parent: null };
+    return { kind, start, end, line, endLine: this.lines.of(end > start ? end - 1 : end), parent: null, budget: this.#budget };
   }
 
   protected other(node: SyntaxNode, form = node.type): Other {

@@ -1,5 +1,6 @@
+import { grouped } from '../../model/grouped.ts';
 import type { Budget } from '../budget.ts';
-import { assignsTo, calleeName, isSelf, pathOf, selfAttribute } from './expressions.ts';
+import { assignsTo, boundNames, calleeName, isSelf, pathOf, selfAttribute } from './expressions.ts';
 import {
   type Assign,
   type Call,
@@ -27,7 +28,9 @@ export class FunctionInfo {
   readonly inner: FunctionInfo[] = [];
   readonly #budget: Budget;
   readonly #nodes: Partial<Record<Kind, Node[]>> = {};
-  #names: Map<string, number> | null = null;
+  readonly #deep: Partial<Record<Kind, readonly Node[]>> = {};
+  #names: ReadonlyMap<string, number> | null = null;
+  #bindings: ReadonlyMap<string, readonly Assign[]> | null = null;
 
   constructor(node: Func, place: { name: string | null; cls: ClassInfo | null; outer: FunctionInfo | null; budget: Budget }) {
     this.#budget = place.budget;
@@ -58,24 +61,43 @@ export class FunctionInfo {
     else this.#nodes[node.kind] = [node];
   }
 
-  /** @throws OutOfTime: rules ask this in loops within loops */
+  /** Whoever asks is taken to go through them all: rules ask this in loops within loops. @throws OutOfSteps */
   of<K extends Kind>(kind: K): readonly NodeOf<K>[] {
-    this.#budget.spend();
-    return (this.#nodes[kind] ?? NOTHING) as readonly NodeOf<K>[];
+    const found = (this.#nodes[kind] ?? NOTHING) as readonly NodeOf<K>[];
+    this.#budget.spend(1 + (found.length >> 1));
+    return found;
   }
 
-  /** How often a name stands in its code, nested functions included. */
+  /** How often a name stands in its code, nested functions included. @throws OutOfSteps */
   count(name: string): number {
+    this.#budget.spend();
+    return this.inner.reduce((sum, one) => sum + one.count(name), this.ownCount(name));
+  }
+
+  /** How often a name stands in its code, nested functions apart. */
+  ownCount(name: string): number {
     this.#names ??= this.of('name').reduce(
       (counts, one) => counts.set(one.name, (counts.get(one.name) ?? 0) + 1),
       new Map<string, number>(),
     );
-    return this.inner.reduce((sum, one) => sum + one.count(name), this.#names.get(name) ?? 0);
+    return this.#names.get(name) ?? 0;
   }
 
-  /** Those of nested functions too. */
+  /** Assignments that bind a name, alone or in a pattern; nested functions apart. @throws OutOfSteps */
+  bindings(name: string): readonly Assign[] {
+    this.#bindings ??= grouped(this.of('assign'), ({ targets }) => [...new Set(boundNames(targets))]);
+    const found = this.#bindings.get(name) ?? [];
+    this.#budget.spend(1 + found.length);
+    return found;
+  }
+
+  /** Those of nested functions too. @throws OutOfSteps */
   deep<K extends Kind>(kind: K): readonly NodeOf<K>[] {
-    return this.inner.length === 0 ? this.of(kind) : [...this.of(kind), ...this.inner.flatMap((one) => one.deep(kind))];
+    if (this.inner.length === 0) return this.of(kind);
+    this.#deep[kind] ??= [...this.of(kind), ...this.inner.flatMap((one) => one.deep(kind))];
+    const found = this.#deep[kind] as readonly NodeOf<K>[];
+    this.#budget.spend(1 + (found.length >> 1));
+    return found;
   }
 }
 
@@ -154,20 +176,27 @@ export class SourceModule {
       decorators: [],
       exported: false,
       concise: false,
+      budget: this.#budget,
     };
     this.top = new FunctionInfo(node, { name: null, cls: null, outer: null, budget: this.#budget });
     this.functions.push(this.top);
     for (const statement of node.body) this.#index(statement, node, { fn: this.top, cls: null });
   }
 
+  /** For work whose length a text decides. @throws OutOfSteps */
+  spend(steps: number): void {
+    this.#budget.spend(steps);
+  }
+
+  /** Text of a node as it stands. Whoever asks is taken to go through it. @throws OutOfSteps */
   text(node: { start: number; end: number }): string {
+    this.#budget.spend(1 + ((node.end - node.start) >> 4));
     return this.lines.text.slice(node.start, node.end);
   }
 
   /** Text on one line and not too long, for claims. */
-  brief(node: { start: number; end: number }, max = 80): string {
-    this.#budget.spend();
-    const text = this.text(node).replace(/\s+/g, ' ');
+  brief({ start, end }: { start: number; end: number }, max = 80): string {
+    const text = this.text({ start, end: Math.min(end, start + MAX_BRIEF) }).replace(/\s+/g, ' ');
     return text.length <= max ? text : `${text.slice(0, max - 1)}…`;
   }
 
@@ -193,8 +222,8 @@ export class SourceModule {
   /** How often a word stands in the text, comments and strings included; counting ends at `most`. */
   occurrences(word: string, most = Number.POSITIVE_INFINITY): number {
     this.#budget.spend();
-    // Whoever asks about many words has all of them counted at once.
-    if (++this.#asked <= FEW) return countWord(this.lines.text, word, most);
+    // For many words, all of them are counted at once.
+    if (++this.#asked <= FEW) return countWord(this.text(this.top.node), word, most);
     this.#words ??= wordCounts(this.lines.text);
     return this.#words.get(word) ?? 0;
   }
@@ -205,9 +234,17 @@ export class SourceModule {
     return name ? (this.classes.get(name) ?? null) : null;
   }
 
+  /** The first function of that name which stands neither in a class nor in another function. */
+  function(name: string): FunctionInfo | null {
+    const byName = this.memo('functions by name', () =>
+      grouped(this.functions, (fn) => (fn.name !== null && fn.cls === null && fn.outer === null ? [fn.name] : [])),
+    );
+    return byName.get(name)?.[0] ?? null;
+  }
+
   /** A module-level `NAME = literal`. */
   constant(name: string): Expr | null {
-    const found = this.top.of('assign').filter((one) => assignsTo(one, name));
+    const found = this.top.bindings(name).filter((one) => assignsTo(one, name));
     return found.length === 1 ? (found[0]?.value ?? null) : null;
   }
 
@@ -254,6 +291,8 @@ export class SourceModule {
 }
 
 const FEW = 20;
+/** More of a node's text than this is not looked at for a line of a claim. */
+const MAX_BRIEF = 4000;
 
 function wordCounts(text: string): Map<string, number> {
   const counts = new Map<string, number>();
@@ -301,8 +340,7 @@ export function calledFunction(module: SourceModule, call: Call, cls: ClassInfo 
   const attribute = /^(?:self|this)\.([^.[]+)\.([^.[]+)$/.exec(path);
   if (attribute) return module.classOf(cls, attribute[1] as string)?.methods.get(attribute[2] as string) ?? null;
   if (call.callee.kind !== 'name') return null;
-  const { name } = call.callee;
-  return module.functions.find((one) => one.name === name && one.cls === null && one.outer === null) ?? null;
+  return module.function(call.callee.name);
 }
 
 /** The first decorator whose name is like that. */

@@ -1,3 +1,4 @@
+import type { Budget } from '../budget.ts';
 import type { Case, Clause, Expr, Func, Handler, Keyword, Lowered, Param, Stmt, Text } from './ir.ts';
 import { comments, field, fields, type Lines, Lowering, named, ofType, TooDeep } from './lowering.ts';
 import type { SyntaxNode } from './syntax.ts';
@@ -6,8 +7,8 @@ import type { SyntaxNode } from './syntax.ts';
 const MAX_BRANCHES = 300;
 
 /** Lowers a tree of tree-sitter-python. */
-export function lowerPython(root: SyntaxNode, lines: Lines): Lowered {
-  const lowering = new PythonLowering(lines);
+export function lowerPython(root: SyntaxNode, lines: Lines, budget: Budget): Lowered {
+  const lowering = new PythonLowering(lines, budget);
   return {
     body: lowering.block(root),
     comments: comments(root).map((node) => ({ ...lowering.base('comment', node), text: lowering.text(node) })),

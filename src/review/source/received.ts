@@ -32,6 +32,7 @@ export function receivedBy(module: SourceModule, fn: FunctionInfo): Received | n
     return { at: target, how: `\`${fn.cls?.name}\` is an endpoint: its methods are called with what was sent`, names };
   if (NAMED.test(fn.name ?? '')) return { at: fn.node, how: 'its name says that it is called with what was sent', names };
   for (const call of module.memo('registrations', () => registrations(module))) {
+    call.budget.spend(1 + call.args.length);
     if (call.args.some((argument) => refersTo(argument, fn)))
       return { at: call, how: 'it is registered to be called with what was sent', names };
   }

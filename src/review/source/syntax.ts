@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module';
 import { Language, Parser, type Tree } from 'web-tree-sitter';
+import type { Budget } from '../budget.ts';
 
 export type LanguageName = 'python' | 'typescript' | 'tsx';
 
@@ -28,7 +29,7 @@ export type Parsed =
   | { readonly unreadable: number }
   | { readonly stopped: Stopped };
 
-export type Stopped = 'time' | 'depth' | 'size';
+export type Stopped = 'depth' | 'size' | 'name';
 
 const GRAMMARS: Readonly<Record<LanguageName, string>> = {
   python: 'tree-sitter-python/tree-sitter-python.wasm',
@@ -40,9 +41,14 @@ const GRAMMARS: Readonly<Record<LanguageName, string>> = {
 const MAX_DEPTH = 400;
 /** Ten thousand lines that people write have half of them. */
 const MAX_NODES = 150_000;
+/** Rules look at names with patterns, whose time grows with the square of a name in the worst case. */
+const MAX_NAME = 500;
 /** A text of which more than this part is not of the language is another language's. */
 const MAX_BROKEN = 0.25;
-const PARSE_LIMIT_MS = 500;
+/** Steps that a hundred operations of the parser are worth: it says after so many that it goes on. */
+const PARSING = 400;
+/** Steps that a node is worth which is copied out of the parser's memory. */
+const COPYING = 5;
 
 /** `in` and `out` before type parameters, which the grammar does not know and which say nothing at run time: as many blanks. */
 function withoutVariance(name: LanguageName, text: string): string {
@@ -73,27 +79,22 @@ export class SyntaxParser {
     this.#languages.set(name, new Grammar(await Language.load(path)));
   }
 
-  /** @throws Error when the language was not loaded */
-  parse(name: LanguageName, text: string): Parsed {
+  /** @throws OutOfSteps, Aborted; Error when the language was not loaded */
+  parse(name: LanguageName, text: string, budget: Budget): Parsed {
     const grammar = this.#languages.get(name);
     if (!grammar) throw new Error(`${name} was not loaded`);
     this.#parser.setLanguage(grammar.language);
-    const deadline = performance.now() + PARSE_LIMIT_MS;
-    const first = this.#parsed(grammar, text, deadline);
+    const first = this.#parsed(grammar, text, budget);
     const blanked = 'broken' in first && first.broken.length === 0 ? text : withoutVariance(name, text);
-    return blanked === text ? first : this.#parsed(grammar, blanked, deadline);
+    return blanked === text ? first : this.#parsed(grammar, blanked, budget);
   }
 
-  #parsed(grammar: Grammar, text: string, deadline: number): Parsed {
-    const tree = this.#parser.parse(text, null, { progressCallback: () => performance.now() > deadline });
-    if (!tree) {
-      this.#parser.reset();
-      return { stopped: 'time' };
-    }
+  #parsed(grammar: Grammar, text: string, budget: Budget): Parsed {
+    const tree = this.#tree(text, budget);
     try {
-      const root = copy(tree, grammar);
+      const root = copy(tree, grammar, budget);
       if (typeof root === 'string') return { stopped: root };
-      const missing = tree.rootNode.hasError ? missingIn(tree) : NOTHING;
+      const missing = tree.rootNode.hasError ? missingIn(tree, budget) : NOTHING;
       if (missing === null) return { unreadable: errorAt(root) };
       const broken = tree.rootNode.hasError ? cutErrors(root, missing) : [];
       const length = broken.reduce((sum, { start, end }) => sum + end - start, 0);
@@ -102,6 +103,23 @@ export class SyntaxParser {
     } finally {
       tree.delete();
     }
+  }
+
+  /** Nothing may be thrown through the parser: it is told to stop, and why is thrown when it did. */
+  #tree(text: string, budget: Budget): Tree {
+    let stop: unknown = null;
+    const progressCallback = () => {
+      try {
+        budget.spend(PARSING);
+      } catch (error) {
+        stop = error;
+      }
+      return stop !== null;
+    };
+    const tree = this.#parser.parse(text, null, { progressCallback });
+    if (tree) return tree;
+    this.#parser.reset();
+    throw stop;
   }
 
   close(): void {
@@ -168,7 +186,7 @@ type Building = { -readonly [K in keyof SyntaxNode]: K extends 'children' ? Buil
 const NO_CHILDREN: Building[] = [];
 
 /** Copies the tree out of the wasm heap, where reading it again and again would be slow; or says what there is too much of. */
-function copy(tree: Tree, grammar: Grammar): Building | 'depth' | 'size' {
+function copy(tree: Tree, grammar: Grammar, budget: Budget): Building | Stopped {
   let size = 0;
   const cursor = tree.walk();
   const path: Building[][] = [];
@@ -176,6 +194,7 @@ function copy(tree: Tree, grammar: Grammar): Building | 'depth' | 'size' {
   const top = siblings;
   try {
     for (;;) {
+      budget.spend(COPYING);
       const field = grammar.field(cursor.currentFieldId);
       const id = cursor.nodeTypeId;
       const named = grammar.isNamed(id);
@@ -184,6 +203,7 @@ function copy(tree: Tree, grammar: Grammar): Building | 'depth' | 'size' {
         const node: Building = { type, field, named, start: cursor.startIndex, end: cursor.endIndex, children: NO_CHILDREN };
         siblings.push(node);
         if (++size > MAX_NODES) return 'size';
+        if (node.end - node.start > MAX_NAME && type.endsWith('identifier')) return 'name';
         if (!grammar.isLeaf(id) && cursor.gotoFirstChild()) {
           if (path.length > MAX_DEPTH) return 'depth';
           path.push(siblings);
@@ -219,14 +239,16 @@ const NOTHING: ReadonlySet<number> = new Set();
 const MAX_ERRORS = 5000;
 
 /** Offsets of what the parser put in because it was missing: such nodes are not marked in the copy. null: too much is. */
-function missingIn(tree: Tree): ReadonlySet<number> | null {
+function missingIn(tree: Tree, budget: Budget): ReadonlySet<number> | null {
   const found = new Set<number>();
   const stack = [tree.rootNode];
   let visited = 0;
   for (let node = stack.pop(); node; node = stack.pop()) {
     if (++visited > MAX_ERRORS) return null;
     if (node.isMissing) found.add(node.startIndex);
-    if (node.hasError) for (const child of node.children) if (child) stack.push(child);
+    if (!node.hasError) continue;
+    budget.spend(COPYING * node.childCount);
+    for (const child of node.children) if (child) stack.push(child);
   }
   return found;
 }

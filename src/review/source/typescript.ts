@@ -1,10 +1,11 @@
+import type { Budget } from '../budget.ts';
 import type { Case, Expr, Func, Handler, Lowered, Node, Param, Stmt, Text } from './ir.ts';
 import { comments, field, type Lines, Lowering, named, ofType } from './lowering.ts';
 import type { SyntaxNode } from './syntax.ts';
 
 /** Lowers a tree of tree-sitter-typescript (or -tsx). Types are left out; what is only a type is nothing. */
-export function lowerTypescript(root: SyntaxNode, lines: Lines): Lowered {
-  const lowering = new TypescriptLowering(lines);
+export function lowerTypescript(root: SyntaxNode, lines: Lines, budget: Budget): Lowered {
+  const lowering = new TypescriptLowering(lines, budget);
   return {
     body: lowering.statements(named(root)),
     comments: comments(root).map((node) => ({ ...lowering.base('comment', node), text: lowering.text(node) })),

@@ -7,6 +7,7 @@ const LOGGERS = /(^|[._#])(log|logger|logging|_?log|console|syslog)$/i;
 
 /** A line for the log: `LOG.debug(…)`, `this.#logger.warn(…)`. */
 export function isLogging(call: Call): boolean {
+  call.budget.spend(2);
   const name = calleeName(call);
   const on = pathOf(receiver(call));
   return name !== null && on !== null && LOG_METHODS.test(name) && LOGGERS.test(on);

@@ -117,8 +117,8 @@ export const snmpForwarded: RulesetRule = {
   checks: 'hooks of snmp assignments in rulesets with NAT',
   check(view, report) {
     for (const assignment of view.distinct) {
-      if (assignment.type !== 'snmp' || assignment.place?.base.hook !== 'prerouting' || !view.hasNat) continue;
-      const nat = view.ruleset.chains.flatMap(({ rules }) => rules).find(({ action }) => action?.kind === 'nat') as Rule;
+      const { nat } = view;
+      if (assignment.type !== 'snmp' || assignment.place?.base.hook !== 'prerouting' || nat === null) continue;
       report({
         ...placeOf(view, assignment),
         claim: 'snmp on forwarded traffic with NAT: SNMPv3 and v1 traps are dropped',

@@ -43,9 +43,15 @@ function findPassage(view: RulesetView, probe: Pick<Probe, 'helper' | 'protocol'
 }
 
 function isAboutRelated(view: RulesetView, rule: Rule): boolean {
+  view.spend(1);
   const speaks = (one: Rule) => one.matches.some(({ key, values, negated }) => key === 'state' && !negated && values?.includes('related'));
   if (speaks(rule)) return true;
-  return view.ruleset.chains.some((chain) => chain.rules.includes(rule) && view.contextsOf(chain).some(({ path }) => path.some(speaks)));
+  return view.ruleset.chains.some((chain) => has(view, chain, rule) && view.contextsOf(chain).some(({ path }) => path.some(speaks)));
+}
+
+function has(view: RulesetView, chain: Chain, rule: Rule): boolean {
+  view.spend(1 + (chain.rules.length >> 3));
+  return chain.rules.includes(rule);
 }
 
 function assigned(view: RulesetView): readonly Assignment[] {
@@ -233,7 +239,7 @@ function mayAccept(view: RulesetView, probe: Probe): boolean {
   return view.ruleset.chains.some(
     (chain) =>
       view.contextsOf(chain).some(({ base }) => bases.includes(base)) &&
-      chain.rules.some((rule) => (rule.action?.kind === 'accept' || rule.action?.kind === 'queue') && couldMatch(rule, probe)),
+      chain.rules.some((rule) => (rule.action?.kind === 'accept' || rule.action?.kind === 'queue') && couldMatch(view, rule, probe)),
   );
 }
 

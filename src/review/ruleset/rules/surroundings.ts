@@ -177,6 +177,7 @@ function isCounted(view: RulesetView, { ports }: Assignment): boolean {
         .flatMap(({ matches }) => matches.flatMap(({ key, ranges }) => (key === 'dport' ? (ranges ?? []) : []))),
     ),
   );
+  view.spend(1 + limited.length);
   return limited.some(([from, to]) => ports?.some(([low, high]) => low >= from && high <= to));
 }
 

@@ -11,7 +11,7 @@ export const earlyReturnInBatch: SourceRule = {
   id: 'early-return-in-batch',
   cwe: 705,
   severity: 'high',
-  hint: /\bfor\b[\s\S]*\b(return|break)\b/,
+  hint: /\bfor\b/,
   title: 'a batch that is left at the first item that cannot be served',
   why: 'A loop over a batch returns (or breaks) when one item is not found or not wanted. The items after it are dropped, and nobody is told: which ones are served depends on their order.',
   remedy: 'Go on with the next item; collect what failed and report it after the loop.',
@@ -153,10 +153,9 @@ function absent(test: Expr): Expr | null {
 
 /** What the loop does for items that it does not leave at: calls for their effect, after the exit. */
 function effectAfter(fn: FunctionInfo, loop: Loop, exit: Node): Node | null {
-  const effects = [...fn.of('expression'), ...fn.of('assign'), ...fn.of('delete')].filter(
-    (node) => node.start > exit.end && isWithin(node, loop) && isEffect(node),
-  );
-  return effects.sort((a, b) => a.start - b.start).at(-1) ?? null;
+  const isWanted = (node: Node) => node.start > exit.end && isWithin(node, loop) && isEffect(node);
+  const last = [fn.of('expression').findLast(isWanted), fn.of('assign').findLast(isWanted), fn.of('delete').findLast(isWanted)];
+  return last.filter((node) => node !== undefined).sort((a, b) => b.start - a.start)[0] ?? null;
 }
 
 function isEffect(node: Node): boolean {

@@ -53,10 +53,14 @@ export const dispatchWithoutDefault: SourceRule = {
   },
 };
 
+/** A longer type of what a function returns is not looked through. */
+const MAX_TYPE = 1000;
+
 /** A function whose type says that it may answer with nothing: what no case names gets that. */
 function mayAnswerNothing(module: SourceModule, { node }: FunctionInfo): boolean {
   if (module.language === 'python') return false;
-  const head = module.lines.text.slice(node.start, node.body[0]?.start ?? node.end);
+  const end = node.body[0]?.start ?? node.end;
+  const head = module.lines.text.slice(Math.max(node.start, end - MAX_TYPE), end);
   return /\)\s*:\s*[^()]*\b(undefined|null)\b[^()]*\{\s*$/.test(head);
 }
 

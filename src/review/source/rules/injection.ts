@@ -16,13 +16,16 @@ interface Language {
   readonly cure: string;
 }
 
+/** More of a text is not looked at to see what it is. */
+const MAX_TEXT = 2000;
+
 /** What a text is, by its fixed parts. */
 const LANGUAGES: readonly Language[] = [
   {
     name: 'an iptables rule',
     cwe: 74,
     pattern:
-      /(^|\s)--(dport|sport|dports|to-destination|to-source|to-ports|helper|ctstate|src-range|match-set)\s|(^|\s)-[dsp] \S+.* -j [A-Z]{2,}/,
+      /(^|\s)--(dport|sport|dports|to-destination|to-source|to-ports|helper|ctstate|src-range|match-set)\s|(^|\s)-[dsp] \S.* -j [A-Z]{2}/,
     cure: 'Build the rule from typed values: check each (a protocol of a list, a port from 1 to 65535, a name of a table) and hand it over as an argument of its own.',
   },
   {
@@ -40,6 +43,11 @@ const LANGUAGES: readonly Language[] = [
   },
 ];
 
+function languageOf(fixed: string): Language | undefined {
+  const text = fixed.slice(0, MAX_TEXT);
+  return LANGUAGES.find(({ pattern }) => pattern.test(text));
+}
+
 export const unvalidatedText: SourceRule = {
   id: 'unvalidated-text',
   cwe: 74,
@@ -53,7 +61,8 @@ export const unvalidatedText: SourceRule = {
   check(module, report) {
     for (const fn of module.functions) {
       for (const { node, fixed, values } of compositions(fn)) {
-        const language = LANGUAGES.find(({ pattern }) => pattern.test(fixed));
+        const language = languageOf(fixed);
+        node.budget.spend(1 + (fixed.length >> 2));
         if (!language) continue;
         const open = values.filter((value) => isFromOutside(fn, value, language.cwe === 89) && !isChecked(fn, value));
         if (open.length === 0) continue;

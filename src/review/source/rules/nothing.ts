@@ -120,29 +120,54 @@ function isRegexMatch(module: SourceModule, fn: FunctionInfo, call: Call): boole
   const on = receiver(call);
   if (on?.kind !== 'name') return false;
   if (module.imports.get(on.name)?.module === 're')
-    return !matchesAnything(textOf(module, fn, call.args[0])) && !isMatchedBefore(module, call);
+    return !matchesAnything(module, textOf(module, fn, call.args[0])) && !isMatchedBefore(module, call);
   const constant = module.constant(on.name);
   return (
     constant?.kind === 'call' &&
     pathOf(constant.callee) === 're.compile' &&
-    !matchesAnything(constant.args[0]) &&
+    !matchesAnything(module, constant.args[0]) &&
     !isMatchedBefore(module, call)
   );
 }
 
 /** A pattern that the empty text matches already, or one that cannot be read here. */
-function matchesAnything(pattern: Expr | undefined): boolean {
+function matchesAnything(module: SourceModule, pattern: Expr | undefined): boolean {
   if (pattern?.kind !== 'text') return false;
-  try {
-    const regex = new RegExp(`^(?:${pattern.value.replace(/\(\?P</g, '(?<')})`);
-    return ANYTHING.every((text) => regex.test(text));
-  } catch {
-    return true;
-  }
+  const { value } = pattern;
+  return module.memo(`matches anything ${value}`, () => {
+    module.spend(COMPILING + value.length);
+    try {
+      const regex = new RegExp(`^(?:${value.replace(/\(\?P</g, '(?<')})`);
+      const repeated = repetitions(value);
+      if (repeated * count(value, '|') > MAX_CHOICES) return true;
+      if (!regex.test('')) return false;
+      return repeated * (count(value, '|') + count(value, '*') + count(value, '+') + count(value, '?')) > MAX_CHOICES
+        ? true
+        : ANYTHING.every((text) => regex.test(text));
+    } catch {
+      return true;
+    }
+  });
 }
 
-/** Texts unlike each other: what matches all of them from their beginning matches whatever comes. */
-const ANYTHING = ['', 'x', '0', ' ', '#;=', '-a b:c/d', '(\t[1])'];
+/** Texts unlike each other: what matches all of them, and the empty one, from their beginning matches whatever comes. */
+const ANYTHING = ['x', '0', ' ', '#;=', '-a b:c/d', '(\t[1])'];
+/** The time that a pattern takes doubles with each of its choices, in the worst case: one with more of them is not tried. */
+const MAX_CHOICES = 12;
+/** Steps that trying a pattern is worth, beside its length. */
+const COMPILING = 500;
+
+function count(text: string, character: string): number {
+  return text.split(character).length - 1;
+}
+
+/** How often groups of a pattern are repeated by a number at most: `(…){3}` in `(…){2}` is 6. */
+function repetitions(pattern: string): number {
+  return [...pattern.matchAll(/\)\{(\d*)(?:,(\d*))?/g)].reduce(
+    (product, [, from, to]) => product * Math.max(1, Number(from), Number(to ?? 0)),
+    1,
+  );
+}
 
 /** `find(things, key)` where a condition on the way is `key in things`. */
 function isKnownMember(module: SourceModule, call: Call): boolean {

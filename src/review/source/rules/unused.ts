@@ -54,7 +54,7 @@ function isShared(fn: FunctionInfo, name: string): boolean {
 }
 
 function isNamedIn(fn: FunctionInfo, name: string): boolean {
-  return fn.of('name').some((one) => one.name === name) || (fn.outer !== null && isNamedIn(fn.outer, name));
+  return fn.ownCount(name) > 0 || (fn.outer !== null && isNamedIn(fn.outer, name));
 }
 
 /** Read anywhere in the function's text but where it is bound; types count, which are not in the tree. */
