@@ -138,8 +138,8 @@ describe('pinhole review', () => {
   });
 
   it.each([
-    ['that nothing comes from', '', 'neither a ruleset'],
-    ['of prose', 'once upon a time', 'neither a ruleset'],
+    ['that nothing comes from', '', 'no ruleset, configuration or source'],
+    ['of prose', 'once upon a time', 'no ruleset, configuration or source'],
     ['of bytes', Buffer.alloc(100), 'binary'],
     ['without end', Buffer.alloc(20 * 1024 * 1024, 'table inet x {\n}\n'), 'larger than 8 MiB'],
   ])('says that a pipe %s was not reviewed, and why', async (_name, input, why) => {
@@ -178,7 +178,7 @@ describe('pinhole review', () => {
       ['a ruleset of 10 MB', () => write('large.nft', `table inet t {\n${'# x\n'.repeat(2_600_000)}}\n`), 'larger than 8 MiB'],
       ['source of 2 MB', () => write('large.py', 'a = 1\n'.repeat(400_000)), 'larger than 1024 KiB'],
       ['text of another encoding', () => write('latin.py', Buffer.from([0x61, 0x20, 0x3d, 0x20, 0x22, 0xe4, 0x22])), 'not UTF-8'],
-      ['a file of no known kind', () => write('notes.txt', 'hello'), '--kind says which'],
+      ['a file of no known kind', () => write('notes.txt', 'hello'), 'set it with --kind'],
       ['a device', () => '/dev/zero', 'not a plain file'],
       ['source that is none', () => write('broken.py', 'def (:\n  ]]]\n'), 'is not Python'],
       ['a ruleset that is none', () => write('broken.nft', 'table inet {\n'), 'line 1: expected the name of a table'],

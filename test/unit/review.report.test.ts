@@ -191,7 +191,7 @@ describe('suppressions', () => {
 
   it('that suppress nothing are named', async () => {
     const report = await reportOf([marked('# pinhole-review: ignore shell-string -- no reason at all')]);
-    expect(report.notes[0]?.note).toContain('nothing here is shell-string');
+    expect(report.notes[0]?.note).toContain('no finding of shell-string here');
   });
 });
 
