@@ -180,7 +180,7 @@ describe('pinhole review', () => {
       ['text of another encoding', () => write('latin.py', Buffer.from([0x61, 0x20, 0x3d, 0x20, 0x22, 0xe4, 0x22])), 'not UTF-8'],
       ['a file of no known kind', () => write('notes.txt', 'hello'), 'set it with --kind'],
       ['a device', () => '/dev/zero', 'not a plain file'],
-      ['source that is none', () => write('broken.py', 'def (:\n  ]]]\n'), 'is not Python'],
+      ['source that is none', () => write('broken.py', 'def (:\n  ]]]\n'), 'cannot be parsed as Python'],
       ['a ruleset that is none', () => write('broken.nft', 'table inet {\n'), 'line 1: expected the name of a table'],
       ['JSON that is none', () => write('broken.json', '{"nftables": 1}'), 'expected {"nftables": […]}'],
       ['an INI file that is none', () => write('neutron.conf', 'option = 1\n'), 'line 1: option'],

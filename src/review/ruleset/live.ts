@@ -13,7 +13,7 @@ export interface LiveRules {
   readonly nft: string;
   /** `nft -a list ruleset`: line numbers and handles refer to it. */
   readonly listing: string;
-  /** Output of iptables-save; null: the namespace has no iptables tables. */
+  /** Output of iptables-save; null: nft shows all matches, or the host has no such program. The same goes for ip6tables. */
   readonly iptables: string | null;
   readonly ip6tables: string | null;
 }
