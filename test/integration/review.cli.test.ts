@@ -56,7 +56,7 @@ describe('pinhole review', () => {
 
   it.each([
     ['scoped to a network', '192.0.2.0/24', false],
-    ['for everybody, confined', null, true],
+    ['for all clients, confined', null, true],
   ])("finds nothing of medium or worse in Pinhole's rulesets: all helpers %s", async (name, source, confined) => {
     const scope = source === null ? null : parseScope({ source, destination: null, in_interface: null });
     const file = write(`generated-${name.replaceAll(' ', '-')}.nft`, generated(scope, confined));
@@ -64,7 +64,7 @@ describe('pinhole review', () => {
     expect(code, stdout).toBe(0);
   });
 
-  it('finds in its ruleset for everybody, not confined, what the baseline accepts with a reason, and nothing else of medium', async () => {
+  it('finds in its ruleset for all clients, not confined, only what the baseline accepts with a reason', async () => {
     const file = write('generated-open.nft', generated(null, false));
     const bare = JSON.parse((await review([file, '--json'])).stdout) as Report;
     expect(bare.findings.filter(({ severity }) => severity !== 'low' && severity !== 'info').map(({ rule }) => rule)).toEqual(
@@ -88,7 +88,7 @@ describe('pinhole review', () => {
     return tableText(table);
   }
 
-  it('exits 0 without --fail-on, and 1 where something is as bad as it says', async () => {
+  it('exits 0 without --fail-on, and 1 if a finding reaches its severity', async () => {
     expect((await review([BATCH])).code).toBe(0);
     const failed = await review([BATCH, '--fail-on', 'high']);
     expect(failed.code).toBe(1);
@@ -120,7 +120,7 @@ describe('pinhole review', () => {
     expect(await review([])).toMatchObject({ code: 2, stderr: expect.stringContaining('name files or folders') });
   });
 
-  it('writes a baseline, and accepts with it what was known', async () => {
+  it('writes a baseline, and accepts the findings in it', async () => {
     const baseline = join(folder, 'baseline.json');
     expect((await review([BATCH, '--write-baseline', baseline])).code).toBe(0);
     expect((await review([BATCH, '--fail-on', 'info', '--baseline', baseline])).code).toBe(0);
@@ -138,7 +138,7 @@ describe('pinhole review', () => {
   });
 
   it.each([
-    ['that nothing comes from', '', 'no ruleset, configuration or source'],
+    ['without any output', '', 'no ruleset, configuration or source'],
     ['of prose', 'once upon a time', 'no ruleset, configuration or source'],
     ['of bytes', Buffer.alloc(100), 'binary'],
     ['without end', Buffer.alloc(20 * 1024 * 1024, 'table inet x {\n}\n'), 'larger than 8 MiB'],
@@ -195,13 +195,13 @@ describe('pinhole review', () => {
     it('a file that may not be read: exit 1 and why', async () => {
       const closed = write('closed.py', 'a = 1\n');
       chmodSync(closed, 0o000);
-      // Root reads everything: as somebody else.
+      // Root reads every file, so another user runs the review.
       const { code, stderr } = await review([closed], process.getuid?.() === 0 ? { uid: 65534 } : {});
       expect(stderr).toContain('permission denied');
       expect(code).toBe(1);
     });
 
-    it('files of a folder that are nothing to review are passed over, links and installed packages too', async () => {
+    it('files of unknown kinds in a folder are skipped, as are links and installed packages', async () => {
       const tree = join(folder, 'tree');
       mkdirSync(join(tree, 'node_modules/x'), { recursive: true });
       cpSync(join(BATCH, 'bad.py'), join(tree, 'bad.py'));
@@ -299,7 +299,7 @@ describe('pinhole review', () => {
       });
     });
 
-    it('is not asked unless somebody wants it', async () => {
+    it('is not asked without the option', async () => {
       asked = null;
       await review([join(BATCH, 'bad.py'), '--config', config()]);
       expect(asked).toBeNull();
