@@ -11,7 +11,7 @@ const VAGUE = /\b(?:somebody|someone|whoever|nobody|everybody|anybody|that which
 
 /** Directories whose text is not reworded yet. The list only shrinks. */
 const PENDING: readonly string[] = [
-  ...['agent', 'api', 'bus', 'commands', 'config', 'contract', 'control', 'inspect', 'kernel', 'lab', 'model', 'processes'].map(inSource),
+  ...['agent', 'api', 'bus', 'commands', 'config', 'contract', 'control', 'kernel', 'lab', 'model', 'processes'].map(inSource),
   ...['store', 'supervisor', 'telemetry', 'terminal', 'wire'].map(inSource),
   ...['integration', 'neutron', 'support', 'system', 'unit'].map((name) => `test/${name}`),
 ];
