@@ -98,7 +98,7 @@ describe.each(STORES)('what a server and its agents say to each other, on %s', (
     expect((await status(mine)).helpers[0].families).toEqual([{ family: 'ipv4', status: 'ACTIVE', reason: '' }]);
     expect((await server.call('GET', '/v1/agents')).body.agents[0]).toMatchObject({ host: 'one', alive: true });
     await eventually(async () => (await status(mine)).helpers[0].families[0].status === 'UNKNOWN');
-    expect((await status(mine)).helpers[0].families[0].reason).toMatch(/^the agent on one is silent since 20/);
+    expect((await status(mine)).helpers[0].families[0].reason).toMatch(/^the agent on one has been silent since 20/);
     await agent.reportState({ startedAt: new Date().toISOString(), interval: 60, configurations: {} });
     expect((await status(mine)).helpers[0].families[0].status).toBe('ACTIVE');
   });

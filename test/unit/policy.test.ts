@@ -117,9 +117,9 @@ describe('policy: rules', () => {
   });
 
   it.each([
-    [{ get_router: 'rule:nosuch' }, 'Policy nosuch is named by another rule and stands nowhere.'],
-    [{ get_router: 'rule:a', a: 'rule:b', b: 'not rule:a' }, 'goes in a circle'],
-    [{ admin_only: 'rule:admin_only' }, 'goes in a circle'],
+    [{ get_router: 'rule:nosuch' }, 'Policy nosuch is not defined, and another rule refers to it.'],
+    [{ get_router: 'rule:a', a: 'rule:b', b: 'not rule:a' }, 'refers to itself'],
+    [{ admin_only: 'rule:admin_only' }, 'refers to itself'],
     [{ get_router: 'role:a and' }, 'Policy get_router ends where a check is expected.'],
   ])('%j is refused at the start', (rules, message) => {
     expect(() => new Policy(rules)).toThrow(message);
