@@ -212,9 +212,9 @@ describe('listeners', () => {
   });
 
   it.each([
-    ['127.0.0.1:0', false, /^identity.mode: 'none' lets everybody in/],
-    ['0.0.0.0:0', true, /^identity.mode: 'none' lets everybody in/],
-    ['[::]:0', true, /^identity.mode: 'none' lets everybody in/],
+    ['127.0.0.1:0', false, /^identity.mode: 'none' makes every client of the API an admin/],
+    ['0.0.0.0:0', true, /^identity.mode: 'none' makes every client of the API an admin/],
+    ['[::]:0', true, /^identity.mode: 'none' makes every client of the API an admin/],
     ['127.0.0.1:0', true, null],
     ['[::1]:0', true, null],
     ['unix:/tmp/x.sock', false, null],
