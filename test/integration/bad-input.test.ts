@@ -121,7 +121,7 @@ describe('bad input', () => {
       ['routers:\n  - name: a\n    colour: red\n', /colour: expected no such field/],
       ['routers: [\n', /not YAML/],
       ['routers:\n  - name: a\n    helpers:\n      - {helper: ftp, source: 1.2.3}\n', /:4: .*source/],
-      ['routers:\n  - name: a\n    helpers:\n      - {helper: sip}\n', /protocol: expected a protocol: sip runs over udp and tcp/],
+      ['routers:\n  - name: a\n    helpers:\n      - {helper: sip}\n', /protocol: expected a protocol: sip uses udp and tcp/],
     ];
     for (const [text, message] of cases) {
       const file = join(server.directory, 'manifest.yaml');
