@@ -19,7 +19,7 @@ import type { Table } from '../src/model/table.ts';
 import { render } from '../src/plan/render.ts';
 import { tableText } from '../src/plan/text.ts';
 import { silentLogger } from '../src/ports/logger.ts';
-import { KERNEL_NODE_FLAGS } from '../src/supervisor/supervisor.ts';
+import { KERNEL_NODE_FLAGS } from '../src/supervisor/programs.ts';
 import { PULL } from '../src/wire/messages.ts';
 import { METHODS } from '../src/wire/topics.ts';
 import { LibnftablesLoop } from './libnftables.ts';

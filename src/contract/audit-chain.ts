@@ -1,24 +1,5 @@
 import { createHash } from 'node:crypto';
-
-/** Who did what to what. An entry never contains a token or another secret. */
-export interface AuditEntry {
-  readonly at: string;
-  readonly requestId: string;
-  readonly actor: string;
-  readonly action: string;
-  readonly target: string;
-  readonly projectId: string;
-  readonly before: object | null;
-  readonly after: object | null;
-}
-
-/** A position in a chain: the number of an entry and its hash. */
-export interface ChainHead {
-  /** Number of the entry; the first is 1. */
-  readonly seq: number;
-  /** SHA-256 in hex. */
-  readonly hash: string;
-}
+import type { ChainHead, SignedHead, StoredAudit } from './audit.ts';
 
 /**
  * An entry of a server's chain. `before` and `after` are the JSON text that went into the hash.
@@ -26,22 +7,7 @@ export interface ChainHead {
  *   genesis(chain) ─▶ entry 1 ─▶ entry 2 ─▶ … ─▶ entry N ◀─ signed head
  *      each hash covers the hash before it, the entry's number, and the entry
  */
-export interface ChainedEntry extends Omit<AuditEntry, 'before' | 'after'>, ChainHead {
-  readonly before: string | null;
-  readonly after: string | null;
-}
-
-/** A server's signature: all its entries up to `seq` are unchanged. */
-export interface SignedHead extends ChainHead {
-  readonly chain: string;
-  readonly at: string;
-  /** SHA-256 of the public key in SPKI form (DER), in hex. */
-  readonly keyId: string;
-  /** SPKI in PEM. It is only as trustworthy as the place from which the reader has it. */
-  readonly publicKey: string;
-  /** Ed25519 signature of {@link headText}, in base64. */
-  readonly signature: string;
-}
+export type ChainedEntry = Omit<StoredAudit, 'id' | 'chain'>;
 
 /**
  * Returns the position before a chain's first entry. Its hash depends on the chain's name, so that entries of one server cannot

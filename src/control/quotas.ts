@@ -1,17 +1,11 @@
+import type { QuotaChange, QuotaView } from '../contract/quota.ts';
 import { PinholeError } from '../model/errors.ts';
 import type { ProjectUsage, Writes } from '../store/interface.ts';
 import { audit, type Context } from './context.ts';
 import { routerTarget } from './policy/policy.ts';
 import type { Principal } from './principal.ts';
 
-/** A project's usage and effective limits; -1 means no limit. */
-export interface QuotaView {
-  readonly projectId: string;
-  readonly routers: { readonly used: number; readonly limit: number };
-  readonly helpers: { readonly used: number; readonly limit: number };
-}
-
-/** Use cases of quotas. */
+/** Use cases of quotas: how many routers and helpers a project may have. */
 export class ProjectQuotas {
   readonly #context: Context;
 
@@ -30,11 +24,7 @@ export class ProjectQuotas {
    * @returns usage and limits after the change
    * @throws Denied
    */
-  async set(
-    principal: Principal,
-    projectId: string,
-    limits: { routers?: number | null | undefined; helpers?: number | null | undefined },
-  ): Promise<QuotaView> {
+  async set(principal: Principal, projectId: string, limits: QuotaChange): Promise<QuotaView> {
     this.#context.policy().enforce(principal, 'update_quota', routerTarget({ projectId }));
     const at = this.#context.now().toISOString();
     const usage = await this.#context.store.write(async (tx) => {

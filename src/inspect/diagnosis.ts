@@ -1,132 +1,138 @@
-/**
- * Why a helper may not work in a namespace, read from everybody's rules there (`nft -j list ruleset`). Pure.
- */
+import { FAMILIES, type Family } from '../model/catalogue.ts';
+import { couldMatch, evaluate, type Probe } from '../review/ruleset/evaluate.ts';
+import { type LiveRules, liveText, readLive } from '../review/ruleset/live.ts';
+import type { Chain, MatchKey, Rule } from '../review/ruleset/model.ts';
+import { NO_HOST, RulesetView } from '../review/ruleset/view.ts';
+
+/** Why a helper may not work in a namespace, from all rules there. Pure; the rules are read by the reviewer's reader. */
 export interface Diagnosis {
   readonly check: string;
   readonly result: 'ok' | 'note' | 'problem';
   readonly detail: string;
 }
 
-interface ChainJson {
-  readonly family: string;
-  readonly table: string;
-  readonly name: string;
-  readonly hook?: string;
-  readonly prio?: number;
-  readonly policy?: string;
+interface Place {
+  readonly chain: Chain;
+  readonly rule: Rule;
 }
 
-interface RuleJson {
-  readonly family: string;
-  readonly table: string;
-  readonly chain: string;
-  readonly expr: readonly Readonly<Record<string, unknown>>[];
+/** @throws InvalidInput for rules that are not what nft and iptables print */
+export function diagnose(rules: LiveRules): Diagnosis[] {
+  const view = new RulesetView('live rules', readLive(liveText(rules), 'live rules'), { host: NO_HOST });
+  return CHECKS.map((check) => check(view));
 }
 
-interface Ruleset {
-  readonly chains: readonly ChainJson[];
-  readonly rules: readonly RuleJson[];
-  readonly flowtables: number;
-}
+const CHECKS = [ownTable, relatedAccept, notrack, zones, flowOffload, shadowing] as const;
 
-type Check = (ruleset: Ruleset) => Diagnosis;
-
-export function diagnose(json: string): Diagnosis[] {
-  const ruleset = parse(json);
-  return CHECKS.map((check) => check(ruleset));
-}
-
-function parse(json: string): Ruleset {
-  const items = (JSON.parse(json) as { nftables: Readonly<Record<string, unknown>>[] }).nftables;
-  const of = <T>(kind: string) => items.flatMap((item) => (item[kind] ? [item[kind] as T] : []));
-  return { chains: of<ChainJson>('chain'), rules: of<RuleJson>('rule'), flowtables: of('flowtable').length };
-}
-
-const CHECKS: readonly Check[] = [ownTable, relatedAccept, notrack, zones, flowOffload, shadowing];
-
-function ownTable({ chains }: Ruleset): Diagnosis {
+function ownTable({ ruleset }: RulesetView): Diagnosis {
   const check = 'table inet pinhole';
-  return chains.some(isOurTable)
+  return ruleset.chains.some(isOurs)
     ? { check, result: 'ok', detail: 'is there' }
     : { check, result: 'note', detail: 'is not there: no helper is declared for this namespace, or none could be applied' };
 }
 
-/** A helper only announces: somebody has to accept what is related. */
-function relatedAccept({ chains, rules }: Ruleset): Diagnosis {
+/** A data connection as most helpers announce it. */
+const DATA = { hook: 'forward', state: 'related', helper: 'ftp', protocol: 'tcp', port: 50_000 } as const;
+
+/** A helper only creates expectations: the firewall has to accept what is related. */
+function relatedAccept(view: RulesetView): Diagnosis {
   const check = 'related connections are accepted';
-  const dropping = chains.filter(({ hook, policy }) => hook === 'forward' && policy === 'drop');
-  if (dropping.length === 0) return { check, result: 'ok', detail: 'no forward chain drops by policy' };
-  const accepts = rules.some((rule) => matchesState(rule, 'related') && rule.expr.some((part) => 'accept' in part));
-  const where = dropping.map(({ family, table, name }) => `${family} ${table} ${name}`).join(', ');
-  if (accepts) return { check, result: 'ok', detail: `${where} drops by policy, and a rule accepts ct state related` };
+  const found = FAMILIES.flatMap((family) => forwardProblem(view, family) ?? []);
+  const worst = found.find(({ result }) => result === 'problem') ?? found[0];
+  return worst ? { check, ...worst } : { check, result: 'ok', detail: 'forward chains let a related connection through' };
+}
+
+function forwardProblem(view: RulesetView, family: Family): Omit<Diagnosis, 'check'> | null {
+  const probe: Probe = { ...DATA, family };
+  const { verdict, steps, doubts } = evaluate(view, probe);
+  if (verdict === 'accept') {
+    const [doubt] = doubts;
+    return doubt
+      ? { result: 'note', detail: `${family}: not known: '${doubt.text}' may drop related connections; it looks at what is not seen here` }
+      : null;
+  }
+  const last = steps.at(-1);
+  const where = last ? `${nameOf(last.chain)}${last.rule ? ` ('${last.rule.text}')` : ' by its policy'}` : 'a forward chain';
+  const narrow = view.baseChains('forward', family).flatMap(({ rules }) => rules.filter((rule) => isNarrowAccept(view, rule, probe)));
+  if (narrow.length > 0)
+    return { result: 'note', detail: `${family}: ${where} drops related connections other than those of '${narrow[0]?.text}'` };
   return {
-    check,
     result: 'problem',
-    detail: `${where} drops by policy and no rule accepts 'ct state related': what helpers announce is dropped. Add one, for helpers' connections.`,
+    detail: `${family}: ${where} drops what helpers announce: no rule before it accepts 'ct state related'. Add one, for helpers' connections.`,
   };
 }
 
-function matchesState({ expr }: RuleJson, state: string): boolean {
-  return expr.some((part) => {
-    const match = part['match'] as { left?: { ct?: { key?: string } }; right?: unknown } | undefined;
-    if (match?.left?.ct?.key === 'state') return JSON.stringify(match.right).includes(`"${state}"`);
-    // iptables' own matches are opaque in nft's JSON.
-    const xt = part['xt'] as { name?: string } | undefined;
-    return xt?.name === 'conntrack' || xt?.name === 'state';
-  });
+/** What the probe does not say of its packet. */
+const LEFT_OPEN: ReadonlySet<MatchKey> = new Set(['saddr', 'daddr', 'iif', 'oif', 'sport', 'other']);
+
+/** An accept that names the state and narrows it by something that the probe leaves open: an address, a set. */
+function isNarrowAccept(view: RulesetView, rule: Rule, probe: Probe): boolean {
+  const namesState = rule.matches.some(({ key, values }) => key === 'state' && (values?.includes('related') ?? false));
+  const narrows = rule.matches.some(({ key }) => LEFT_OPEN.has(key));
+  return rule.action?.kind === 'accept' && namesState && narrows && couldMatch(view, rule, probe);
 }
 
-function notrack({ rules }: Ruleset): Diagnosis {
-  const found = rules.filter(({ expr }) => expr.some((part) => 'notrack' in part));
-  return finding('connections are tracked', found, 'notrack: such connections have no helper. Exempt the control connections from it.');
+function notrack(view: RulesetView): Diagnosis {
+  const found = places(view, ({ action }) => action?.kind === 'notrack');
+  const check = 'connections are tracked';
+  if (found.length === 0) return { check, result: 'ok', detail: '' };
+  return {
+    check,
+    result: 'problem',
+    detail: `${listed(found)}: notrack: such connections have no helper. Exempt the control connections from it.`,
+  };
 }
 
-function zones({ rules }: Ruleset): Diagnosis {
-  const found = rules.filter(
-    ({ expr }) => JSON.stringify(expr).includes('"key":"zone"') && expr.some((part) => 'mangle' in part || 'ct' in part),
-  );
+/** `ct zone set 1`, `CT --zone 1`. */
+const SETS_ZONE = /\bct (?:original |reply )?zone set\b|\bCT\b.*--zone/;
+
+function zones(view: RulesetView): Diagnosis {
+  const found = places(view, ({ text }) => SETS_ZONE.test(text));
   const check = 'conntrack zones';
   if (found.length === 0) return { check, result: 'ok', detail: 'none are set' };
   return {
     check,
     result: 'note',
-    detail: `${places(found)} set a zone: a zone on the control connection alone breaks the data connection; set it for all traffic`,
+    detail: `${listed(found)} set a zone: a zone on the control connection alone breaks the data connection; set it for all traffic`,
   };
 }
 
-function flowOffload({ rules, flowtables }: Ruleset): Diagnosis {
-  const found = rules.filter(({ expr }) => expr.some((part) => 'flow' in part));
-  if (flowtables === 0 || found.length === 0) return { check: 'flow offload', result: 'ok', detail: 'none' };
+function flowOffload(view: RulesetView): Diagnosis {
+  const found = places(view, ({ action }) => action?.kind === 'flow');
+  if (found.length === 0) return { check: 'flow offload', result: 'ok', detail: 'none' };
   return {
     check: 'flow offload',
     result: 'problem',
-    detail: `${places(found)} offload connections: their packets pass helpers by. Keep control connections out of it, by their ports.`,
+    detail: `${listed(found)} offload connections: their packets pass helpers by. Keep control connections out of it, by their ports.`,
   };
 }
 
-/** Whoever sets a helper first wins: other rules before ours shadow it. */
-function shadowing({ rules }: Ruleset): Diagnosis {
-  const others = rules.filter((rule) => !isOurTable(rule));
-  const found = others.filter(({ expr }) =>
-    expr.some((part) => 'ct helper' in part || (part['xt'] as { name?: string } | undefined)?.name === 'CT'),
+/** The first rule that sets a helper wins: other rules before ours shadow it. */
+function shadowing(view: RulesetView): Diagnosis {
+  const found = places(view, ({ action }) => action?.kind === 'set-helper' || action?.kind === 'map-helper').filter(
+    ({ chain }) => !isOurs(chain),
   );
-  const check = 'nobody else assigns helpers';
-  if (found.length === 0) return { check, result: 'ok', detail: 'no other rule does' };
+  const check = 'no other rule assigns helpers';
+  if (found.length === 0) return { check, result: 'ok', detail: 'none does' };
   return {
     check,
     result: 'note',
-    detail: `${places(found)} assign helpers too: of two for one connection the first wins, and raw (iptables -j CT) comes before ours`,
+    detail: `${listed(found)} assign helpers too: of two for one connection the first wins, and raw (iptables -j CT) comes before ours`,
   };
 }
 
-function finding(check: string, found: readonly RuleJson[], why: string): Diagnosis {
-  return found.length === 0 ? { check, result: 'ok', detail: '' } : { check, result: 'problem', detail: `${places(found)}: ${why}` };
+function places({ ruleset }: RulesetView, wanted: (rule: Rule) => boolean): Place[] {
+  return ruleset.chains.flatMap((chain) => chain.rules.filter(wanted).map((rule) => ({ chain, rule })));
 }
 
-function places(rules: readonly RuleJson[]): string {
-  return [...new Set(rules.map(({ family, table, chain }) => `${family} ${table} ${chain}`))].slice(0, 5).join(', ');
+function listed(found: readonly Place[]): string {
+  return [...new Set(found.map(({ chain }) => nameOf(chain)))].slice(0, 5).join(', ');
 }
 
-function isOurTable({ family, table }: { family: string; table: string }): boolean {
+function nameOf({ family, table, name }: Chain): string {
+  return `${family} ${table} ${name}`;
+}
+
+function isOurs({ family, table }: Chain): boolean {
   return family === 'inet' && table === 'pinhole';
 }

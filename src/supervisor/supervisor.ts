@@ -1,91 +1,28 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { chownSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
-import { release } from 'node:os';
-import { fileURLToPath } from 'node:url';
-import { type Config, paths } from '../config/config.ts';
-import { newTokenText } from '../contract/token.ts';
-import { KERNEL_HELPERS } from '../model/catalogue.ts';
-import { Denied, InvalidInput } from '../model/errors.ts';
-import { type Accounts, resolveAccounts } from './accounts.ts';
-
-/**
- * The one process that stays root: makes folders, loads modules, starts the others without rights they do not need, and
- * starts them again when they die. It listens to nobody.
- */
-export interface Program {
-  readonly name: string;
-  readonly arguments: readonly string[];
-  readonly account: 'pinhole' | 'kernel';
-  /** Flags of Node's own. */
-  readonly nodeFlags: readonly string[];
-}
+import { type ChildProcess, spawn } from 'node:child_process';
+import type { Accounts } from './accounts.ts';
+import { CLI, type Program } from './programs.ts';
 
 export interface Supervised {
+  /** Process ids by the names of programs. */
   readonly pids: ReadonlyMap<string, number>;
-  /** Resolves when all have ended. */
   /** Passes SIGHUP to the server: certificates and policy are read anew. */
   reload(): void;
+  /** Resolves when all have ended. */
   stop(): Promise<void>;
 }
 
-const CLI = fileURLToPath(new URL('../cli.js', import.meta.url));
 const KERNEL_CAPABILITIES = '-all,+sys_admin,+net_admin';
 const NO_CAPABILITIES = '-all';
-/** What these processes keep is small and what they pass through is not: a small young generation costs little time here. */
-export const KERNEL_NODE_FLAGS = ['--max-semi-space-size=4', '--max-old-space-size=96'];
 const FIRST_RESTART_MS = 50;
 const MAX_RESTART_MS = 1_000;
 /** A process that lived this long starts again at once when it dies. */
 const STABLE_MS = 5_000;
 const KILL_AFTER_MS = 5_000;
 
-/** @throws Denied unless root; InvalidInput for folders that the users cannot read */
-export function prepareHost(config: Config): Accounts {
-  if (process.getuid?.() !== 0) throw new Denied('This needs root: it starts processes under other users. Try again with sudo.');
-  // Modes are meant as they are written here, whatever the caller's mask.
-  process.umask(0o022);
-  const accounts = resolveAccounts(config.users);
-  const files = paths(config);
-  makeFolder(config.dataDir, { mode: 0o755, uid: 0, gid: 0 });
-  makeFolder(config.runDir, { mode: 0o755, uid: 0, gid: 0 });
-  makeFolder(files.serverDir, { mode: 0o700, uid: accounts.pinhole, gid: accounts.group });
-  makeFolder(files.agentDir, { mode: 0o700, uid: accounts.pinhole, gid: accounts.group });
-  makeFolder(files.serverSocketDir, { mode: 0o750, uid: accounts.pinhole, gid: accounts.group });
-  makeFolder(files.kernelSocketDir, { mode: 0o750, uid: accounts.kernel, gid: accounts.group });
-  mkdirSync('/run/netns', { recursive: true, mode: 0o755 });
-  checkReadable(accounts, [process.execPath, CLI, config.dataDir, config.runDir]);
-  return accounts;
-}
-
-/** The token that clients on this host use; made once. Its hash is the server's to keep. */
-export function ensureAdminToken(config: Config, accounts: Accounts): void {
-  const { adminToken } = paths(config);
-  if (existsSync(adminToken)) return;
-  writeFileSync(adminToken, `${newTokenText()}\n`, { mode: 0o640, flag: 'wx' });
-  chownSync(adminToken, 0, accounts.group);
-}
-
-/** Where helpers are modules: nothing else loads the NAT ones. A built-in or missing one is no error; status tells. */
-export function loadModules(): void {
-  if (!existsSync(`/lib/modules/${release()}`)) return;
-  const names = new Set(KERNEL_HELPERS.flatMap(({ modules }) => (modules.nat ? [modules.conntrack, modules.nat] : [modules.conntrack])));
-  spawnSync('modprobe', ['--all', '--quiet', ...names], { stdio: 'ignore' });
-}
-
-/** What the kernel process has to know. */
-export function kernelOptions(config: Config) {
-  return { socket: paths(config).kernelSocket, ...config.kernel, logLevel: config.logLevel };
-}
-
-export function kernelProgram(config: Config): Program {
-  return {
-    name: 'kernel',
-    arguments: ['kernel-process', JSON.stringify(kernelOptions(config))],
-    account: 'kernel',
-    nodeFlags: KERNEL_NODE_FLAGS,
-  };
-}
-
+/**
+ * The one process that stays root: starts the others without rights that they do not need, and starts them again when they die.
+ * It listens to no socket.
+ */
 export function supervise(programs: readonly Program[], accounts: Accounts, env: NodeJS.ProcessEnv): Supervised {
   const children = new Map<string, ChildProcess>();
   const pids = new Map<string, number>();
@@ -162,23 +99,4 @@ function end(child: ChildProcess): Promise<void> {
     });
     child.kill('SIGTERM');
   });
-}
-
-function makeFolder(path: string, { mode, uid, gid }: { mode: number; uid: number; gid: number }): void {
-  const isNew = !existsSync(path);
-  mkdirSync(path, { recursive: true, mode });
-  if (isNew || uid !== 0) chownSync(path, uid, gid);
-}
-
-function checkReadable(accounts: Accounts, wanted: readonly string[]): void {
-  for (const uid of [accounts.pinhole, accounts.kernel]) {
-    for (const path of wanted) {
-      const argv = ['--reuid', String(uid), '--regid', String(accounts.group), '--clear-groups', '--', 'test', '-r', path];
-      if (spawnSync('setpriv', argv, { stdio: 'ignore', cwd: '/' }).status === 0) continue;
-      throw new InvalidInput(
-        'path',
-        `${path} cannot be read by user ${uid}, whom Pinhole's processes run as: move it out of folders that are closed to others, or open them (chmod o+rx).`,
-      );
-    }
-  }
 }

@@ -1,0 +1,67 @@
+import { Client, type ClientFlags } from '../../client/client.ts';
+import type { SignedHead } from '../../contract/audit.ts';
+import { ChainCheck } from '../../contract/audit-check.ts';
+import { Progress } from '../../terminal/progress.ts';
+import { paint, print, printJson } from '../../terminal/table.ts';
+import { type ChainJson, type EntryJson, toEntry, toHead } from './audit-json.ts';
+import { readHeads } from './kept-heads.ts';
+
+interface Verdict {
+  readonly chain: string;
+  readonly entries: number;
+  readonly signed_at: string | null;
+  readonly problems: readonly string[];
+}
+
+const PAGE = 1_000;
+
+/** Reads every chain and checks it here: the server's word is not enough. Exits with 1 if something is wrong. */
+export async function verify(flags: ClientFlags & { heads?: string }): Promise<void> {
+  const kept = flags.heads === undefined ? [] : readHeads(flags.heads);
+  const client = new Client(flags);
+  const { chains } = await client.get<{ chains: ChainJson[] }>('/v1/audit/chains');
+  const verdicts: Verdict[] = [];
+  for (const chain of chains) verdicts.push(await verifyChain(client, chain, kept));
+  for (const { chain } of kept) {
+    if (!verdicts.some((verdict) => verdict.chain === chain))
+      verdicts.push({ chain, entries: 0, signed_at: null, problems: ['it is gone: a head of it was kept, and there is no such chain'] });
+  }
+  report(verdicts, flags);
+  if (verdicts.some(({ problems }) => problems.length > 0)) process.exitCode = 1;
+}
+
+async function verifyChain(client: Client, chain: ChainJson, kept: readonly SignedHead[]): Promise<Verdict> {
+  const { anchor, tail } = chain;
+  const signed = chain.signed && toHead(chain.signed);
+  const check = new ChainCheck(
+    { chain: chain.chain, anchor, tail, signed },
+    kept.filter((head) => head.chain === chain.chain),
+  );
+  const progress = new Progress(`chain ${chain.chain.slice(0, 8)}`);
+  for (let after = anchor.seq; after < tail.seq; ) {
+    const query = new URLSearchParams({ chain: chain.chain, after: String(after), limit: String(PAGE) });
+    const { entries } = await client.get<{ entries: EntryJson[] }>(`/v1/audit?${query}`);
+    // What was written since the tail was read is no business of this check.
+    const part = entries.filter(({ seq }) => seq <= tail.seq);
+    for (const entry of part) check.add(toEntry(entry));
+    const last = part.at(-1);
+    if (!last || last.seq <= after) break;
+    after = last.seq;
+    progress.update(after - anchor.seq, tail.seq - anchor.seq);
+  }
+  progress.end();
+  return { chain: chain.chain, entries: check.entries, signed_at: signed?.at ?? null, problems: check.finish() };
+}
+
+function report(verdicts: readonly Verdict[], flags: ClientFlags): void {
+  if (flags.json) {
+    printJson({ ok: verdicts.every(({ problems }) => problems.length === 0), chains: verdicts });
+    return;
+  }
+  for (const { chain, entries, signed_at, problems } of verdicts) {
+    const mark = problems.length === 0 ? paint('green', 'whole') : paint('red', 'NOT WHOLE');
+    print(`chain ${chain}: ${entries} entries, ${mark}${signed_at ? `, signed ${signed_at}` : ', not signed yet'}\n`);
+    for (const problem of problems.slice(0, 20)) print(`  ${problem}\n`);
+    if (problems.length > 20) print(`  and ${problems.length - 20} more\n`);
+  }
+}

@@ -1,0 +1,15 @@
+import { type ConfigFlags, loadConfig, paths } from '../../config/config.ts';
+import { silentLogger } from '../../ports/logger.ts';
+import { print, printJson } from '../../terminal/table.ts';
+
+/** Brings the database to this version, without starting a server. */
+export async function migrate(flags: ConfigFlags & { json?: boolean }): Promise<void> {
+  const config = loadConfig(flags, process.env);
+  const { url } = config.server.database;
+  const done =
+    url === null
+      ? await (await import('../../store/sqlite/store.ts')).migrateSqlite(paths(config).database)
+      : await (await import('../../store/postgres/store.ts')).migratePostgres({ url, logger: silentLogger });
+  if (flags.json) printJson({ migrations: done });
+  else print(done.length === 0 ? 'the database is at this version already\n' : `done: ${done.join(', ')}\n`);
+}

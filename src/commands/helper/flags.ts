@@ -1,0 +1,54 @@
+import type { ClientFlags } from '../../client/client.ts';
+import { findHelper } from '../../model/catalogue.ts';
+import { InvalidInput, PinholeError } from '../../model/errors.ts';
+
+/** What may be said of a helper on the command line. */
+export interface HelperFlags extends ClientFlags {
+  readonly protocol?: string;
+  readonly port?: string;
+  readonly source?: string;
+  readonly destination?: string;
+  readonly inInterface?: string;
+  readonly ttl?: string;
+}
+
+/**
+ * Protocol and port of a new helper. The catalogue gives what no flag names, if it has one value for the helper.
+ * @throws InvalidInput for a flag that is needed or wrong; PinholeError `helper-not-allowed`
+ */
+export function protocolAndPort(helper: string, flags: HelperFlags): { protocol: string; port: number } {
+  const known = findHelper(helper)?.protocols;
+  const usable = Object.entries(known ?? {}).filter(([, { kernel }]) => kernel !== null);
+  const protocol = flags.protocol ?? (usable.length === 1 ? usable[0]?.[0] : undefined);
+  if (!known && flags.protocol === undefined) throw new PinholeError('helper-not-allowed', `Conntrack Helper ${helper} is not allowed.`);
+  if (protocol === undefined)
+    throw new InvalidInput('protocol', `${helper} runs over ${Object.keys(known ?? {}).join(' and ')}: say which with --protocol.`);
+  const port = flags.port === undefined ? known?.[protocol as 'tcp' | 'udp']?.port : parsePort(flags.port);
+  if (port === undefined) throw new InvalidInput('port', `--port is needed: ${helper} has no usual port for ${protocol}.`);
+  return { protocol, port };
+}
+
+/** @throws InvalidInput */
+export function parsePort(text: string): number {
+  if (!/^\d{1,5}$/.test(text) || Number(text) < 1 || Number(text) > 65535)
+    throw new InvalidInput('port', `--port: '${text}' is not a number from 1 to 65535.`);
+  return Number(text);
+}
+
+/** Scope and end of a helper as fields of a request: those that flags name. @throws InvalidInput */
+export function scopeAndExpiry(flags: HelperFlags): object {
+  const scope = { source: flags.source, destination: flags.destination, in_interface: flags.inInterface };
+  const scoped = Object.values(scope).some((value) => value !== undefined);
+  return {
+    ...(scoped ? { scope } : {}),
+    ...(flags.ttl === undefined ? {} : { expires_at: new Date(Date.now() + parseTtl(flags.ttl)).toISOString() }),
+  };
+}
+
+const UNITS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+function parseTtl(text: string): number {
+  const [, count, unit] = /^(\d{1,6})([smhd])$/.exec(text) ?? [];
+  if (!count || !unit || Number(count) === 0) throw new InvalidInput('ttl', `--ttl: '${text}' is not a time like 90s, 30m, 12h or 7d.`);
+  return Number(count) * (UNITS[unit] as number);
+}

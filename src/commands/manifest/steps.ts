@@ -1,0 +1,61 @@
+import type { Client, ClientFlags } from '../../client/client.ts';
+import { allRouters, declaredHelpers } from '../../client/resources.ts';
+import { HELPER_CREATE } from '../../contract/helper.ts';
+import type { Manifest } from '../../contract/manifest.ts';
+import { showNetns } from '../../contract/netns.ts';
+import { formatScope } from '../../contract/scope.ts';
+import { type Declared, planSteps, type Step } from '../../manifest/steps.ts';
+import { Progress } from '../../terminal/progress.ts';
+import { paint, print, printJson } from '../../terminal/table.ts';
+
+/** What has to change so that the declared state is what a file says. `prune`: also what the file does not name. */
+export async function stepsTo(client: Client, manifest: Manifest, prune: boolean): Promise<Step[]> {
+  return planSteps(manifest, await declared(client), { prune, now: new Date() });
+}
+
+/** All that is declared now, as far as the token may see it. */
+export async function declared(client: Client): Promise<Declared[]> {
+  const routers = await allRouters(client);
+  const progress = new Progress('reading');
+  const found: Declared[] = [];
+  for (const router of routers) {
+    found.push({ router, helpers: await declaredHelpers(client, router.id) });
+    progress.update(found.length, routers.length);
+  }
+  progress.end();
+  return found;
+}
+
+/** Prints steps, and how many there are: "2 things changed". */
+export function reportSteps(steps: readonly Step[], flags: ClientFlags, verb: string): void {
+  if (flags.json) {
+    printJson({
+      steps: steps.map(({ step, router, ...rest }) => ({
+        step,
+        router,
+        ...('helper' in rest ? { helper: HELPER_CREATE.write(rest.helper) } : {}),
+      })),
+    });
+    return;
+  }
+  for (const step of steps) print(`${describe(step)}\n`);
+  print(steps.length === 0 ? 'nothing to change\n' : `${steps.length} ${steps.length === 1 ? 'thing' : 'things'} ${verb}\n`);
+}
+
+function describe(step: Step): string {
+  const plus = paint('green', '+');
+  const minus = paint('red', '-');
+  switch (step.step) {
+    case 'create-router':
+      return `${plus} router ${step.router} (netns ${showNetns(step.fields.netns)})`;
+    case 'update-router':
+      return `${paint('yellow', '~')} router ${step.router}: ${step.changes.join(', ')}`;
+    case 'delete-router':
+      return `${minus} router ${step.router}`;
+    default: {
+      const { helper, protocol, port, scope } = step.helper;
+      const sign = { 'create-helper': plus, 'update-helper': paint('yellow', '~'), 'delete-helper': minus }[step.step];
+      return `${sign} ${step.router}: ${[helper, `${protocol}/${port}`, formatScope(scope)].filter(Boolean).join(' ')}`;
+    }
+  }
+}

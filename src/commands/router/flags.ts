@@ -1,0 +1,24 @@
+import type { ClientFlags } from '../../client/client.ts';
+import { HOST_NETNS } from '../../contract/netns.ts';
+import { InvalidInput } from '../../model/errors.ts';
+
+/** What may be said of a router on the command line. */
+export interface RouterFlags extends ClientFlags {
+  readonly netns?: string;
+  readonly hostNetns?: boolean;
+  readonly host?: string;
+  readonly project?: string;
+  readonly confine?: boolean;
+}
+
+/** The flags as fields of a request: those that were given. @throws InvalidInput for flags that exclude each other */
+export function routerFields(flags: RouterFlags): object {
+  if (flags.netns !== undefined && flags.hostNetns) throw new InvalidInput('netns', '--netns and --host-netns exclude each other.');
+  const netns = flags.hostNetns ? HOST_NETNS : flags.netns;
+  return {
+    ...(netns === undefined ? {} : { netns }),
+    ...(flags.host === undefined ? {} : { host: flags.host }),
+    ...(flags.project === undefined ? {} : { project_id: flags.project }),
+    ...(flags.confine === undefined ? {} : { confine: flags.confine }),
+  };
+}

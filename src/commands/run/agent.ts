@@ -1,0 +1,24 @@
+import { loadNeutronConf, NEUTRON_VARIABLE } from '../../config/bus-config.ts';
+import { type Config, type ConfigFlags, loadConfig } from '../../config/config.ts';
+import { untilSignal } from '../../processes/until-signal.ts';
+import { loadModules, prepareHost } from '../../supervisor/host.ts';
+import { agentProgram, kernelProgram } from '../../supervisor/programs.ts';
+import { supervise } from '../../supervisor/supervisor.ts';
+
+/** Runs the agent of this host. As root it supervises: the kernel process needs rights that the agent must not have. */
+export async function agent(flags: ConfigFlags): Promise<void> {
+  const config = loadConfig(flags, process.env);
+  if (process.getuid?.() === 0) return superviseAgent(config, flags);
+  const { startHostAgent } = await import('../../processes/host-agent.ts');
+  const running = await startHostAgent(config, { neutron: flags.neutron === true });
+  await untilSignal(running);
+}
+
+async function superviseAgent(config: Config, flags: ConfigFlags): Promise<void> {
+  const accounts = prepareHost(config);
+  loadModules();
+  // Only root and Neutron may read neutron.conf, so the agent is told what it says.
+  const told = flags.neutronConf === undefined ? {} : { [NEUTRON_VARIABLE]: JSON.stringify(loadNeutronConf(flags.neutronConf)) };
+  const supervised = supervise([kernelProgram(config), agentProgram(flags)], accounts, { ...process.env, ...told });
+  await untilSignal({ close: () => supervised.stop() });
+}

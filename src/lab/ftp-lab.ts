@@ -1,0 +1,163 @@
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Client } from '../client/client.ts';
+import type { HelperJson, RouterJson, StatusJson } from '../client/resources.ts';
+import { Instance } from './instance.ts';
+import { ScratchNetwork } from './scratch-network.ts';
+
+/** Names of its namespaces begin with this and a dash. */
+export const FTP_LAB_PREFIX = 'pinhole-demo';
+const FILE_CONTENT = 'fetched through a pinhole\n';
+const CONVERGE_TIMEOUT_MS = 5_000;
+
+/** Filters like a careful admin: only what was asked for comes through. Related connections are accepted, and none exist. */
+const FIREWALL = `
+table inet filter {
+  chain forward {
+    type filter hook forward priority filter; policy drop;
+    ct state established,related accept
+    iifname "lan" tcp dport 21 accept
+  }
+}
+table ip nat {
+  chain postrouting { type nat hook postrouting priority srcnat; policy accept; oifname "wan" masquerade; }
+}
+`;
+
+/** What a step of the lab has to tell, and hands on. */
+export type Outcome<T = undefined> = Promise<{ detail: string; value?: T }>;
+
+/** A client, a router with NAT and a strict firewall, and an FTP server, with a Pinhole that serves the router. */
+export class FtpLab {
+  readonly #network = new ScratchNetwork(FTP_LAB_PREFIX);
+  readonly #dir = mkdtempSync(join(tmpdir(), 'pinhole-demo-'));
+  readonly #pinhole = new Instance({ directory: this.#dir, namespaces: [`${FTP_LAB_PREFIX}-*`] });
+
+  async build(): Outcome {
+    const net = this.#network;
+    for (const host of ['client', 'router', 'server']) await net.addHost(host);
+    await net.link(
+      { host: 'client', interface: 'eth0', addresses: ['10.77.1.2/24'] },
+      { host: 'router', interface: 'lan', addresses: ['10.77.1.1/24'] },
+    );
+    await net.link(
+      { host: 'server', interface: 'eth0', addresses: ['10.77.2.2/24'] },
+      { host: 'router', interface: 'wan', addresses: ['10.77.2.1/24'] },
+    );
+    await net.route('client', 'default', '10.77.1.1');
+    await net.sysctl('router', { 'net.ipv4.ip_forward': 1 });
+    await net.nft('router', FIREWALL);
+    await this.#startFtp();
+    return { detail: '' };
+  }
+
+  async startPinhole(): Outcome {
+    await this.#pinhole.start();
+    return { detail: `server, agent and kernel process on ${this.#pinhole.url}` };
+  }
+
+  async addRouter(): Outcome<RouterJson> {
+    const value = await this.#api().call<RouterJson>('POST', '/v1/routers', { name: 'edge', netns: this.#network.netns('router') });
+    return { detail: '', value };
+  }
+
+  async addHelper(router: string): Outcome<HelperJson> {
+    const value = await this.#api().call<HelperJson>('POST', `/v1/routers/${router}/helpers`, { helper: 'ftp', protocol: 'tcp', port: 21 });
+    const active = async () => {
+      const { helpers } = await this.#api().get<StatusJson>(`/v1/status/${router}`);
+      return helpers.some(({ families }) => families.every(({ status }) => status === 'ACTIVE'));
+    };
+    await until(CONVERGE_TIMEOUT_MS, 'the helper does not become ACTIVE', active);
+    const { stdout } = await this.#network.exec('router', ['nft', 'list', 'chain', 'inet', 'pinhole', 'assign']);
+    return { detail: `ACTIVE; in the kernel:\n${stdout.trim()}`, value };
+  }
+
+  async removeHelper(router: string, helper: string): Outcome {
+    await this.#api().call('DELETE', `/v1/routers/${router}/helpers/${helper}`);
+    const gone = async () => {
+      const { stdout } = await this.#network.exec('router', ['nft', 'list', 'tables']);
+      return !stdout.includes('pinhole');
+    };
+    await until(CONVERGE_TIMEOUT_MS, 'the table does not go', gone);
+    return { detail: "table inet pinhole is gone, everybody else's rules are as they were" };
+  }
+
+  async fetchFails(): Outcome {
+    const { code, output } = await this.#curl(3);
+    if (code === 0) throw new Error(`curl got the file: ${output}`);
+    if (code !== 28) throw new Error(`curl failed otherwise than by time-out: exit ${code}`);
+    return { detail: 'curl: (28) timed out' };
+  }
+
+  async fetchWorks(): Outcome {
+    const seen: string[] = [];
+    const stop = new AbortController();
+    const lines = this.#api().lines('/v1/expectations', stop.signal);
+    await lines.next();
+    const reading = (async () => {
+      for await (const line of lines) if (line) seen.push(line);
+    })().catch(() => undefined);
+    const { code, output } = await this.#curl(10);
+    if (code !== 0 || output !== FILE_CONTENT) throw new Error(`curl ended with ${code}: ${output}`);
+    await until(CONVERGE_TIMEOUT_MS, 'no expectation was seen', () => seen.length > 0);
+    stop.abort();
+    await reading;
+    const { change, expectation } = JSON.parse(seen[0] as string) as {
+      change: string;
+      expectation: { helper: string; protocol: string; source: string; destination: string; port: number };
+    };
+    const { helper, protocol, source, destination, port } = expectation;
+    return { detail: `expectation (${change}): ${helper}: ${protocol} ${source} → ${destination}:${port}\nfile: ${output.trim()}` };
+  }
+
+  async destroy(): Promise<void> {
+    await this.#pinhole.stop();
+    await this.#network.destroy();
+    rmSync(this.#dir, { recursive: true, force: true });
+  }
+
+  #api(): Client {
+    return this.#pinhole.client();
+  }
+
+  async #startFtp(): Promise<void> {
+    const root = join(this.#dir, 'ftp');
+    mkdirSync(root, { mode: 0o755 });
+    writeFileSync(join(root, 'file.txt'), FILE_CONTENT, { mode: 0o644 });
+    chmodSync(this.#dir, 0o755);
+    const config = join(this.#dir, 'vsftpd.conf');
+    const empty = join(this.#dir, 'empty');
+    mkdirSync(empty);
+    writeFileSync(
+      config,
+      `listen=YES\nlisten_ipv6=NO\nbackground=NO\nanonymous_enable=YES\nanon_root=${root}\nsecure_chroot_dir=${empty}\nno_anon_password=YES\nseccomp_sandbox=NO\n`,
+    );
+    this.#network.start('server', ['vsftpd', config]);
+    await until(5_000, 'vsftpd does not listen', async () => {
+      const { stdout } = await this.#network.exec('server', ['ss', '-Hltn', 'sport = :21']);
+      return stdout.includes(':21');
+    });
+  }
+
+  /** With PASV only: EPSV would work too, by the same helper. */
+  async #curl(seconds: number): Promise<{ code: number; output: string }> {
+    const argv = ['curl', '-sS', '--disable-epsv', '--max-time', String(seconds), 'ftp://10.77.2.2/file.txt'];
+    try {
+      const { stdout } = await this.#network.exec('client', argv);
+      return { code: 0, output: stdout };
+    } catch (error) {
+      const { code, stderr } = error as { code: number; stderr: string };
+      return { code, output: stderr };
+    }
+  }
+}
+
+async function until(timeoutMs: number, what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
+  const deadline = Date.now() + timeoutMs;
+  while (!(await condition())) {
+    if (Date.now() > deadline) throw new Error(`${what} within ${timeoutMs / 1000} s`);
+    await sleep(20);
+  }
+}
