@@ -1,10 +1,14 @@
 import pg from 'pg';
 import { type ConnectionOptions, connectionConfig } from './connection.ts';
 
+/** The channel of `notify`, without payload. */
 export const CHANNEL = 'pinhole_events';
 const RELISTEN_MS = 1_000;
 
-/** Hears of events that any server committed; after the connection was away, takes it that there were some. */
+/**
+ * Learns of events that any server committed. After the connection was lost, it assumes that it missed some. It connects for the
+ * first callback, and again one second after the connection ended.
+ */
 export class EventListener {
   readonly #options: ConnectionOptions;
   readonly #callbacks: (() => void)[] = [];
@@ -16,6 +20,7 @@ export class EventListener {
     this.#options = options;
   }
 
+  /** Calls `callback` after each notification and each connection. */
   add(callback: () => void): void {
     this.#callbacks.push(callback);
     if (this.#callbacks.length === 1) void this.#listen();
@@ -25,6 +30,7 @@ export class EventListener {
     for (const callback of this.#callbacks) callback();
   }
 
+  /** Ends the connection for good. */
   async close(): Promise<void> {
     this.#closed = true;
     if (this.#timer) clearTimeout(this.#timer);
