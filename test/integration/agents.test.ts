@@ -46,7 +46,7 @@ describe.each(STORES)('what a server and its agents say to each other, on %s', (
     helpers: [{ helperId: helper, families: [{ family: 'ipv4', status: 'ACTIVE', reason: '' }] }],
   });
 
-  it('a host pulls its own routers, whole, and nobody else’s, even by id', async () => {
+  it('a host pulls all of its own routers, and no other host’s, even by id', async () => {
     const { routers } = (await agent.pullAll(null)) as FullPull;
     expect(routers).toEqual([
       {

@@ -80,7 +80,7 @@ describe.each(STORES)('access, on %s', (store) => {
     expect(JSON.stringify((await server.call('GET', '/v1/tokens')).body)).not.toContain(secret);
   });
 
-  it('seed 000 CWE-284, CWE-693; 001 no. 6: a router of another project is not there for anybody else', async () => {
+  it('seed 000 CWE-284, CWE-693; 001 no. 6: a router of another project cannot be found', async () => {
     const { id } = (await as('member', 'POST', `/v2.0/routers/${mine}/conntrack_helpers`, FTP)).body.conntrack_helper;
     const one = `/v2.0/routers/${mine}/conntrack_helpers/${id}`;
     expect((await as('stranger', 'GET', '/v2.0/routers')).body).toEqual({ routers: [] });

@@ -94,7 +94,7 @@ describe.each(STORES)('events, on %s', (store) => {
     follower.close();
   });
 
-  it('each is authorised: nobody hears of another project’s', async () => {
+  it('a follower receives only events of projects that it may see', async () => {
     const follower = await new Follower().open(server, { token: member });
     await add(other, 2);
     await add(mine, 3);

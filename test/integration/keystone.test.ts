@@ -155,7 +155,7 @@ describe('identity: a Keystone that misbehaves', () => {
     return { asked, ask: (token = 't') => subject.authenticate({ token, requestId: 'q' }), advance: (ms: number) => (now += ms) };
   }
 
-  it('asks again what was not answered, and then lets nobody in', async () => {
+  it('repeats an unanswered request, and then refuses the token', async () => {
     const flaky = identity(new Error('reset'), { ...valid, status: 503 }, valid);
     expect((await flaky.ask()).roles).toEqual(['member']);
     const down = identity(new Error('refused'));
@@ -192,7 +192,7 @@ describe('identity: a Keystone that misbehaves', () => {
   });
 
   it.each(['', 'null', '{}', '{"token":{}}', '{"token":{"user":{"id":5},"expires_at":"x"}}', '<html>'])(
-    'an answer like %s lets nobody in',
+    'refuses the token after an answer like %s',
     async (body) => {
       await expect(identity({ ...valid, body }).ask()).rejects.toThrow();
     },

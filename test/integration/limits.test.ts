@@ -178,7 +178,7 @@ describe('listeners', () => {
     await expect(ask({})).rejects.toThrow(/self.signed|unable to/);
   });
 
-  it('client certificates: whoever shows none, or another authority’s, is not let in', async () => {
+  it('client certificates: a client without one, or with another authority’s, is refused', async () => {
     server = new TestServer();
     const authority = new Authority(server.directory);
     const own = authority.issue('server');

@@ -18,7 +18,7 @@ describe('several servers on one PostgreSQL', () => {
   beforeAll(() => cluster.start().then(() => undefined), 60_000);
   afterAll(() => cluster.stop());
 
-  it('statements that a failed transaction refused to prepare fail nobody’s write', async () => {
+  it('statements that a failed transaction refused to prepare do not fail other writes', async () => {
     const url = await newDatabase(cluster.url());
     const open = (chain: string) => openPostgres({ url, chain, connections: 2, logger: silentLogger });
     const [one, two] = [await open('one'), await open('two')];

@@ -42,7 +42,7 @@ describe.each(STORES)('security, on %s', (store) => {
   const count = async () => (await server.call('GET', '/v1/routers')).body.routers.length;
 
   describe('tokens', () => {
-    it('near misses of a real one let nobody in', async () => {
+    it('that almost equal a real one are refused', async () => {
       const known = member.slice(0, 19);
       for (const token of [
         `${known}_${'A'.repeat(43)}`,
@@ -66,7 +66,7 @@ describe.each(STORES)('security, on %s', (store) => {
       expect(new Set(answers.map(({ status, text }) => `${status} ${text}`)).size).toBe(1);
     });
 
-    it('forged like a JWT, or like Keystone’s, or with SQL in them, let nobody in', async () => {
+    it('forged like a JWT, or like Keystone’s, or with SQL in them, are refused', async () => {
       const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
       const claims = part({ sub: 'admin', role: 'admin', roles: ['admin'], project_id: 'q', exp: 4_102_444_800 });
       const signed = (header: object, signature: (text: string) => string) => {
@@ -109,7 +109,7 @@ describe.each(STORES)('security, on %s', (store) => {
         await server.call('GET', '/metrics'),
       ];
       for (const { text, headers } of spoken) {
-        // Who asks for a path with a token in it gets the path told back, to nobody else.
+        // The answer repeats the path of its own request, even with a token in it.
         if (!text.includes('There is no GET')) expect(text).not.toContain(secret);
         expect(JSON.stringify([...headers])).not.toContain(secret);
       }

@@ -180,7 +180,7 @@ describe.each(Object.entries(ENGINES))('store: %s', (_name, makeEngine) => {
     expect([await store.read.router(before.id), await store.read.router(after.id)]).toEqual([before, after]);
   });
 
-  it('lets nobody read what is not committed', async () => {
+  it('hides uncommitted changes from readers', async () => {
     const one = router();
     let seen: Router | null | undefined;
     await store.write(async (tx) => {

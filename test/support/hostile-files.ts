@@ -27,7 +27,7 @@ const chain = (rules: string) =>
   `table inet t {\n${HELPER}chain p {\ntype filter hook prerouting priority mangle;\n${rules}}\nchain a {\ntcp dport 21 ct helper set "f"\n}\n}\n`;
 
 /**
- * Files that somebody makes to keep a reviewer busy, or to end it: each is as large as such a file may be, or a share of that.
+ * Hostile files, made to keep a reviewer busy or to end it: each is as large as such a file may be, or a share of that.
  * None of them says anything that a person would.
  */
 export function hostileFiles(share: number): Subject[] {

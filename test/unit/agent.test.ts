@@ -211,16 +211,16 @@ describe('agent', () => {
     await at.start();
     await at.agent.close();
     at.server.routers.delete(b.id);
-    at.kernel.meddle('c', () => ({ comment: 'somebody else', objects: [], chains: [] }));
+    at.kernel.meddle('c', () => ({ comment: 'another program', objects: [], chains: [] }));
     at.agent = at.create();
     await at.start();
     await at.settled();
-    expect([at.types('a'), at.kernel.table('b'), at.kernel.table('c')?.comment]).toEqual([['ftp'], null, 'somebody else']);
+    expect([at.types('a'), at.kernel.table('b'), at.kernel.table('c')?.comment]).toEqual([['ftp'], null, 'another program']);
   });
 
   it('leaves namespaces alone that no router has, and never removes a table without our stamp', async () => {
     const at = harness();
-    const theirs = { comment: 'somebody else', objects: [], chains: [] };
+    const theirs = { comment: 'another program', objects: [], chains: [] };
     at.kernel.addNamespace('a');
     at.kernel.meddle('a', () => theirs);
     const router = declare(at, 'a');
@@ -285,7 +285,7 @@ describe('agent', () => {
     await eventually(() => at.types('a').length === 1);
   });
 
-  it('stops repairing for a while when somebody else keeps changing the table', async () => {
+  it('stops repairing for a while when another program keeps changing the table', async () => {
     const at = harness();
     at.kernel.addNamespace('a');
     const router = declare(at, 'a', FTP());

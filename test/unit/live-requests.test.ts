@@ -24,8 +24,8 @@ describe('plan', () => {
     expect(kernel.counts.applies).toBe(0);
     await kernel.apply([{ netns: 'r', table: render(router, ALL_CAPABILITIES, now).table }]);
     expect((await live.plan(router, known)).changes).toEqual([]);
-    kernel.meddle('r', (table) => table, ['a rule of somebody else']);
-    expect((await live.plan(router, known)).foreign).toEqual(['a rule of somebody else']);
+    kernel.meddle('r', (table) => table, ['a rule of another program']);
+    expect((await live.plan(router, known)).foreign).toEqual(['a rule of another program']);
   });
 
   it('a namespace that is not here is an error that says so', async () => {
