@@ -114,7 +114,7 @@ describe.each(STORES)('policy matrix: every route, role and target, on %s', (sto
     return mayAct ? 'passes' : 403;
   }
 
-  it('each request is answered as its rule says', { timeout: 120_000 }, async () => {
+  it('answers each request as its rule says', { timeout: 120_000 }, async () => {
     const wrong: string[] = [];
     let asked = 0;
     for (const route of routes) {
@@ -134,7 +134,7 @@ describe.each(STORES)('policy matrix: every route, role and target, on %s', (sto
     expect(asked).toBeGreaterThan(250);
   });
 
-  it('lists show what is the project’s, and nothing else', async () => {
+  it('lists show only resources of the project', async () => {
     const { router } = await things('foreign');
     for (const { method, url } of routes.filter(({ method, url }) => method === 'GET' && !url.includes(':'))) {
       for (const role of ['member', 'reader'] as const) {
@@ -155,7 +155,7 @@ describe.each(STORES)('policy matrix: every route, role and target, on %s', (sto
     expect(() => app.get('/open-by-mistake', async () => 'secrets')).toThrow('route GET /open-by-mistake has no policy');
   });
 
-  it('a policy file changes who may, and is read anew on reload', async () => {
+  it('a policy file changes the decisions, and a reload reads it again', async () => {
     const { writeFileSync } = await import('node:fs');
     const { join } = await import('node:path');
     const file = join(server.directory, 'policy.yaml');

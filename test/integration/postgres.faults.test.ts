@@ -83,7 +83,7 @@ describe('PostgreSQL goes away under writes', () => {
     await cluster.stop();
   });
 
-  it(`${ROUNDS} times, crashed or stopped: writes fail with 503, none that was answered is lost, and both chains are whole`, {
+  it(`${ROUNDS} times, crashed or stopped: writes fail with 503, no answered write is lost, and both chains are intact`, {
     timeout: 3_600_000,
   }, async () => {
     const [first, second] = servers as [TestServer, TestServer];

@@ -36,7 +36,7 @@ describe('agent', () => {
     return changed;
   }
 
-  it('applies what a full pull says, and reports it', async () => {
+  it('applies a full pull and reports the result', async () => {
     const at = harness();
     at.kernel.addNamespace('a');
     const router = declare(at, 'a', FTP());
@@ -78,7 +78,7 @@ describe('agent', () => {
     expect(at.kernel.counts).toMatchObject({ applies, reads });
   });
 
-  it('changes nothing at a restart where observed equals desired', async () => {
+  it('changes nothing at a restart if observed equals desired', async () => {
     const at = harness();
     at.kernel.addNamespace('a');
     declare(at, 'a', FTP());
@@ -92,7 +92,7 @@ describe('agent', () => {
     );
   });
 
-  it('takes a hint as a hint: what it carries never reaches the kernel', async () => {
+  it('takes a hint only as a hint: its content never reaches the kernel', async () => {
     const at = harness();
     at.kernel.addNamespace('a');
     const router = declare(at, 'a', FTP());
@@ -103,7 +103,7 @@ describe('agent', () => {
     expect(at.types('a')).toEqual(['ftp']);
   });
 
-  it('seed 000 CWE-697: an unknown event is an error, not a silent nothing', async () => {
+  it('seed 000 CWE-697: an unknown event is an error and not ignored', async () => {
     const at = harness();
     await at.start();
     await expect(async () => at.server.push({ resource_list: [] }, 'exploded')).rejects.toMatchObject({ code: 'invalid-message' });
@@ -113,25 +113,28 @@ describe('agent', () => {
     });
   });
 
-  it.each([0, 1, 2])('seed 000 CWE-691: an unknown router at place %i of a batch leaves the others their work', async (place) => {
-    const at = harness();
-    const routers = ['a', 'b'].map((netns) => {
-      at.kernel.addNamespace(netns);
-      return declare(at, netns, FTP());
-    });
-    await at.start();
-    for (const router of routers) change(at, router, FTP(), TFTP());
-    const ids: string[] = routers.map(({ id }) => id);
-    ids.splice(place, 0, '00000000-0000-4000-8000-ffffffffffff');
-    at.server.hint(...ids);
-    await at.settled();
-    expect(['a', 'b'].map((netns) => at.types(netns))).toEqual([
-      ['ftp', 'tftp'],
-      ['ftp', 'tftp'],
-    ]);
-  });
+  it.each([0, 1, 2])(
+    'seed 000 CWE-691: an unknown router at place %i of a batch does not keep the others from being synced',
+    async (place) => {
+      const at = harness();
+      const routers = ['a', 'b'].map((netns) => {
+        at.kernel.addNamespace(netns);
+        return declare(at, netns, FTP());
+      });
+      await at.start();
+      for (const router of routers) change(at, router, FTP(), TFTP());
+      const ids: string[] = routers.map(({ id }) => id);
+      ids.splice(place, 0, '00000000-0000-4000-8000-ffffffffffff');
+      at.server.hint(...ids);
+      await at.settled();
+      expect(['a', 'b'].map((netns) => at.types(netns))).toEqual([
+        ['ftp', 'tftp'],
+        ['ftp', 'tftp'],
+      ]);
+    },
+  );
 
-  it('seed 001 no. 1: a notification of any size costs one full pull at the most', async () => {
+  it('seed 001 no. 1: a notification of any size causes at most one full pull', async () => {
     const at = harness();
     at.kernel.addNamespace('a');
     declare(at, 'a', FTP());
@@ -146,7 +149,7 @@ describe('agent', () => {
     expect(at.server.pulls.slice(before)).toEqual(['all']);
   });
 
-  it('seed 000 CWE-703: one router that fails neither stops nor delays another, and is tried again', async () => {
+  it('seed 000 CWE-703: a failing router neither stops nor delays another, and is tried again', async () => {
     const at = harness();
     for (const netns of ['a', 'b']) at.kernel.addNamespace(netns);
     const [a] = [declare(at, 'a', FTP()), declare(at, 'b', FTP())];
@@ -163,7 +166,7 @@ describe('agent', () => {
     await eventually(() => at.server.reports.get(a.id)?.helpers[0]?.families[0]?.status === 'ACTIVE');
   });
 
-  it('one helper that the kernel refuses after all never stops the router’s others', async () => {
+  it('a helper that the kernel refuses does not stop the router’s other helpers', async () => {
     const at = harness();
     at.kernel.addNamespace('a');
     const router = declare(at, 'a', FTP(), desiredHelper('irc', 'tcp', 6667));
@@ -178,7 +181,7 @@ describe('agent', () => {
     expect(statuses).toEqual([['ACTIVE', 'ACTIVE'], ['ERROR']]);
   });
 
-  it("takes all of Neutron's twelve default pairs at once: eleven work, amanda/tcp is an error with a reason", async () => {
+  it("accepts all of Neutron's twelve default pairs at once: eleven work, amanda/tcp is an error with a reason", async () => {
     const at = harness();
     at.kernel.addNamespace('a');
     const router = declare(at, 'a', ...NEUTRON_DEFAULT_PAIRS.map(({ helper, protocol, port }) => desiredHelper(helper, protocol, port)));
@@ -191,7 +194,7 @@ describe('agent', () => {
     expect(at.types('a')).toHaveLength(11);
   });
 
-  it('seed 000 CWE-664: leaves no table where no helper is left, nor where the router is gone', async () => {
+  it('seed 000 CWE-664: removes the table with the last helper, and with the router', async () => {
     const at = harness();
     for (const netns of ['a', 'b']) at.kernel.addNamespace(netns);
     const [a, b] = [declare(at, 'a', FTP()), declare(at, 'b', FTP())];
@@ -203,7 +206,7 @@ describe('agent', () => {
     expect([at.kernel.table('a'), at.kernel.table('b')]).toEqual([null, null]);
   });
 
-  it('removes tables of routers that went while the agent was away, and of its own kind only', async () => {
+  it('removes its own tables of routers that were deleted while the agent was away, and no other program’s', async () => {
     const at = harness();
     for (const netns of ['a', 'b', 'c']) at.kernel.addNamespace(netns);
     declare(at, 'a', FTP());
@@ -218,7 +221,7 @@ describe('agent', () => {
     expect([at.types('a'), at.kernel.table('b'), at.kernel.table('c')?.comment]).toEqual([['ftp'], null, 'another program']);
   });
 
-  it('leaves namespaces alone that no router has, and never removes a table without our stamp', async () => {
+  it('does not touch namespaces without a router, and never removes a table without Pinhole’s stamp', async () => {
     const at = harness();
     const theirs = { comment: 'another program', objects: [], chains: [] };
     at.kernel.addNamespace('a');
@@ -235,7 +238,7 @@ describe('agent', () => {
     expect(at.kernel.table('a')).toEqual(theirs);
   });
 
-  it('takes a removed helper off live connections, and leaves those of the others', async () => {
+  it('removes a deleted helper from live connections, and leaves connections with other helpers alone', async () => {
     const at = harness();
     at.kernel.addNamespace('a');
     const router = declare(at, 'a', FTP(), TFTP());
@@ -254,7 +257,7 @@ describe('agent', () => {
     expect(at.kernel.connections('a').map(({ type }) => type)).toEqual([null, 'tftp', 'ftp']);
   });
 
-  it('keeps them with keepLive', async () => {
+  it('leaves the helper on live connections with keepLive', async () => {
     const at = harness({ keepLive: true });
     at.kernel.addNamespace('a');
     const router = declare(at, 'a', FTP());
@@ -276,7 +279,7 @@ describe('agent', () => {
     await eventually(() => at.server.reports.get(router.id)?.drifts === 1);
   });
 
-  it('repairs drift by its timer should the event be lost', async () => {
+  it('repairs drift by its timer if the event is lost', async () => {
     const at = harness({ resyncSeconds: 0.05 });
     at.kernel.addNamespace('a');
     declare(at, 'a', FTP());
@@ -303,7 +306,7 @@ describe('agent', () => {
     expect(at.kernel.counts.applies).toBe(applies);
   });
 
-  it('waits for a namespace that is not here, and serves it when it comes and when it is reborn', async () => {
+  it('waits for a missing namespace, and serves it when it is created and when it is created again', async () => {
     const at = harness();
     const router = declare(at, 'a', FTP());
     await at.start();
@@ -316,7 +319,7 @@ describe('agent', () => {
     await eventually(() => at.server.reports.get(router.id)?.reason === '');
   });
 
-  it('moves a router from one namespace to another: gone there, live here', async () => {
+  it('moves a router’s table when its namespace changes', async () => {
     const at = harness();
     for (const netns of ['a', 'b']) at.kernel.addNamespace(netns);
     const router = declare(at, 'a', FTP());
@@ -327,7 +330,7 @@ describe('agent', () => {
     expect([at.kernel.table('a'), at.types('b')]).toEqual([null, ['ftp']]);
   });
 
-  it('ends a helper at its time by itself, also while cut off from the server', async () => {
+  it('removes an expired helper by itself, also while the server cannot be reached', async () => {
     const at = harness();
     at.kernel.addNamespace('a');
     declare(at, 'a', desiredHelper('ftp', 'tcp', 21, { expiresAt: new Date(Date.now() + 150).toISOString() }), TFTP());
@@ -338,7 +341,7 @@ describe('agent', () => {
     expect(at.types('a')).toEqual(['tftp']);
   });
 
-  it('applies the saved state only when the first pull times out, shows it as STALE, and never past a helper’s end', async () => {
+  it('applies the saved state only when the first pull times out, shows it as STALE, and never an expired helper', async () => {
     const at = harness();
     at.kernel.addNamespace('a');
     const router = declare(at, 'a', FTP(), desiredHelper('sip', 'udp', 5060, { expiresAt: new Date(Date.now() + 100).toISOString() }));
@@ -359,7 +362,7 @@ describe('agent', () => {
     await eventually(() => at.server.reports.get(router.id)?.helpers[0]?.families[0]?.status === 'ACTIVE');
   });
 
-  it('does not apply a saved state that is too old or is no state', async () => {
+  it('does not apply a saved state that is too old or malformed', async () => {
     const at = harness();
     at.kernel.addNamespace('a');
     declare(at, 'a', FTP());
@@ -379,7 +382,7 @@ describe('agent', () => {
     expect(at.kernel.table('a')).toBeNull();
   });
 
-  it('loses no change that comes while a sync of the same router is under way', async () => {
+  it('loses no change that arrives during a sync of the same router', async () => {
     const at = harness();
     at.kernel.addNamespace('a');
     let router = declare(at, 'a');
@@ -394,7 +397,7 @@ describe('agent', () => {
     expect(entries?.kind === 'map-helper' && entries.entries.length).toBe(60);
   });
 
-  it('lets another writer alone: a locked namespace is an error of its router', async () => {
+  it('does not interrupt another writer: a locked namespace is an error of its router', async () => {
     const kernel = new FakeKernel();
     const at = harness({ kernel });
     for (const netns of ['a', 'b']) kernel.addNamespace(netns);
