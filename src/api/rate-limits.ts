@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { PinholeError } from '../model/errors.ts';
+import type { Clock } from '../ports/clock.ts';
 
 /** Rates of the token buckets. */
 export interface RateOptions {
@@ -20,13 +21,13 @@ interface Bucket {
 class Buckets {
   readonly #rate: number;
   readonly #burst: number;
-  readonly #now: () => number;
+  readonly #clock: Clock;
   readonly #buckets = new Map<string, Bucket>();
 
-  constructor(rate: number, burst: number, now: () => number) {
+  constructor(rate: number, burst: number, clock: Clock) {
     this.#rate = rate;
     this.#burst = burst;
-    this.#now = now;
+    this.#clock = clock;
   }
 
   /** @returns seconds until the name may take again, rounded up; 0 if it may take now */
@@ -41,7 +42,7 @@ class Buckets {
   }
 
   #filled(name: string): Bucket {
-    const now = this.#now();
+    const now = this.#clock.monotonic();
     const bucket = this.#buckets.get(name) ?? { tokens: this.#burst, at: now };
     bucket.tokens = Math.min(this.#burst, bucket.tokens + ((now - bucket.at) / 1000) * this.#rate);
     bucket.at = now;
@@ -60,10 +61,10 @@ export class RateLimits {
   /** Fingerprints of tokens that were accepted. */
   readonly #good = new Set<string>();
 
-  /** @param now a monotonic clock in milliseconds */
-  constructor({ requestsPerSecond, failuresPerSecond }: RateOptions, now: () => number = () => performance.now()) {
-    this.#requests = new Buckets(requestsPerSecond, requestsPerSecond * 2, now);
-    this.#failures = new Buckets(failuresPerSecond, failuresPerSecond * 10, now);
+  /** @param clock its monotonic time is used */
+  constructor({ requestsPerSecond, failuresPerSecond }: RateOptions, clock: Clock) {
+    this.#requests = new Buckets(requestsPerSecond, requestsPerSecond * 2, clock);
+    this.#failures = new Buckets(failuresPerSecond, failuresPerSecond * 10, clock);
   }
 
   /** Counts a request of the principal with this name. @throws PinholeError `too-many-requests` */

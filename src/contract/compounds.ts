@@ -65,7 +65,7 @@ export class DefaultShape<T> implements Shape<T> {
   }
 
   schema(): JsonSchema {
-    return { ...this.inner.schema(), default: this.inner.write(this.fallback) };
+    return { anyOf: [this.inner.schema(), { type: 'null' }], default: this.inner.write(this.fallback) };
   }
 }
 

@@ -82,8 +82,8 @@ export const FAMILY = oneOf<Family>(...FAMILIES);
 export const TIME = new TimeShape();
 
 export const COUNT = integer(0, Number.MAX_SAFE_INTEGER);
-/** A number that rises with each change. */
-export const REVISION = COUNT;
+/** A number that rises with each change. It has at most fifteen digits, for which a table's stamp and an ETag have room. */
+export const REVISION = integer(0, 999_999_999_999_999);
 /** An explanation for people. */
 export const REASON = text({ max: 1_000, what: 'a reason' });
 

@@ -26,7 +26,7 @@ export class ProjectQuotas {
    */
   async set(principal: Principal, projectId: string, limits: QuotaChange): Promise<QuotaView> {
     this.#context.policy().enforce(principal, 'update_quota', routerTarget({ projectId }));
-    const at = this.#context.now().toISOString();
+    const at = this.#context.clock.now().toISOString();
     const usage = await this.#context.store.write(async (tx) => {
       const { routerLimit, helperLimit } = await tx.usage(projectId);
       const before = { routers: routerLimit, helpers: helperLimit };

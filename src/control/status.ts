@@ -75,7 +75,7 @@ export class Status {
    * about routers of other hosts are ignored.
    */
   async saveReports(host: string, reports: readonly Item<RouterReport>[]): Promise<void> {
-    const reportedAt = this.#context.now().toISOString();
+    const reportedAt = this.#context.clock.now().toISOString();
     const ids = reports.flatMap((item) => (item.ok ? item.value.routerId : (item.key ?? [])));
     await this.#context.store.write(async (tx) => {
       const before = new Map((await tx.reports(ids)).map((report) => [report.routerId, report]));
@@ -98,7 +98,7 @@ export class Status {
 
   /** Saves an agent's heartbeat with the present time. */
   async saveHeartbeat(agent: Omit<Agent, 'seenAt'>): Promise<void> {
-    const seenAt = this.#context.now().toISOString();
+    const seenAt = this.#context.clock.now().toISOString();
     await this.#context.store.write((tx) => tx.saveAgent({ ...agent, seenAt }));
   }
 
@@ -147,7 +147,7 @@ export class Status {
   }
 
   #isAlive(agent: Agent): boolean {
-    return this.#context.now().getTime() - Date.parse(agent.seenAt) <= agent.interval * 1000 * SILENT_AFTER;
+    return this.#context.clock.now().getTime() - Date.parse(agent.seenAt) <= agent.interval * 1000 * SILENT_AFTER;
   }
 }
 

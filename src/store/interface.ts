@@ -7,6 +7,7 @@ import type { AuditQuery } from '../contract/query.ts';
 import type { Router } from '../contract/router.ts';
 import type { RouterReport } from '../contract/status.ts';
 import type { TokenView } from '../contract/token.ts';
+import type { Ports } from '../ports/ports.ts';
 
 /** An API token as the database holds it. The secret itself is stored nowhere. */
 export interface Token extends TokenView {
@@ -235,7 +236,7 @@ export interface Store {
 }
 
 /** Options that both kinds of database share. */
-export interface StoreOptions {
+export interface StoreOptions extends Pick<Ports, 'clock' | 'chance'> {
   /** Name of this server's audit chain. It belongs to the server's data directory, not to the database. */
   readonly chain: string;
 }

@@ -14,7 +14,7 @@ import { METHODS } from './topics.ts';
 /** Every message of Pinhole's own between servers and agents. Hints and Neutron's pulls have Neutron's form: `hint.ts`, `neutron.ts`. */
 
 /** The answer of a method that returns nothing. */
-const NOTHING: Shape<null> = { read: () => null, write: () => null, schema: () => ({ type: 'null' }) };
+const NOTHING: Shape<null> = literal(null);
 
 /** Version of the form of a pulled router. A server and an agent with different versions refuse each other's messages. */
 const PULL_VERSION = '2.0';

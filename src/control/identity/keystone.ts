@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Reader } from '../../contract/reader.ts';
 import { PinholeError } from '../../model/errors.ts';
-import type { Logger } from '../../ports/logger.ts';
+import type { Ports } from '../../ports/ports.ts';
+import { type Backoff, Retry } from '../../ports/retry.ts';
 import { type Principal, principalOf } from '../principal.ts';
 import type { Identity, Presented } from './interface.ts';
 
@@ -43,7 +43,7 @@ const MAX_CACHED = 10_000;
 /** A refused token causes at most one request to Keystone in this time. */
 const REFUSAL_CACHE_MS = 5_000;
 const ATTEMPTS = 3;
-const RETRY_MS = 100;
+const RETRY: Backoff = { firstMs: 100, maxMs: 400 };
 /** Fernet tokens have about 200 characters, JWS tokens about 800. */
 const MAX_TOKEN = 8_192;
 const TOKEN = /^[\x21-\x7e]+$/;
@@ -55,19 +55,17 @@ const TOKEN = /^[\x21-\x7e]+$/;
 export class KeystoneIdentity implements Identity {
   readonly #options: KeystoneOptions;
   readonly #send: KeystoneTransport;
-  readonly #logger: Logger;
-  readonly #now: () => number;
+  readonly #ports: Ports;
   readonly #cache = new Map<string, { verdict: Verdict; until: number }>();
   /** Validations under way. Concurrent requests with one token share one. */
   readonly #asking = new Map<string, Promise<Verdict>>();
   #serviceToken: { text: string; until: number } | null = null;
 
-  /** @param parts `now`: the time in milliseconds since 1970 */
-  constructor(options: KeystoneOptions, parts: { send: KeystoneTransport; logger: Logger; now?: () => number }) {
+  /** @param send exchanges a request and an answer with Keystone */
+  constructor(options: KeystoneOptions, send: KeystoneTransport, ports: Ports) {
     this.#options = options;
-    this.#send = parts.send;
-    this.#logger = parts.logger;
-    this.#now = parts.now ?? Date.now;
+    this.#send = send;
+    this.#ports = ports;
   }
 
   get challenge(): string {
@@ -83,6 +81,10 @@ export class KeystoneIdentity implements Identity {
     const verdict = await this.#verdict(token);
     if (!verdict || verdict.expiresAt <= this.#now()) throw unauthenticated();
     return principalOf(verdict.who, verdict.roles, requestId);
+  }
+
+  #now(): number {
+    return this.#ports.clock.now().getTime();
   }
 
   async #verdict(token: string): Promise<Verdict> {
@@ -147,6 +149,7 @@ export class KeystoneIdentity implements Identity {
 
   /** Repeats an exchange that failed, or that Keystone answered with 5xx or 429. @throws PinholeError `identity-unavailable` */
   async #persist(request: Parameters<KeystoneTransport>[0]): ReturnType<KeystoneTransport> {
+    const retry = new Retry(RETRY, this.#ports.chance);
     for (let attempt = 1; ; attempt++) {
       try {
         const answer = await this.#send(request);
@@ -155,12 +158,12 @@ export class KeystoneIdentity implements Identity {
       } catch (error) {
         if (attempt === ATTEMPTS) throw this.#unavailable((error as Error).message);
       }
-      await sleep(RETRY_MS * attempt * (0.5 + Math.random()));
+      await this.#ports.clock.sleep(retry.failed());
     }
   }
 
   #unavailable(reason: string): PinholeError {
-    this.#logger.warn({ reason }, 'Keystone cannot be asked; tokens that are not cached are refused');
+    this.#ports.logger.warn({ reason }, 'Keystone cannot be asked; tokens that are not cached are refused');
     return new PinholeError('identity-unavailable', 'The Keystone service is temporarily unavailable.');
   }
 }

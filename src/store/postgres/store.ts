@@ -32,7 +32,7 @@ export async function openPostgres(options: PostgresOptions): Promise<Store> {
   const listener = new EventListener(options);
   const writer = new PostgresWriter(options);
   // The database notifies this server of its own commits, as it does the other servers.
-  const engine = new Engine({ writer, chain: options.chain, onLocalEvents: () => undefined });
+  const engine = new Engine({ ...options, writer, onLocalEvents: () => undefined });
   return {
     read,
     chain: options.chain,

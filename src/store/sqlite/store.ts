@@ -13,7 +13,8 @@ import { SqliteWriter } from './writer.ts';
  * @param path the database file; its directory must exist
  * @throws PinholeError `store-unavailable` if it cannot be migrated
  */
-export async function openSqlite(path: string, { chain }: StoreOptions): Promise<Store> {
+export async function openSqlite(path: string, options: StoreOptions): Promise<Store> {
+  const { chain } = options;
   const connection = connect(path, 'writer');
   await migrate(connection.db, 'sqlite');
   await registerChain(connection.db, chain);
@@ -21,8 +22,8 @@ export async function openSqlite(path: string, { chain }: StoreOptions): Promise
   const read = new Queries(reader, prepareStatements('sqlite'));
   const listeners: (() => void)[] = [];
   const engine = new Engine({
+    ...options,
     writer: new SqliteWriter(connection),
-    chain,
     onLocalEvents: () => {
       for (const listener of listeners) listener();
     },
