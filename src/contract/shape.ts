@@ -34,6 +34,17 @@ export function read<T>(shape: Shape<T>, value: unknown, path = '', origin: Orig
   }
 }
 
+/** Whether a shape reads a value. */
+export function conforms(shape: Shape<unknown>, value: unknown): boolean {
+  try {
+    shape.read(value);
+    return true;
+  } catch (error) {
+    if (isMismatch(error)) return false;
+    throw error;
+  }
+}
+
 /** Runs a reader of a part and puts the part's step in front of its mismatch. */
 export function inside<T>(step: string | number, work: () => T): T {
   try {

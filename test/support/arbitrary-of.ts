@@ -10,11 +10,10 @@ import {
   OptionalShape,
   PairShape,
 } from '../../src/contract/compounds.ts';
-import { Mismatch } from '../../src/contract/mismatch.ts';
 import { ADDRESS, HELPER_NAME, NETWORK, PROTOCOL_NAME, UUID } from '../../src/contract/primitives.ts';
 import { RecordShape, TaggedShape } from '../../src/contract/record.ts';
 import { BOOLEAN, ChoiceShape, IntegerShape, JsonShape, LiteralShape, TextShape } from '../../src/contract/scalars.ts';
-import type { Shape } from '../../src/contract/shape.ts';
+import { conforms, type Shape } from '../../src/contract/shape.ts';
 import { TimeShape } from '../../src/contract/time.ts';
 import { CATALOGUE } from '../../src/model/catalogue.ts';
 
@@ -60,19 +59,8 @@ function pooled(shape: Shape<unknown>, make: () => fc.Arbitrary<unknown>): fc.Ar
   return pool;
 }
 
-/** Whether a shape reads a value. Any other error than a mismatch is a defect, and thrown. */
-export function reads(shape: Shape<unknown>, value: unknown): boolean {
-  try {
-    shape.read(value);
-    return true;
-  } catch (error) {
-    if (error instanceof Mismatch) return false;
-    throw error;
-  }
-}
-
 function accepted(shape: Shape<unknown>, wire: fc.Arbitrary<unknown>): fc.Arbitrary<unknown> {
-  return wire.filter((value) => reads(shape, value));
+  return wire.filter((value) => conforms(shape, value));
 }
 
 function records(shape: RecordShape<Readonly<Record<string, Shape<unknown>>>>): fc.Arbitrary<unknown> {
@@ -100,7 +88,7 @@ function texts(shape: TextShape): fc.Arbitrary<string> {
   const usual = pattern ? fc.stringMatching(pattern, { size: 'xsmall' }) : plainText;
   const longest = pattern ? usual.map((text) => toLength(text, limit)) : fc.constantFrom(...CHARACTERS.map((one) => toLength(one, limit)));
   const all = fc.oneof({ weight: 6, arbitrary: usual }, { weight: 1, arbitrary: longest });
-  return canonical || pattern || max < 64 ? all.filter((text) => reads(shape, text)) : all;
+  return canonical || pattern || max < 64 ? all.filter((text) => conforms(shape, text)) : all;
 }
 
 /** A text repeated up to so many bytes. */
