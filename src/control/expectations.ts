@@ -2,6 +2,7 @@ import type { Sender } from '../bus/interface.ts';
 import type { Expectation, ExpectationChange, ExpectationEvent } from '../contract/expectation.ts';
 import type { RouterId } from '../contract/primitives.ts';
 import { PinholeError } from '../model/errors.ts';
+import type { Timer } from '../ports/clock.ts';
 import { ask } from '../wire/message.ts';
 import { LIST_EXPECTATIONS, WATCH_EXPECTATIONS } from '../wire/messages.ts';
 import { agentTopic, serverTopic } from '../wire/topics.ts';
@@ -14,24 +15,27 @@ import { enforceSender } from './senders.ts';
 
 type Listener = (event: ExpectationEvent) => void;
 
-/** Agents send expectations while they are asked to; a server that died is forgotten after this. */
+/** An agent sends expectations for this long after a request. If a server dies, the agent stops by itself. */
 const LEASE_SECONDS = 30;
 const RENEW_MS = 10_000;
 const WATCH_TIMEOUT_MS = 5_000;
 
-/** Live expectations: asked of agents, and followed while somebody watches. */
+/** Live expectations: listed on request, and streamed by agents while a client follows them. */
 export class ExpectationFeed {
   readonly #context: Context;
   readonly #routers: Routers;
   readonly #listeners = new Set<{ readonly visible: (routerId: string) => boolean; readonly listener: Listener }>();
-  #renewal: NodeJS.Timeout | null = null;
+  #renewal: Timer | null = null;
 
   constructor(context: Context, routers: Routers) {
     this.#context = context;
     this.#routers = routers;
   }
 
-  /** @throws NotFound; PinholeError `unreachable` where the router's agent is not there */
+  /**
+   * Returns the expectations that the router's kernel has now; none for a router that no agent serves.
+   * @throws NotFound, Denied; PinholeError `unreachable` or `timeout` if the router's agent does not answer
+   */
   async list(principal: Principal, id: RouterId): Promise<readonly Expectation[]> {
     const { policy, store } = this.#context;
     const router = authoriseRouter(policy(), principal, await store.read.router(id), { id, rule: 'get_router_expectations' });
@@ -40,8 +44,8 @@ export class ExpectationFeed {
   }
 
   /**
-   * Follows what the principal may see, from the moment that the agents have been told.
-   * @returns how to stop
+   * Calls `listener` for each change in a router that the principal may see now. Resolves when the agents have been asked.
+   * @returns a function that ends the watch
    */
   async watch(principal: Principal, listener: Listener): Promise<() => void> {
     const policy = this.#context.policy();
@@ -51,23 +55,27 @@ export class ExpectationFeed {
     const entry = { visible: (routerId: string) => ids.has(routerId), listener };
     this.#listeners.add(entry);
     await this.#renew();
-    this.#renewal ??= setInterval(() => void this.#renew(), RENEW_MS);
+    this.#renewal ??= this.#context.clock.every(RENEW_MS, () => void this.#renew());
     return () => {
       this.#listeners.delete(entry);
       if (this.#listeners.size > 0 || !this.#renewal) return;
-      clearInterval(this.#renewal);
+      this.#renewal.cancel();
       this.#renewal = null;
     };
   }
 
+  /** Stops asking agents. */
   close(): void {
-    if (this.#renewal) clearInterval(this.#renewal);
+    this.#renewal?.cancel();
   }
 
-  /** Over the bus, from an agent. @throws PinholeError `denied` for a router of a host that the sender does not speak for */
+  /**
+   * Passes on a change that an agent sent over the bus. @throws PinholeError `denied` if the sender does not speak for the
+   * router's host
+   */
   async onEvent(change: ExpectationChange, sender: Sender): Promise<null> {
     const { routerId } = change;
-    const event: ExpectationEvent = { at: this.#context.now().toISOString(), ...change };
+    const event: ExpectationEvent = { at: this.#context.clock.now().toISOString(), ...change };
     const listeners = [...this.#listeners].filter(({ visible }) => visible(routerId));
     if (listeners.length === 0) return null;
     const router = await this.#context.store.read.router(routerId as RouterId);

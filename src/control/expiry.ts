@@ -1,15 +1,16 @@
+import type { Timer } from '../ports/clock.ts';
 import type { Context } from './context.ts';
 import type { Helpers } from './helpers.ts';
 
 const BATCH = 200;
-/** Looks at least this often: timers drift, clocks are set, other servers add helpers. */
+/** Looks at least this often, because clocks are set and other servers add helpers. */
 const MAX_WAIT_MS = 5_000;
 
-/** Deletes helpers at the end of their time. Agents stop applying them at that time by themselves. */
+/** Deletes helpers that have expired. Agents stop applying them at the same time by themselves. */
 export class Expiry {
   readonly #context: Context;
   readonly #helpers: Helpers;
-  #timer: NodeJS.Timeout | null = null;
+  #timer: Timer | null = null;
   #closed = false;
 
   constructor(context: Context, helpers: Helpers) {
@@ -17,13 +18,15 @@ export class Expiry {
     this.#helpers = helpers;
   }
 
+  /** Starts looking for expired helpers. */
   start(): void {
-    this.#timer = setTimeout(() => void this.#run(), 0);
+    this.#runAfter(0);
   }
 
+  /** Stops. A deletion under way is completed. */
   close(): void {
     this.#closed = true;
-    if (this.#timer) clearTimeout(this.#timer);
+    this.#timer?.cancel();
   }
 
   async #run(): Promise<void> {
@@ -32,10 +35,14 @@ export class Expiry {
       const done = await this.#helpers.expire(BATCH);
       const next = await this.#context.store.read.nextExpiry();
       if (done === BATCH) wait = 0;
-      else if (next) wait = Math.min(MAX_WAIT_MS, Math.max(0, Date.parse(next) - this.#context.now().getTime()));
+      else if (next) wait = Math.min(MAX_WAIT_MS, Math.max(0, Date.parse(next) - this.#context.clock.now().getTime()));
     } catch (error) {
-      this.#context.logger.warn({ err: error }, 'ending helpers whose time has come failed; tried again');
+      this.#context.logger.warn({ err: error }, 'expired helpers could not be deleted and will be tried again');
     }
-    if (!this.#closed) this.#timer = setTimeout(() => void this.#run(), wait);
+    this.#runAfter(wait);
+  }
+
+  #runAfter(ms: number): void {
+    if (!this.#closed) this.#timer = this.#context.clock.after(ms, () => void this.#run());
   }
 }

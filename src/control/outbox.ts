@@ -1,42 +1,53 @@
 import type { Bus } from '../bus/interface.ts';
-import type { Logger } from '../ports/logger.ts';
+import type { Timer } from '../ports/clock.ts';
+import type { Ports } from '../ports/ports.ts';
 import type { OutboxItem, Store } from '../store/interface.ts';
 import { hintOf } from '../wire/hint.ts';
 import { hintTopic, METHODS } from '../wire/topics.ts';
 
 const PAGE = 500;
-/** Delivered rows are deleted together a little later: a commit of their own for each would halve the write rate. */
+/** Sent rows are deleted together a little later. One commit per row would halve the write rate. */
 const CLEAN_AFTER_MS = 200;
-/** How often hints are looked for that were not delivered: own ones while the bus was away, and those of servers that died. */
+/** Interval of looking for unsent hints: this server's own from when the bus was away, and those of servers that died. */
 const SWEEP_MS = 5_000;
+/** Age at which another server's unsent hint counts as left behind. */
 const FORSAKEN_AFTER_MS = 5_000;
 
 /**
- * Turns the outbox into hints. Rows are written in the transaction of the change, for the server that makes it, so that one
- * that dies between commit and hint leaves them for another. A hint may be sent twice; none is dropped before the bus took it.
+ * Sends the hints in the outbox. A change writes its hints in its own transaction, under the name of the server that makes it. If
+ * that server dies between commit and hint, another server adopts the rows. A hint may be sent twice, and is deleted only after
+ * the bus took it.
+ *
+ *   change + rows ─ commit ─▶ wake ─▶ read rows ─▶ cast to hosts ─▶ delete rows (later, together)
+ *                                         ▲
+ *   rows of a dead server ── adopt ───────┘  (every 5 s)
  */
 export class Outbox {
   readonly #store: Store;
   readonly #bus: Bus;
-  readonly #logger: Logger;
-  readonly #sweep: NodeJS.Timeout;
+  readonly #ports: Ports;
   #delivered = 0;
   #cleaned = 0;
   #running: Promise<void> | null = null;
   #again = false;
-  #cleaning: NodeJS.Timeout | null = null;
+  #sweep: Timer | null = null;
+  #cleaning: Timer | null = null;
   #closed = false;
 
-  constructor(store: Store, bus: Bus, logger: Logger) {
+  constructor(store: Store, bus: Bus, ports: Ports) {
     this.#store = store;
     this.#bus = bus;
-    this.#logger = logger;
-    this.#sweep = setInterval(() => void this.#adopt(), SWEEP_MS);
-    this.#sweep.unref();
+    this.#ports = ports;
     bus.onLink((up) => up && this.wake());
   }
 
-  /** Something was committed. */
+  /** Sends existing hints, and starts looking for unsent ones at intervals. */
+  start(): void {
+    this.#sweep = this.#ports.clock.every(SWEEP_MS, () => void this.#adopt());
+    this.wake();
+  }
+
+  /** Sends new hints. Called after each commit that may have left some; returns at once. */
   wake(): void {
     if (this.#closed) return;
     if (this.#running !== null) {
@@ -44,7 +55,7 @@ export class Outbox {
       return;
     }
     this.#running = this.#deliver()
-      .catch((error) => this.#logger.warn({ err: error }, 'hints could not be delivered; they are tried again'))
+      .catch((error) => this.#ports.logger.warn({ err: error }, 'hints could not be sent and will be tried again'))
       .finally(() => {
         this.#running = null;
         if (this.#again) {
@@ -54,10 +65,11 @@ export class Outbox {
       });
   }
 
+  /** Waits until hints under way are sent and their rows deleted. */
   async close(): Promise<void> {
     this.#closed = true;
-    clearInterval(this.#sweep);
-    if (this.#cleaning) clearTimeout(this.#cleaning);
+    this.#sweep?.cancel();
+    this.#cleaning?.cancel();
     await this.#running;
     await this.#clean();
   }
@@ -68,21 +80,21 @@ export class Outbox {
       if (items.length === 0) return;
       await Promise.all([...byHost(items)].map(([host, routers]) => this.#bus.cast(hintTopic(host), METHODS.push, hintOf(routers))));
       this.#delivered = (items.at(-1) as OutboxItem).id;
-      this.#cleaning ??= setTimeout(() => void this.#clean(), CLEAN_AFTER_MS);
+      this.#cleaning ??= this.#ports.clock.after(CLEAN_AFTER_MS, () => void this.#clean());
     }
   }
 
-  /** Takes over what other servers left, as rows of this one's own. */
+  /** Takes over the hints that other servers left behind, as new rows of this server. */
   async #adopt(): Promise<void> {
     const { chain, read } = this.#store;
-    const now = Date.now();
+    const now = this.#ports.clock.now().getTime();
     const before = new Date(now - FORSAKEN_AFTER_MS).toISOString();
     try {
       const taken = { before, at: new Date(now).toISOString(), limit: PAGE };
       if (await read.hasForsakenOutbox(chain, before))
         while (!this.#closed && (await this.#store.write((tx) => tx.adoptOutbox(taken))) === PAGE);
     } catch (error) {
-      this.#logger.debug({ err: error }, 'hints of other servers could not be looked for; tried again');
+      this.#ports.logger.debug({ err: error }, 'hints of other servers could not be read and will be tried again');
     }
     this.wake();
   }
@@ -95,7 +107,7 @@ export class Outbox {
       await this.#store.write((tx) => tx.deleteOutbox(upTo));
       this.#cleaned = upTo;
     } catch (error) {
-      this.#logger.warn({ err: error }, 'delivered hints stay in the outbox for now');
+      this.#ports.logger.warn({ err: error }, 'sent hints could not be deleted from the outbox yet');
     }
   }
 }

@@ -6,27 +6,32 @@ import type { Kernel } from '../kernel/interface.ts';
 import { LinuxKernel } from '../kernel/linux/linux-kernel.ts';
 import { RemoteKernel } from '../kernel/remote.ts';
 import { Denied, PinholeError } from '../model/errors.ts';
+import type { Clock } from '../ports/clock.ts';
 import { silentLogger } from '../ports/logger.ts';
+import type { Ports } from '../ports/ports.ts';
 import { liveText } from '../review/ruleset/live.ts';
 import type { HostFacts } from '../review/ruleset/view.ts';
 import type { Subject } from '../review/subject.ts';
 
 const CONNECT_MS = 2000;
 
+/** The rules of a running namespace as a subject, with facts about the host. */
 export interface LiveRules {
   readonly subject: Subject;
   readonly host: HostFacts;
 }
 
 /**
- * Everybody's rules in a namespace, with what is known of the host. Root reads them itself, in any namespace; everybody else
- * asks the kernel process, which the members of its group may, about the namespaces that it serves.
+ * Reads all rules in a namespace, whichever program loaded them. Root reads any namespace. Other users ask the kernel process,
+ * which answers members of its group about the namespaces that it serves.
+ * @param configFile path of the configuration, which names the socket of the kernel process; undefined: the default
+ * @throws Denied without the right to ask; PinholeError `unreachable` if the kernel process does not answer within two seconds
  */
-export async function liveRules(netns: Netns, configFile: string | undefined): Promise<LiveRules> {
+export async function liveRules(netns: Netns, configFile: string | undefined, ports: Ports): Promise<LiveRules> {
   const kernel: Kernel =
     process.getuid?.() === 0
       ? new LinuxKernel({ allowed: (one) => one === netns, logger: silentLogger })
-      : await kernelProcess(paths(loadConfig({ config: configFile }, process.env)).kernelSocket);
+      : await kernelProcess(paths(loadConfig({ config: configFile }, process.env)).kernelSocket, ports);
   try {
     const { settings, ...rules } = await kernel.allRules(netns);
     return {
@@ -38,7 +43,8 @@ export async function liveRules(netns: Netns, configFile: string | undefined): P
   }
 }
 
-async function kernelProcess(path: string): Promise<RemoteKernel> {
+/** A connection to the kernel process. */
+async function kernelProcess(path: string, ports: Ports): Promise<RemoteKernel> {
   try {
     accessSync(path, constants.R_OK | constants.W_OK);
   } catch (error) {
@@ -46,9 +52,9 @@ async function kernelProcess(path: string): Promise<RemoteKernel> {
     const why = code === 'ENOENT' ? `no kernel process is at ${path}` : `you are not in the group of ${path}`;
     throw new Denied(`This asks the kernel: it needs root, or Pinhole's kernel process, and ${why}.`);
   }
-  const kernel = new RemoteKernel({ path, logger: silentLogger });
+  const kernel = new RemoteKernel(path, ports);
   try {
-    await isUp(kernel, path);
+    await isUp(kernel, path, ports.clock);
     return kernel;
   } catch (error) {
     await kernel.close();
@@ -56,12 +62,14 @@ async function kernelProcess(path: string): Promise<RemoteKernel> {
   }
 }
 
-async function isUp(kernel: RemoteKernel, path: string): Promise<void> {
+/** Waits until the connection is up. */
+async function isUp(kernel: RemoteKernel, path: string, clock: Clock): Promise<void> {
   await new Promise<void>((resolve, reject) => {
-    const timer = setTimeout(() => reject(new PinholeError('unreachable', `The kernel process at ${path} does not answer.`)), CONNECT_MS);
+    const late = () => reject(new PinholeError('unreachable', `The kernel process at ${path} does not answer.`));
+    const timer = clock.after(CONNECT_MS, late);
     kernel.onEvent((event) => {
       if (event.event !== 'link' || !event.up) return;
-      clearTimeout(timer);
+      timer.cancel();
       resolve();
     });
   });

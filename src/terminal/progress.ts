@@ -1,17 +1,22 @@
+import type { Clock } from '../ports/clock.ts';
+
 /** A line on a terminal's standard error that says how far something is. Nothing where nobody looks, or within a second. */
 export class Progress {
   readonly #label: string;
+  readonly #clock: Clock;
   readonly #visible = process.stderr.isTTY === true;
-  readonly #startedAt = Date.now();
-  #drawnAt = 0;
+  readonly #startedAt: number;
+  #drawnAt: number | null = null;
 
-  constructor(label: string) {
+  constructor(label: string, clock: Clock) {
     this.#label = label;
+    this.#clock = clock;
+    this.#startedAt = clock.monotonic();
   }
 
   update(done: number, total: number): void {
-    const now = Date.now();
-    if (!this.#visible || now - this.#startedAt < 1000 || now - this.#drawnAt < 100) return;
+    const now = this.#clock.monotonic();
+    if (!this.#visible || now - this.#startedAt < 1000 || now - (this.#drawnAt ?? this.#startedAt) < 100) return;
     this.#drawnAt = now;
     const width = 24;
     const filled = total > 0 ? Math.round((done / total) * width) : 0;
@@ -19,6 +24,6 @@ export class Progress {
   }
 
   end(): void {
-    if (this.#drawnAt > 0) process.stderr.write('\r\u001b[K');
+    if (this.#drawnAt !== null) process.stderr.write('\r\u001b[K');
   }
 }

@@ -10,10 +10,11 @@ import {
   OptionalShape,
   PairShape,
 } from '../../src/contract/compounds.ts';
+import { Mismatch } from '../../src/contract/mismatch.ts';
 import { ADDRESS, HELPER_NAME, NETWORK, PROTOCOL_NAME, UUID } from '../../src/contract/primitives.ts';
 import { RecordShape, TaggedShape } from '../../src/contract/record.ts';
 import { BOOLEAN, ChoiceShape, IntegerShape, JsonShape, LiteralShape, TextShape } from '../../src/contract/scalars.ts';
-import { conforms, type Shape } from '../../src/contract/shape.ts';
+import type { Shape } from '../../src/contract/shape.ts';
 import { TimeShape } from '../../src/contract/time.ts';
 import { CATALOGUE } from '../../src/model/catalogue.ts';
 
@@ -57,6 +58,17 @@ function pooled(shape: Shape<unknown>, make: () => fc.Arbitrary<unknown>): fc.Ar
   const pool = fc.constantFrom(...fc.sample(make(), POOL));
   pools.set(shape, pool);
   return pool;
+}
+
+/** Whether a shape reads a value. Any other error than a mismatch is a defect, and thrown. */
+export function conforms(shape: Shape<unknown>, value: unknown): boolean {
+  try {
+    shape.read(value);
+    return true;
+  } catch (error) {
+    if (error instanceof Mismatch) return false;
+    throw error;
+  }
 }
 
 function accepted(shape: Shape<unknown>, wire: fc.Arbitrary<unknown>): fc.Arbitrary<unknown> {

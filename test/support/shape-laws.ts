@@ -2,9 +2,9 @@ import { isDeepStrictEqual } from 'node:util';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import fc from 'fast-check';
 import { expect } from 'vitest';
-import { conforms, read, type Shape } from '../../src/contract/shape.ts';
+import { read, type Shape } from '../../src/contract/shape.ts';
 import { PinholeError } from '../../src/model/errors.ts';
-import { wireOf } from './arbitrary-of.ts';
+import { conforms, wireOf } from './arbitrary-of.ts';
 import { mutated } from './mutations.ts';
 import { runs } from './runs.ts';
 

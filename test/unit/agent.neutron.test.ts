@@ -7,7 +7,7 @@ import { PinholeError } from '../../src/model/errors.ts';
 import { silentLogger } from '../../src/ports/logger.ts';
 import { HELPER_TOPIC, METHODS, REPORTS_TOPIC, SERVER_TOPIC } from '../../src/wire/topics.ts';
 import { AgentHarness } from '../support/agent-harness.ts';
-import { eventually } from '../support/eventually.ts';
+import { TestClock } from '../support/test-clock.ts';
 
 interface NeutronHelper {
   readonly id: string;
@@ -92,7 +92,8 @@ describe('an agent beside Neutron’s L3 agent', () => {
     const [neutron, kernel] = [new FakeNeutron(), new FakeKernel()];
     prepare(neutron, kernel);
     const namespaces = async () => (await kernel.namespaces()).map(({ netns }) => netns);
-    const source = new NeutronClient({ bus: neutron, host: 'h', namespaces, logger: silentLogger });
+    const clock = new TestClock();
+    const source = new NeutronClient({ bus: neutron, host: 'h', namespaces, logger: silentLogger, clock });
     harness = new AgentHarness({ kernel, source });
     harness.agent.start();
     neutron.connect();
@@ -101,8 +102,9 @@ describe('an agent beside Neutron’s L3 agent', () => {
   }
 
   const settled = () => (harness as AgentHarness).settled();
+  const until = (condition: () => boolean) => (harness as AgentHarness).clock.until(condition);
 
-  it('asks once for all routers whose namespaces are here, and serves each where it has its NAT', async () => {
+  it('asks once for all routers with namespaces on this host, and serves each in the namespace that does its NAT', async () => {
     const { neutron, kernel } = await started((neutron, kernel) => {
       for (const netns of [`qrouter-${a}`, `qrouter-${b}`, `snat-${b}`, 'qdhcp-x', 'other']) kernel.addNamespace(netns);
       neutron.add(a, 'ftp', 'tcp', 21);
@@ -125,11 +127,11 @@ describe('an agent beside Neutron’s L3 agent', () => {
     neutron.add(a, 'ftp', 'tcp', 21);
     neutron.add(b, 'tftp', 'udp', 69);
     neutron.push(...order(randomUUID()));
-    await eventually(() => types(kernel, `qrouter-${a}`)[0] === 'ftp' && types(kernel, `qrouter-${b}`)[0] === 'tftp');
+    await until(() => types(kernel, `qrouter-${a}`)[0] === 'ftp' && types(kernel, `qrouter-${b}`)[0] === 'tftp');
     expect(neutron.pulls.slice(1).flat().sort()).toEqual([a, b].sort());
   });
 
-  it('takes a push for a hint: what it says is not believed, and of routers elsewhere nothing is asked', async () => {
+  it('takes a push only as a hint: it does not trust the content, and asks nothing about routers of other hosts', async () => {
     const { neutron, kernel } = await started((_, kernel) => kernel.addNamespace(`qrouter-${a}`));
     neutron.push(b, 17, null, 'x', `${a}/../..`);
     neutron.push(a);
@@ -138,22 +140,22 @@ describe('an agent beside Neutron’s L3 agent', () => {
     expect(kernel.table(`qrouter-${a}`)).toBeNull();
   });
 
-  it('follows namespaces: one that comes is pulled, one that goes is forgotten, one that is reborn is served again', async () => {
+  it('follows namespaces: pulls a new one, forgets a deleted one, serves one again that was created again', async () => {
     const { neutron, kernel } = await started((neutron) => neutron.add(a, 'ftp', 'tcp', 21));
     expect(neutron.pulls).toEqual([]);
     const netns = `qrouter-${a}`;
     for (let round = 0; round < 3; round++) {
       kernel.addNamespace(netns);
-      await eventually(() => types(kernel, netns)[0] === 'ftp');
+      await until(() => types(kernel, netns)[0] === 'ftp');
       kernel.removeNamespace(netns);
-      await eventually(() => harness?.agent.counts.routers === 0);
+      await until(() => harness?.agent.counts.routers === 0);
       neutron.push(a);
     }
     await settled();
     expect(neutron.pulls).toEqual([[a], [a], [a]]);
   });
 
-  it('a helper that is gone from Neutron goes from the kernel', async () => {
+  it('removes a helper from the kernel after it was deleted in Neutron', async () => {
     const { neutron, kernel } = await started((neutron, kernel) => {
       kernel.addNamespace(`qrouter-${a}`);
       neutron.add(a, 'ftp', 'tcp', 21);
@@ -161,13 +163,13 @@ describe('an agent beside Neutron’s L3 agent', () => {
     });
     neutron.helpers.shift();
     neutron.push(a);
-    await eventually(() => types(kernel, `qrouter-${a}`).join() === 'tftp');
+    await until(() => types(kernel, `qrouter-${a}`).join() === 'tftp');
     neutron.helpers.length = 0;
     neutron.push(a);
-    await eventually(() => kernel.table(`qrouter-${a}`) === null);
+    await until(() => kernel.table(`qrouter-${a}`) === null);
   });
 
-  it('a helper that cannot be read costs itself, not the others', async () => {
+  it('a helper that cannot be read does not affect the others', async () => {
     const { kernel } = await started((neutron, kernel) => {
       kernel.addNamespace(`qrouter-${a}`);
       neutron.add(a, 'ftp', 'tcp', 0);
@@ -178,7 +180,7 @@ describe('an agent beside Neutron’s L3 agent', () => {
     expect(types(kernel, `qrouter-${a}`)).toEqual(['tftp']);
   });
 
-  it('tries again where neutron-server fails', async () => {
+  it('tries again after neutron-server failed', async () => {
     const { neutron, kernel } = await started((neutron, kernel) => {
       kernel.addNamespace(`qrouter-${a}`);
       neutron.add(a, 'ftp', 'tcp', 21);
@@ -188,21 +190,21 @@ describe('an agent beside Neutron’s L3 agent', () => {
     neutron.add(a, 'tftp', 'udp', 69);
     neutron.failures = 3;
     neutron.push(a);
-    await eventually(() => types(kernel, `qrouter-${a}`).length === 2);
+    await until(() => types(kernel, `qrouter-${a}`).length === 2);
   });
 
-  it('says that it is alive as agents of Neutron do, with a start flag until it was heard', async () => {
+  it('sends heartbeats as Neutron’s agents do, with a start flag until one has arrived', async () => {
     const { neutron } = await started(() => undefined);
-    await eventually(() => neutron.states.length > 0);
+    await until(() => neutron.states.length > 0);
     neutron.connect();
-    await eventually(() => neutron.states.length > 1);
+    await until(() => neutron.states.length > 1);
     const [first, second] = neutron.states.map((args) => (args['agent_state'] as { agent_state: object }).agent_state);
     expect(first).toMatchObject({ binary: 'pinhole-agent', agent_type: 'Pinhole agent', host: 'h', start_flag: true });
     expect(second).not.toHaveProperty('start_flag');
     expect(neutron.states[0]?.['time']).toMatch(/^\d{4}-\d\d-\d\dT[\d:.]+$/);
   });
 
-  it('tells this host’s tools what became of each helper', async () => {
+  it('shows the status of each helper to the tools of its host', async () => {
     await started((neutron, kernel) => {
       kernel.addNamespace(`qrouter-${a}`);
       neutron.add(a, 'ftp', 'tcp', 21);

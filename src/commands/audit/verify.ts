@@ -1,6 +1,7 @@
 import { Client, type ClientFlags } from '../../client/client.ts';
 import type { SignedHead } from '../../contract/audit.ts';
 import { ChainCheck } from '../../contract/audit-check.ts';
+import { systemClock } from '../../ports/clock.ts';
 import { Progress } from '../../terminal/progress.ts';
 import { paint, print, printJson } from '../../terminal/table.ts';
 import { type ChainJson, type EntryJson, toEntry, toHead } from './audit-json.ts';
@@ -37,7 +38,7 @@ async function verifyChain(client: Client, chain: ChainJson, kept: readonly Sign
     { chain: chain.chain, anchor, tail, signed },
     kept.filter((head) => head.chain === chain.chain),
   );
-  const progress = new Progress(`chain ${chain.chain.slice(0, 8)}`);
+  const progress = new Progress(`chain ${chain.chain.slice(0, 8)}`, systemClock);
   for (let after = anchor.seq; after < tail.seq; ) {
     const query = new URLSearchParams({ chain: chain.chain, after: String(after), limit: String(PAGE) });
     const { entries } = await client.get<{ entries: EntryJson[] }>(`/v1/audit?${query}`);

@@ -5,6 +5,7 @@ import type { Manifest } from '../../contract/manifest.ts';
 import { showNetns } from '../../contract/netns.ts';
 import { formatScope } from '../../contract/scope.ts';
 import { type Declared, planSteps, type Step } from '../../manifest/steps.ts';
+import { systemClock } from '../../ports/clock.ts';
 import { Progress } from '../../terminal/progress.ts';
 import { paint, print, printJson } from '../../terminal/table.ts';
 
@@ -16,7 +17,7 @@ export async function stepsTo(client: Client, manifest: Manifest, prune: boolean
 /** All that is declared now, as far as the token may see it. */
 export async function declared(client: Client): Promise<Declared[]> {
   const routers = await allRouters(client);
-  const progress = new Progress('reading');
+  const progress = new Progress('reading', systemClock);
   const found: Declared[] = [];
   for (const router of routers) {
     found.push({ router, helpers: await declaredHelpers(client, router.id) });
