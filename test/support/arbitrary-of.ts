@@ -61,7 +61,7 @@ function pooled(shape: Shape<unknown>, make: () => fc.Arbitrary<unknown>): fc.Ar
 }
 
 /** Whether a shape reads a value. Any other error than a mismatch is a defect, and thrown. */
-export function reads(shape: Shape<unknown>, value: unknown): boolean {
+export function conforms(shape: Shape<unknown>, value: unknown): boolean {
   try {
     shape.read(value);
     return true;
@@ -72,7 +72,7 @@ export function reads(shape: Shape<unknown>, value: unknown): boolean {
 }
 
 function accepted(shape: Shape<unknown>, wire: fc.Arbitrary<unknown>): fc.Arbitrary<unknown> {
-  return wire.filter((value) => reads(shape, value));
+  return wire.filter((value) => conforms(shape, value));
 }
 
 function records(shape: RecordShape<Readonly<Record<string, Shape<unknown>>>>): fc.Arbitrary<unknown> {
@@ -100,7 +100,7 @@ function texts(shape: TextShape): fc.Arbitrary<string> {
   const usual = pattern ? fc.stringMatching(pattern, { size: 'xsmall' }) : plainText;
   const longest = pattern ? usual.map((text) => toLength(text, limit)) : fc.constantFrom(...CHARACTERS.map((one) => toLength(one, limit)));
   const all = fc.oneof({ weight: 6, arbitrary: usual }, { weight: 1, arbitrary: longest });
-  return canonical || pattern || max < 64 ? all.filter((text) => reads(shape, text)) : all;
+  return canonical || pattern || max < 64 ? all.filter((text) => conforms(shape, text)) : all;
 }
 
 /** A text repeated up to so many bytes. */

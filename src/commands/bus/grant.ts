@@ -2,11 +2,11 @@ import { randomBytes } from 'node:crypto';
 import { agentPermissions, type Permissions, SERVER_PERMISSIONS } from '../../bus/permissions.ts';
 import type { BusConfig } from '../../config/bus-config.ts';
 import { type ConfigFlags, loadConfig } from '../../config/config.ts';
+import { HOST_NAME } from '../../contract/primitives.ts';
+import { read } from '../../contract/shape.ts';
 import { InvalidInput } from '../../model/errors.ts';
 import { userOfHost } from '../../processes/bus-parts.ts';
 import { print, printJson } from '../../terminal/table.ts';
-
-const HOST = /^[A-Za-z0-9_.-]{1,255}$/;
 
 /**
  * Prints what an operator of RabbitMQ runs so that a host, or the servers, may use the bus, and nothing else of it. A password is
@@ -32,8 +32,7 @@ function serverGrants(bus: BusConfig): Grant[] {
 }
 
 function hostGrant(bus: BusConfig, host: string): Grant {
-  if (!HOST.test(host)) throw new InvalidInput('host', `Invalid input for host: '${host}' is no name of a host.`);
-  const user = userOfHost(bus)(host);
+  const user = userOfHost(bus)(read(HOST_NAME, host, 'host', 'input'));
   if (user === null) throw new InvalidInput('bus.agent_user', 'Every host has the same user here: bus.agent_user is any.');
   return grantOf(bus, user, agentPermissions(host, bus.exchange));
 }
