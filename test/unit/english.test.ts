@@ -11,10 +11,8 @@ const VAGUE = /\b(?:somebody|someone|whoever|nobody|everybody|anybody|that which
 
 /** Directories whose text is not reworded yet. The list only shrinks. */
 const PENDING: readonly string[] = [
-  'docs/review',
-  ...['agent', 'bus', 'commands', 'inspect', 'kernel', 'lab', 'processes', 'proof'].map(inSource),
-  ...['review', 'supervisor', 'telemetry', 'terminal'].map(inSource),
-  ...['integration', 'neutron', 'review', 'system', 'unit'].map((name) => `test/${name}`),
+  ...['agent', 'bus', 'commands', 'kernel', 'lab', 'processes', 'supervisor', 'telemetry', 'terminal'].map(inSource),
+  ...['integration', 'neutron', 'system', 'unit'].map((name) => `test/${name}`),
 ];
 
 function inSource(name: string): string {
