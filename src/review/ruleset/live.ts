@@ -14,8 +14,9 @@ export interface LiveRules {
 
 const MAX = 64 * 1024 * 1024;
 
-export function liveText(rules: LiveRules): string {
-  return JSON.stringify(rules);
+/** Rules as one text, for {@link readLive}. What a caller's object has beside them stays out. */
+export function liveText({ nft, listing, iptables, ip6tables }: LiveRules): string {
+  return JSON.stringify({ nft, listing, iptables, ip6tables });
 }
 
 /** The parts of {@link liveText}, as they are. @throws InvalidInput */
