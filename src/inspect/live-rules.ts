@@ -15,14 +15,17 @@ import type { Subject } from '../review/subject.ts';
 
 const CONNECT_MS = 2000;
 
+/** The rules of a running namespace as a subject, with facts about the host. */
 export interface LiveRules {
   readonly subject: Subject;
   readonly host: HostFacts;
 }
 
 /**
- * Everybody's rules in a namespace, with what is known of the host. Root reads them itself, in any namespace; everybody else
- * asks the kernel process, which the members of its group may, about the namespaces that it serves.
+ * Reads all rules in a namespace, whichever program loaded them. Root reads any namespace. Other users ask the kernel process,
+ * which answers members of its group about the namespaces that it serves.
+ * @param configFile path of the configuration, which names the socket of the kernel process; undefined: the default
+ * @throws Denied without the right to ask; PinholeError `unreachable` if the kernel process does not answer within two seconds
  */
 export async function liveRules(netns: Netns, configFile: string | undefined, ports: Ports): Promise<LiveRules> {
   const kernel: Kernel =
@@ -40,6 +43,7 @@ export async function liveRules(netns: Netns, configFile: string | undefined, po
   }
 }
 
+/** A connection to the kernel process. */
 async function kernelProcess(path: string, ports: Ports): Promise<RemoteKernel> {
   try {
     accessSync(path, constants.R_OK | constants.W_OK);
@@ -58,6 +62,7 @@ async function kernelProcess(path: string, ports: Ports): Promise<RemoteKernel> 
   }
 }
 
+/** Waits until the connection is up. */
 async function isUp(kernel: RemoteKernel, path: string, clock: Clock): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     const late = () => reject(new PinholeError('unreachable', `The kernel process at ${path} does not answer.`));

@@ -7,15 +7,23 @@ import { reviewSource } from '../review/source/review.ts';
 import { SyntaxParser } from '../review/source/syntax.ts';
 import type { Subject } from '../review/subject.ts';
 
+/** Bytes. */
 const MAX_ANSWER = 1024 * 1024;
 
+/** The second reading of all source files. */
 export interface SecondReadings {
+  /** Findings by file, to be merged with those of the review. */
   readonly parts: readonly SubjectReport[];
+  /** Dropped claims. */
   readonly notes: readonly Note[];
   readonly counts: { readonly claims: number; readonly dropped: number };
 }
 
-/** Has the model that `review.llm` names read each source file, and keeps what the code bears out. */
+/**
+ * Asks the model of `review.llm` about each source file, one after the other, and keeps the claims that pass the check against
+ * the code.
+ * @throws InvalidInput if no second reader is configured; PinholeError if it does not answer
+ */
 export async function secondReading(subjects: readonly Subject[], configFile: string | undefined): Promise<SecondReadings> {
   const { llm } = loadConfig({ config: configFile }, process.env).review;
   if (!llm)
@@ -44,7 +52,7 @@ export async function secondReading(subjects: readonly Subject[], configFile: st
   return { parts, notes, counts };
 }
 
-/** One request of the chat-completions protocol. @throws PinholeError when nobody answers, or not as that protocol does */
+/** One request of the chat-completions protocol. @throws PinholeError `unreachable` or `remote-failure` */
 async function ask({ url, model, keyFile, timeoutSeconds }: SecondReaderConfig, messages: readonly Message[]): Promise<string> {
   const key = keyFile === null ? null : readFileSync(keyFile, 'utf8').trim();
   let response: Response;
@@ -71,6 +79,7 @@ async function ask({ url, model, keyFile, timeoutSeconds }: SecondReaderConfig, 
   }
 }
 
+/** The body of a response as text. @throws PinholeError beyond {@link MAX_ANSWER} */
 async function bounded(response: Response): Promise<string> {
   const chunks: Buffer[] = [];
   let length = 0;

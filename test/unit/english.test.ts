@@ -11,12 +11,8 @@ const VAGUE = /\b(?:somebody|someone|whoever|nobody|everybody|anybody|that which
 
 /** Directories whose text is not reworded yet. The list only shrinks. */
 const PENDING: readonly string[] = [
-  'docs/review',
-  ...['agent', 'api', 'bus', 'commands', 'config', 'contract', 'control', 'inspect', 'kernel', 'lab', 'model', 'processes', 'proof'].map(
-    inSource,
-  ),
-  ...['review', 'store', 'supervisor', 'telemetry', 'terminal', 'wire'].map(inSource),
-  ...['integration', 'neutron', 'review', 'support', 'system', 'unit'].map((name) => `test/${name}`),
+  ...['agent', 'bus', 'commands', 'kernel', 'lab', 'processes', 'supervisor', 'telemetry', 'terminal'].map(inSource),
+  ...['integration', 'neutron', 'system', 'unit'].map((name) => `test/${name}`),
 ];
 
 function inSource(name: string): string {
