@@ -55,7 +55,7 @@ describe.each(STORES)('commands of a server’s administration, on %s', (store) 
     expect(await closed).toBe(0);
   });
 
-  it('plan: a router that nobody serves is an error that says why, with its exit status', async () => {
+  it('plan: a router that no host serves is an error that says why, with its exit status', async () => {
     await server.newRouter({ name: 'lonely' });
     expect(await pinhole('plan', 'lonely')).toMatchObject({
       code: 1,

@@ -300,7 +300,7 @@ function sorted(map: Record<string, string>): [string, string][] {
   return Object.entries(map).sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
-/** Everything that anybody writes into `table inet pinhole` of a namespace. */
+/** Everything that any program writes into `table inet pinhole` of a namespace. */
 class TableWatch {
   readonly #netns: string;
   readonly #child: ChildProcess;

@@ -11,8 +11,8 @@ const VAGUE = /\b(?:somebody|someone|whoever|nobody|everybody|anybody|that which
 
 /** Directories whose text is not reworded yet. The list only shrinks. */
 const PENDING: readonly string[] = [
-  ...['agent', 'bus', 'commands', 'kernel', 'lab', 'processes', 'supervisor', 'telemetry', 'terminal'].map(inSource),
-  ...['integration', 'neutron', 'system', 'unit'].map((name) => `test/${name}`),
+  ...['commands', 'lab', 'processes', 'supervisor', 'telemetry', 'terminal'].map(inSource),
+  'test/system',
 ];
 
 function inSource(name: string): string {
