@@ -142,9 +142,9 @@ describe('command line', () => {
     const sick = await run('doctor', '--netns', network.netns('sick'));
     expect(sick.code).toBe(1);
     const lines = (pattern: RegExp) => sick.stdout.split('\n').find((line) => pattern.test(line)) ?? '';
-    expect(lines(/^related connections/)).toMatch(/problem .*inet filter forward drops by policy and no rule accepts/);
+    expect(lines(/^related connections/)).toMatch(/problem .*inet filter forward by its policy drops what helpers announce/);
     expect(lines(/^connections are tracked/)).toMatch(/problem .*inet filter raw: notrack/);
-    expect(lines(/^nobody else/)).toMatch(/note .*ip other a/);
+    expect(lines(/^no other rule assigns/)).toMatch(/note .*ip other a/);
     expect((await run('doctor')).code).toBe(0);
   });
 
