@@ -2,7 +2,7 @@ import { closeSync, fdatasyncSync, openSync, unlinkSync, writeSync } from 'node:
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { Client } from '../src/client/client.ts';
-import type { RouterJson } from '../src/client/resources.ts';
+import { ROUTER } from '../src/contract/router.ts';
 import { Load } from './load.ts';
 import { median, type Result, round, summarise } from './measure.ts';
 import { ServerProcess } from './server-process.ts';
@@ -23,7 +23,7 @@ export async function benchCreates(): Promise<Result[]> {
     const client = new Client({ url: server.url.href, token: server.token }, {});
     const routers: string[] = [];
     for (let index = 0; index < ROUTERS; index++)
-      routers.push((await client.call<RouterJson>('POST', '/v1/routers', { name: `r${index}`, host: 'elsewhere', netns: `n${index}` })).id);
+      routers.push((await client.read(ROUTER, 'POST', '/v1/routers', { name: `r${index}`, host: 'elsewhere', netns: `n${index}` })).id);
     const load = new Load(server.url, server.token);
     const request = createRequests(routers);
     const rates = new Map<number, number[]>(TARGETS.map(([clients]) => [clients, []]));

@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { Connection } from 'rabbitmq-client';
 import { Client } from '../src/client/client.ts';
-import type { RouterJson } from '../src/client/resources.ts';
+import { HELPER } from '../src/contract/helper.ts';
+import { ROUTER } from '../src/contract/router.ts';
 import { ownPrefix, ScratchNetwork } from '../src/lab/scratch-network.ts';
 import { hintTopic } from '../src/wire/topics.ts';
 import { CLI } from '../test/support/cli-path.ts';
@@ -65,8 +66,8 @@ export async function benchFleet(): Promise<Result[]> {
   });
   try {
     const client = new Client({ url: server.url.href.replace(/\/$/, ''), token: server.token }, {});
-    const router = await client.call<RouterJson>('POST', '/v1/routers', { name: 'r', netns, host: 'h' });
-    const { id } = await client.call<{ id: string }>('POST', `/v1/routers/${router.id}/helpers`, {
+    const router = await client.read(ROUTER, 'POST', '/v1/routers', { name: 'r', netns, host: 'h' });
+    const { id } = await client.read(HELPER, 'POST', `/v1/routers/${router.id}/helpers`, {
       helper: 'tftp',
       protocol: 'udp',
       port: 69,

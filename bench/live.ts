@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from '../src/client/client.ts';
-import type { HelperJson, RouterJson } from '../src/client/resources.ts';
+import { HELPER } from '../src/contract/helper.ts';
+import { ROUTER } from '../src/contract/router.ts';
 import { loadLibc } from '../src/kernel/linux/libc.ts';
 import { NetlinkSocket, NetnsOpener } from '../src/kernel/linux/netns-socket.ts';
 import { encodeReplacement } from '../src/kernel/linux/nft-encode.ts';
@@ -43,7 +44,7 @@ export async function benchLive(): Promise<Result[]> {
     await watch.start(netns);
     await instance.start();
     const client = instance.client();
-    const router = await client.call<RouterJson>('POST', '/v1/routers', { name: 'r', netns });
+    const router = await client.read(ROUTER, 'POST', '/v1/routers', { name: 'r', netns });
     const { afterAnswer, fromRequest } = await timeChanges(client, router.id, { watch, samples: SAMPLES });
     await client.call('POST', `/v1/routers/${router.id}/helpers`, { helper: 'ftp', protocol: 'tcp', port: 1000 });
     const repair = summarise(await driftsByDaemon(netns, watch));
@@ -99,7 +100,7 @@ export async function timeChanges(
   for (let index = 0; index < samples; index++) {
     watch.touches.length = 0;
     const start = performance.now();
-    const { id } = await client.call<HelperJson>('POST', path, { helper: 'ftp', protocol: 'tcp', port: 1000 + index });
+    const { id } = await client.read(HELPER, 'POST', path, { helper: 'ftp', protocol: 'tcp', port: 1000 + index });
     const answered = performance.now();
     await watch.next(1);
     const { at } = watch.touches[0] as Touch;

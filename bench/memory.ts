@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { RouterJson } from '../src/client/resources.ts';
+import { ROUTER } from '../src/contract/router.ts';
 import { Instance } from '../src/lab/instance.ts';
 import { ownPrefix, ScratchNetwork } from '../src/lab/scratch-network.ts';
 import { type Result, round, UNLIMITED } from './measure.ts';
@@ -31,7 +31,7 @@ export async function benchMemory(): Promise<Result[]> {
     await instance.start();
     const client = instance.client();
     for (const name of names) {
-      const { id } = await client.call<RouterJson>('POST', '/v1/routers', { name, netns: network.netns(name) });
+      const { id } = await client.read(ROUTER, 'POST', '/v1/routers', { name, netns: network.netns(name) });
       await client.call('POST', `/v2.0/routers/${id}/conntrack_helpers`, { conntrack_helpers: HELPERS });
     }
     await until(() => hasTable(network, names.at(-1) as string));

@@ -2,8 +2,12 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { parseAnswer, readAnswer } from '../client/answer.ts';
 import type { Client } from '../client/client.ts';
-import type { HelperJson, RouterJson, StatusJson } from '../client/resources.ts';
+import { type Helper, helpersPath, STATUS_VIEW } from '../client/resources.ts';
+import { EXPECTATION_EVENT } from '../contract/expectation.ts';
+import { HELPER } from '../contract/helper.ts';
+import { ROUTER, type Router } from '../contract/router.ts';
 import { Instance } from './instance.ts';
 import { ScratchNetwork } from './scratch-network.ts';
 
@@ -58,15 +62,15 @@ export class FtpLab {
     return { detail: `server, agent and kernel process on ${this.#pinhole.url}` };
   }
 
-  async addRouter(): Outcome<RouterJson> {
-    const value = await this.#api().call<RouterJson>('POST', '/v1/routers', { name: 'edge', netns: this.#network.netns('router') });
+  async addRouter(): Outcome<Router> {
+    const value = await this.#api().read(ROUTER, 'POST', '/v1/routers', { name: 'edge', netns: this.#network.netns('router') });
     return { detail: '', value };
   }
 
-  async addHelper(router: string): Outcome<HelperJson> {
-    const value = await this.#api().call<HelperJson>('POST', `/v1/routers/${router}/helpers`, { helper: 'ftp', protocol: 'tcp', port: 21 });
+  async addHelper(router: string): Outcome<Helper> {
+    const value = await this.#api().read(HELPER, 'POST', helpersPath(router), { helper: 'ftp', protocol: 'tcp', port: 21 });
     const active = async () => {
-      const { helpers } = await this.#api().get<StatusJson>(`/v1/status/${router}`);
+      const { helpers } = await this.#api().read(STATUS_VIEW, 'GET', `/v1/status/${router}`);
       return helpers.some(({ families }) => families.every(({ status }) => status === 'ACTIVE'));
     };
     await until(CONVERGE_TIMEOUT_MS, 'the helper does not become ACTIVE', active);
@@ -104,10 +108,7 @@ export class FtpLab {
     await until(CONVERGE_TIMEOUT_MS, 'no expectation was seen', () => seen.length > 0);
     stop.abort();
     await reading;
-    const { change, expectation } = JSON.parse(seen[0] as string) as {
-      change: string;
-      expectation: { helper: string; protocol: string; source: string; destination: string; port: number };
-    };
+    const { change, expectation } = readAnswer(EXPECTATION_EVENT, parseAnswer(seen[0] ?? ''));
     const { helper, protocol, source, destination, port } = expectation;
     return { detail: `expectation (${change}): ${helper}: ${protocol} ${source} → ${destination}:${port}\nfile: ${output.trim()}` };
   }

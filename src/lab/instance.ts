@@ -3,10 +3,15 @@ import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { ANY_NUMBER } from '../client/answer.ts';
 import { Client } from '../client/client.ts';
 import { paths } from '../config/config.ts';
+import { AGENT } from '../contract/agent.ts';
+import { list } from '../contract/compounds.ts';
+import { record } from '../contract/record.ts';
 
 const CLI = fileURLToPath(new URL('../cli.js', import.meta.url));
+const AGENTS = record({ agents: list(AGENT, ANY_NUMBER) });
 const START_TIMEOUT_MS = 20_000;
 const STOP_TIMEOUT_MS = 10_000;
 
@@ -100,8 +105,8 @@ export class Instance {
 
   async #hasAgent(): Promise<boolean> {
     try {
-      const { agents } = await this.client().get<{ agents: { alive: boolean; state: { source?: string } }[] }>('/v1/agents');
-      return agents.some(({ alive, state }) => alive && state.source !== undefined);
+      const { agents } = await this.client().read(AGENTS, 'GET', '/v1/agents');
+      return agents.some(({ alive, state }) => alive && state['source'] !== undefined);
     } catch {
       return false;
     }

@@ -5,7 +5,8 @@ import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { Client } from '../../src/client/client.ts';
-import type { RouterJson } from '../../src/client/resources.ts';
+import { helpersOf } from '../../src/client/resources.ts';
+import { ROUTER } from '../../src/contract/router.ts';
 import { newTokenText } from '../../src/contract/token.ts';
 import { eventually } from '../support/eventually.ts';
 
@@ -78,8 +79,7 @@ describe('durability: what was answered is on disk', () => {
     open.push(server);
     return server;
   }
-  const helpers = async (client: Client, router: string) =>
-    (await client.get<{ helpers: { port: number }[] }>(`/v1/routers/${router}/helpers`)).helpers.map(({ port }) => port);
+  const helpers = async (client: Client, router: string) => (await helpersOf(client, router)).map(({ value: { port } }) => port);
   const create = (client: Client, router: string, port: number) =>
     client.call('POST', `/v1/routers/${router}/helpers`, { helper: 'ftp', protocol: 'tcp', port });
 
@@ -113,7 +113,7 @@ describe('durability: what was answered is on disk', () => {
       '-o',
       server.trace,
     ]);
-    const { id } = await client.call<RouterJson>('POST', '/v1/routers', { name: 'r' });
+    const { id } = await client.read(ROUTER, 'POST', '/v1/routers', { name: 'r' });
     // Until the router's hint is cleared from the outbox: that is a commit too.
     await sleep(600);
     const before = readFileSync(server.trace, 'utf8').length;
@@ -133,7 +133,7 @@ describe('durability: what was answered is on disk', () => {
   it('an I/O error at the sync gives 503 and leaves no row, and the server goes on', async () => {
     const server = traced();
     let client = await server.start();
-    const { id } = await client.call<RouterJson>('POST', '/v1/routers', { name: 'r' });
+    const { id } = await client.read(ROUTER, 'POST', '/v1/routers', { name: 'r' });
     await create(client, id, 1);
     await server.stop();
     // The first syncs are those of opening; from some point on one in three fails.
@@ -160,7 +160,7 @@ describe('durability: what was answered is on disk', () => {
     const server = traced();
     server.mountSmallDisk(1200);
     let client = await server.start();
-    const { id } = await client.call<RouterJson>('POST', '/v1/routers', { name: 'r' });
+    const { id } = await client.read(ROUTER, 'POST', '/v1/routers', { name: 'r' });
     await create(client, id, 1);
     writeFileSync(join(server.data, 'ballast'), Buffer.alloc(64 * 1024));
     const { answered, refused } = await createMany(client, id, { count: 1900, untilRefused: 20 });

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { HelperJson, RouterJson } from '../../src/client/resources.ts';
+import type { Router } from '../../src/contract/router.ts';
 import { ownPrefix, ScratchNetwork } from '../../src/lab/scratch-network.ts';
 import { eventually } from '../support/eventually.ts';
 import { TestPinhole } from '../support/pinhole.ts';
@@ -64,7 +64,7 @@ class Load {
 describe('faults', () => {
   const network = new ScratchNetwork(PREFIX);
   const pinhole = new TestPinhole(PREFIX);
-  let routers: RouterJson[];
+  let routers: Router[];
 
   beforeAll(async () => {
     await network.addHosts(Array.from({ length: ROUTERS }, (_, index) => `r${index}`));
@@ -83,12 +83,8 @@ describe('faults', () => {
     return [...stdout.matchAll(/(\d+) : "ftp-tcp"/g)].map(([, port]) => Number(port)).sort((a, b) => a - b);
   }
 
-  async function declaredPorts(router: RouterJson): Promise<number[]> {
-    const { conntrack_helpers } = await pinhole.call<{ conntrack_helpers: HelperJson[] }>(
-      'GET',
-      `/v2.0/routers/${router.id}/conntrack_helpers`,
-    );
-    return conntrack_helpers.map(({ port }) => port).sort((a, b) => a - b);
+  async function declaredPorts(router: Router): Promise<number[]> {
+    return (await pinhole.helpers(router.id)).map(({ port }) => port).sort((a, b) => a - b);
   }
 
   /** Observed equals desired on every router, and desired holds every write that was acknowledged. */
@@ -114,11 +110,7 @@ describe('faults', () => {
 
   async function clear(): Promise<void> {
     for (const router of routers) {
-      const { conntrack_helpers } = await pinhole.call<{ conntrack_helpers: HelperJson[] }>(
-        'GET',
-        `/v2.0/routers/${router.id}/conntrack_helpers`,
-      );
-      for (const { id } of conntrack_helpers) await pinhole.removeHelper(router.id, id);
+      for (const { id } of await pinhole.helpers(router.id)) await pinhole.removeHelper(router.id, id);
     }
   }
 
@@ -175,7 +167,7 @@ describe('faults', () => {
 
   it('a restart of everything changes no table: rules stay in place, and are found as desired', async () => {
     await clear();
-    await pinhole.addHelper((routers[0] as RouterJson).id, 'ftp', 'tcp', 21);
+    await pinhole.addHelper((routers[0] as Router).id, 'ftp', 'tcp', 21);
     await eventually(async () => (await observedPorts('r0')).length === 1);
     const monitor = network.start('r0', ['nft', 'monitor']);
     let events = '';
@@ -186,7 +178,7 @@ describe('faults', () => {
     await pinhole.instance.stop();
     expect(await observedPorts('r0')).toEqual([21]);
     await pinhole.start();
-    await pinhole.settled((routers[0] as RouterJson).id);
+    await pinhole.settled((routers[0] as Router).id);
     await sleep(200);
     expect(events).toBe('');
     monitor.kill('SIGKILL');

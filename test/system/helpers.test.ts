@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { RouterJson } from '../../src/client/resources.ts';
+import type { Router } from '../../src/contract/router.ts';
 import { ownPrefix } from '../../src/lab/scratch-network.ts';
 import { eventually } from '../support/eventually.ts';
 import { TestPinhole } from '../support/pinhole.ts';
@@ -19,7 +19,7 @@ const CONTENT = 'through a pinhole\n';
 describe('real packets', () => {
   const lab = new RouterLab(PREFIX);
   const pinhole = new TestPinhole(PREFIX);
-  let router: RouterJson;
+  let router: Router;
 
   beforeAll(async () => {
     await lab.build();

@@ -2,6 +2,8 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { HELPER } from '../../src/contract/helper.ts';
+import { LIVE_PLAN } from '../../src/contract/plan.ts';
 import { ownPrefix } from '../../src/lab/scratch-network.ts';
 import { eventually } from '../support/eventually.ts';
 import { TestPinhole } from '../support/pinhole.ts';
@@ -9,12 +11,6 @@ import { ADDRESSES, RouterLab } from '../support/router-lab.ts';
 
 const PREFIX = `${ownPrefix('pht')}-live`;
 const CONTENT = 'through the pinhole\n';
-
-interface Plan {
-  changes: { change: string; what: string; name: string; detail: string }[];
-  foreign: string[];
-  table: string | null;
-}
 
 describe('asked of the live kernel', () => {
   const lab = new RouterLab(PREFIX);
@@ -41,7 +37,7 @@ describe('asked of the live kernel', () => {
   });
 
   it('plan: says what a sync would change, and changes nothing', async () => {
-    const plan = () => pinhole.call<Plan>('GET', `/v1/routers/${router}/plan`);
+    const plan = () => pinhole.read(LIVE_PLAN, 'GET', `/v1/routers/${router}/plan`);
     expect(await plan()).toEqual({ changes: [], foreign: [], table: null });
     const { id } = await pinhole.addHelper(router, 'tftp', 'udp', 69);
     await pinhole.settled(router);
@@ -80,7 +76,7 @@ describe('asked of the live kernel', () => {
   it('reapply: keeps to the helper’s scope', async () => {
     const session = await lab.startPeer('client', 'ftp-session.mjs', { server: ADDRESSES.v4.server, passive: 'PASV' });
     const helper = { helper: 'ftp', protocol: 'tcp', port: 21, scope: { source: '10.99.0.0/16' } };
-    const { id } = await pinhole.call<{ id: string }>('POST', `/v1/routers/${router}/helpers`, helper);
+    const { id } = await pinhole.read(HELPER, 'POST', `/v1/routers/${router}/helpers`, helper);
     await pinhole.settled(router);
     expect(await pinhole.call('POST', `/v1/routers/${router}/helpers/${id}/reapply`)).toEqual({ connections: 0 });
     await pinhole.removeHelper(router, id);

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { RouterJson } from '../../src/client/resources.ts';
+import type { Router } from '../../src/contract/router.ts';
 import { ownPrefix } from '../../src/lab/scratch-network.ts';
 import { eventually } from '../support/eventually.ts';
 import { TestPinhole } from '../support/pinhole.ts';
@@ -11,7 +11,7 @@ const { v4 } = ADDRESSES;
 describe('what helpers open, and how it is held', () => {
   const lab = new RouterLab(PREFIX);
   const pinhole = new TestPinhole(PREFIX);
-  let router: RouterJson;
+  let router: Router;
 
   beforeAll(async () => {
     await lab.build();
