@@ -1,4 +1,4 @@
-/** A line on a terminal's standard error that says how far something is. Nothing where nobody looks, or within a second. */
+/** A progress bar on standard error. It appears after a second, and only if standard error is a terminal. */
 export class Progress {
   readonly #label: string;
   readonly #visible = process.stderr.isTTY === true;
@@ -9,6 +9,7 @@ export class Progress {
     this.#label = label;
   }
 
+  /** Draws the bar, at most ten times a second. */
   update(done: number, total: number): void {
     const now = Date.now();
     if (!this.#visible || now - this.#startedAt < 1000 || now - this.#drawnAt < 100) return;
@@ -18,6 +19,7 @@ export class Progress {
     process.stderr.write(`\r${this.#label} [${'#'.repeat(filled)}${'.'.repeat(width - filled)}] ${done}/${total}`);
   }
 
+  /** Erases the bar. */
   end(): void {
     if (this.#drawnAt > 0) process.stderr.write('\r\u001b[K');
   }
