@@ -19,8 +19,8 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/unit/**/*.test.ts'],
-          // The soak tries each law on a hundred times as many values.
-          testTimeout: SOAK ? 3_600_000 : 30_000,
+          // Wall time is a backstop only: a busy machine makes no test fail. The soak tries each law on a hundred times as many values.
+          testTimeout: SOAK ? 3_600_000 : 60_000,
         },
       },
       {

@@ -8,6 +8,7 @@ import { ServerClient } from '../src/agent/server-client.ts';
 import { RabbitBus } from '../src/bus/rabbitmq.ts';
 import { FakeKernel } from '../src/kernel/fake/fake-kernel.ts';
 import { silentLogger } from '../src/ports/logger.ts';
+import { systemPorts } from '../src/ports/ports.ts';
 import { eventually } from '../test/support/eventually.ts';
 import { RabbitNode } from '../test/support/rabbitmq.ts';
 import { type Result, round, summarise } from './measure.ts';
@@ -108,14 +109,14 @@ function startHost(index: number, { size, rabbit, directory }: { size: number; r
     name: host,
     signs: false,
     trusted: null,
-    logger: silentLogger,
+    ...systemPorts(silentLogger),
   });
   const agent = new Agent({
     host,
     version: 'bench',
     kernel,
     source: new ServerClient(bus, host),
-    logger: silentLogger,
+    ...systemPorts(silentLogger),
     statePath: join(directory, host),
     resyncSeconds: 3600,
     reportSeconds: 600,

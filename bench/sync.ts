@@ -19,6 +19,7 @@ import type { Table } from '../src/model/table.ts';
 import { render } from '../src/plan/render.ts';
 import { tableText } from '../src/plan/text.ts';
 import { silentLogger } from '../src/ports/logger.ts';
+import { systemPorts } from '../src/ports/ports.ts';
 import { KERNEL_NODE_FLAGS } from '../src/supervisor/programs.ts';
 import { PULL } from '../src/wire/messages.ts';
 import { METHODS } from '../src/wire/topics.ts';
@@ -157,7 +158,7 @@ async function coldAgent(kernel: KernelProcess, routers: readonly DesiredRouter[
     version: 'bench',
     kernel: remote,
     source: new ServerClient(serverBus(routers), 'bench'),
-    logger: silentLogger,
+    ...systemPorts(silentLogger),
     statePath: join(directory, 'state'),
     resyncSeconds: 3600,
     reportSeconds: 3600,
@@ -226,7 +227,7 @@ class KernelProcess {
   }
 
   async connect(): Promise<RemoteKernel> {
-    const remote = new RemoteKernel({ path: join(this.#directory, 'kernel.sock'), logger: silentLogger });
+    const remote = new RemoteKernel(join(this.#directory, 'kernel.sock'), systemPorts(silentLogger));
     await until(() => remote.isUp);
     return remote;
   }

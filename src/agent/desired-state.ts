@@ -1,11 +1,22 @@
 import type { DesiredRouter } from '../contract/desired-router.ts';
 import type { Netns } from '../contract/netns.ts';
 
+/** Where the desired state comes from: nowhere yet, the disk, or the server (also while it cannot be reached). */
+export type Origin =
+  | { readonly from: 'none' }
+  | { readonly from: 'disk' /** When it was saved, RFC 3339. */; readonly savedAt: string }
+  | { readonly from: 'server' };
+
 /**
  * What this host should have, by router and by namespace. Two routers that claim one namespace (a server's mistake) are
  * told apart by the lower id: the other is served when that one goes.
  */
 export class DesiredState {
+  origin: Origin = { from: 'none' };
+  /** The database that it is of; empty where none was told. */
+  epoch = '';
+  /** Routers whose newest description cannot be read, by id, and why: what was live of them stays. */
+  readonly unreadable = new Map<string, string>();
   readonly #routers = new Map<string, DesiredRouter>();
   readonly #byNetns = new Map<Netns, Set<string>>();
 

@@ -9,7 +9,8 @@ import { diff } from '../plan/diff.ts';
 import { type Plan, render } from '../plan/render.ts';
 import { tableText } from '../plan/text.ts';
 
-interface Known {
+/** What a plan is made with. */
+export interface Known {
   readonly capabilities: Capabilities;
   readonly now: Date;
 }

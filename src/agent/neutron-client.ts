@@ -3,6 +3,7 @@ import type { Arguments, Bus } from '../bus/interface.ts';
 import type { DesiredRouter } from '../contract/desired-router.ts';
 import type { Netns } from '../contract/netns.ts';
 import { MAX_ROUTERS_PER_HOST, type RouterId, UUID_PATTERN } from '../contract/primitives.ts';
+import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import { pushedRouters } from '../wire/hint.ts';
 import { heartbeatReport, helpersQuestion, MAX_ASKED_ROUTERS, type NeutronHelper, readHelpers } from '../wire/neutron.ts';
@@ -15,6 +16,7 @@ export interface NeutronOptions {
   /** The namespaces that are here and may be served. */
   readonly namespaces: () => Promise<readonly Netns[]>;
   readonly logger: Logger;
+  readonly clock: Clock;
 }
 
 /** Namespaces of a router (neutron/agent/l3/namespaces.py, dvr_snat_ns.py): the second where a distributed one has its SNAT. */
@@ -77,7 +79,7 @@ export class NeutronClient implements Source {
       uuid: this.#uuid,
       ...(this.#hasReported ? {} : { start_flag: true }),
     };
-    await this.#options.bus.call(REPORTS_TOPIC, METHODS.reportState, heartbeatReport(state, new Date()));
+    await this.#options.bus.call(REPORTS_TOPIC, METHODS.reportState, heartbeatReport(state, this.#options.clock.now()));
     this.#hasReported = true;
   }
 

@@ -1,33 +1,38 @@
 import { asReason } from '../contract/primitives.ts';
 import type { RouterReport } from '../contract/status.ts';
-import type { Logger } from '../ports/logger.ts';
+import type { Timer } from '../ports/clock.ts';
+import type { Ports } from '../ports/ports.ts';
+import { type Backoff, Retry } from '../ports/retry.ts';
 import { MAX_REPORTS } from '../wire/messages.ts';
 import type { OwnState, Source } from './source.ts';
 
 /** Reports of a burst travel together. */
 const COLLECT_MS = 5;
-const RETRY_MS = 1_000;
+const RETRY: Backoff = { firstMs: 250, maxMs: 1_000 };
 
 /** Tells the server what became of each router, and that this agent lives. Only what changed is sent; nothing is lost. */
 export class Reporter {
   readonly #source: Source;
-  readonly #logger: Logger;
+  readonly #ports: Ports;
+  readonly #retry: Retry;
   readonly #last = new Map<string, { readonly report: RouterReport; readonly text: string }>();
   readonly #pending = new Set<string>();
-  #timer: NodeJS.Timeout | null = null;
+  #timer: Timer | null = null;
   #sending = false;
   #closed = false;
 
-  constructor(source: Source, logger: Logger) {
+  constructor(source: Source, ports: Ports) {
     this.#source = source;
-    this.#logger = logger;
+    this.#ports = ports;
+    this.#retry = new Retry(RETRY, ports.chance);
   }
 
+  /** The last report of each router that has one. */
   reports(): RouterReport[] {
     return [...this.#last.values()].map(({ report }) => report);
   }
 
-  /** Reasons may be any text: they are made to fit. */
+  /** Sends a report soon, unless it says what the last one of this router said. Reasons may be any text: they are made to fit. */
   report(given: RouterReport): void {
     const report = fitting(given);
     const text = JSON.stringify(report);
@@ -37,6 +42,7 @@ export class Reporter {
     this.#schedule(COLLECT_MS);
   }
 
+  /** The router is not this host's any more. */
   forget(routerId: string): void {
     this.#last.delete(routerId);
     this.#pending.delete(routerId);
@@ -48,25 +54,27 @@ export class Reporter {
     this.#schedule(COLLECT_MS);
   }
 
+  /** Sent once: the next one says the same. */
   async heartbeat(state: OwnState): Promise<void> {
     try {
       await this.#source.reportState(state);
     } catch (error) {
-      this.#logger.debug({ err: error }, 'the heartbeat did not reach the server');
+      this.#ports.logger.debug({ err: error }, 'the heartbeat did not reach the server');
     }
   }
 
+  /** Sends nothing more. */
   close(): void {
     this.#closed = true;
-    if (this.#timer) clearTimeout(this.#timer);
+    this.#timer?.cancel();
   }
 
   #schedule(wait: number): void {
     if (this.#closed || this.#sending || this.#timer || this.#pending.size === 0) return;
-    this.#timer = setTimeout(() => {
+    this.#timer = this.#ports.clock.after(wait, () => {
       this.#timer = null;
       void this.#send();
-    }, wait);
+    });
   }
 
   async #send(): Promise<void> {
@@ -77,10 +85,11 @@ export class Reporter {
     let wait = COLLECT_MS;
     try {
       if (reports.length > 0) await this.#source.reportStatus(reports);
+      this.#retry.succeeded();
     } catch (error) {
-      this.#logger.debug({ err: error }, 'status did not reach the server; it is sent again');
+      this.#ports.logger.debug({ err: error }, 'status did not reach the server; it is sent again');
       for (const id of ids) if (this.#last.has(id)) this.#pending.add(id);
-      wait = RETRY_MS;
+      wait = this.#retry.failed();
     }
     this.#sending = false;
     this.#schedule(wait);

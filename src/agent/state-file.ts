@@ -5,7 +5,9 @@ import { DESIRED_ROUTER, type DesiredRouter } from '../contract/desired-router.t
 import { EPOCH, MAX_ROUTERS_PER_HOST, TIME } from '../contract/primitives.ts';
 import { record } from '../contract/record.ts';
 import { read } from '../contract/shape.ts';
+import type { Timer } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
+import type { Ports } from '../ports/ports.ts';
 
 /** The last good desired state, for a start without a server. */
 export interface SavedState {
@@ -51,33 +53,39 @@ const SAVE_AFTER_MS = 500;
 /** Saves the state a little after it changed. A disk that fails is logged, and costs a later start, not this one. */
 export class StateSaver {
   readonly #path: string;
-  readonly #logger: Logger;
   readonly #state: () => SavedState;
-  #timer: NodeJS.Timeout | null = null;
+  readonly #ports: Ports;
+  #timer: Timer | null = null;
+  #saving: Promise<void> = Promise.resolve();
 
-  constructor(path: string, logger: Logger, state: () => SavedState) {
+  constructor(path: string, state: () => SavedState, ports: Ports) {
     this.#path = path;
-    this.#logger = logger;
     this.#state = state;
+    this.#ports = ports;
   }
 
   saveSoon(): void {
-    this.#timer ??= setTimeout(() => void this.#save(), SAVE_AFTER_MS);
+    this.#timer ??= this.#ports.clock.after(SAVE_AFTER_MS, () => this.#begin());
   }
 
-  /** Saves what still waits. */
+  /** Saves what still waits. Resolves when all is on disk. */
   async close(): Promise<void> {
-    if (!this.#timer) return;
-    clearTimeout(this.#timer);
-    await this.#save();
+    if (this.#timer) this.#begin();
+    await this.#saving;
+  }
+
+  /** One save after the other: they share a name for the new file. */
+  #begin(): void {
+    this.#timer?.cancel();
+    this.#timer = null;
+    this.#saving = this.#saving.then(() => this.#save());
   }
 
   async #save(): Promise<void> {
-    this.#timer = null;
     try {
       await saveState(this.#path, this.#state());
     } catch (error) {
-      this.#logger.error({ err: error, path: this.#path }, 'the desired state cannot be saved to disk');
+      this.#ports.logger.error({ err: error, path: this.#path }, 'the desired state cannot be saved to disk');
     }
   }
 }

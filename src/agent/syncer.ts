@@ -7,13 +7,14 @@ import type { ErrorData, Result } from '../model/errors.ts';
 import { STAMP_PREFIX } from '../model/table.ts';
 import { diff, revoked } from '../plan/diff.ts';
 import { contentDigest, type Plan, render } from '../plan/render.ts';
+import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import { PendingStrips } from './pending-strips.ts';
 
 export interface SyncerOptions {
   readonly kernel: Kernel;
   readonly logger: Logger;
-  readonly now: () => Date;
+  readonly clock: Clock;
   /** Leave helpers on live connections when they are removed. */
   readonly keepLive: boolean;
 }
@@ -32,6 +33,7 @@ interface NamespaceRecord {
   /** Objects that the kernel refused although the probe had them: left out, so that the other helpers work. */
   readonly refused: Set<string>;
   drifts: number;
+  /** When drift was repaired, and until when it is left alone: {@link Clock.monotonic}. */
   repairs: number[];
   pausedUntil: number;
 }
@@ -62,7 +64,7 @@ export class Syncer {
 
   /** Milliseconds until a namespace that is fought over is looked at again; 0 when it is not. */
   pause(netns: Netns): number {
-    return Math.max(0, (this.#records.get(netns)?.pausedUntil ?? 0) - this.#options.now().getTime());
+    return Math.max(0, (this.#records.get(netns)?.pausedUntil ?? 0) - this.#options.clock.monotonic());
   }
 
   /** What the kernel refused it may have by now: the next sync tries it again. */
@@ -77,7 +79,7 @@ export class Syncer {
 
   /** @param desired null: the namespace should have no table of ours */
   async sync(items: readonly { netns: Netns; desired: DesiredRouter | null }[], capabilities: Capabilities): Promise<SyncOutcome[]> {
-    const now = this.#options.now();
+    const now = this.#options.clock.now();
     const jobs = items.map(({ netns, desired }) => this.#job(netns, desired, { capabilities, now }));
     const observations = await this.#options.kernel.observe(
       jobs.map(({ netns, record, digest }) => ({ netns, known: record.verified?.digest === digest ? versionOf(record.verified) : null })),
@@ -133,7 +135,7 @@ export class Syncer {
   }
 
   #isFight(netns: Netns, record: NamespaceRecord): boolean {
-    const now = this.#options.now().getTime();
+    const now = this.#options.clock.monotonic();
     if (record.pausedUntil > now) return true;
     record.drifts++;
     this.#counts.drifts++;

@@ -1,3 +1,9 @@
+import type { Timer } from '../ports/clock.ts';
+import type { Ports } from '../ports/ports.ts';
+import { type Backoff, retryDelay } from '../ports/retry.ts';
+
+const RETRY: Backoff = { firstMs: 50, maxMs: 30_000 };
+
 /**
  * Keys that need work. A key that is marked while it waits stays one; one that is marked while it is worked on comes
  * again after. Failures wait longer each time, with jitter; a success forgets them.
@@ -10,23 +16,27 @@ export class WorkQueue<K> {
   readonly #ready = new Set<K>();
   readonly #busy = new Map<K, boolean>();
   readonly #failures = new Map<K, number>();
-  readonly #waiting = new Map<K, NodeJS.Timeout>();
+  readonly #waiting = new Map<K, Timer>();
   readonly #wake: () => void;
-  readonly #backoff: Backoff;
+  readonly #ports: Pick<Ports, 'clock' | 'chance'>;
 
-  constructor(wake: () => void, backoff: Backoff = DEFAULT_BACKOFF) {
+  /** @param wake called whenever a key became ready */
+  constructor(wake: () => void, ports: Pick<Ports, 'clock' | 'chance'>) {
     this.#wake = wake;
-    this.#backoff = backoff;
+    this.#ports = ports;
   }
 
+  /** Keys that are ready, worked on, or wait for another attempt. */
   get size(): number {
     return this.#ready.size + this.#busy.size + this.#waiting.size;
   }
 
+  /** Keys that {@link take} would give. */
   get readySize(): number {
     return this.#ready.size;
   }
 
+  /** The key needs work, however often it was marked before. One that waits after a failure is ready at once. */
   mark(key: K): void {
     if (this.#busy.has(key)) {
       this.#busy.set(key, true);
@@ -51,36 +61,29 @@ export class WorkQueue<K> {
     return taken;
   }
 
+  /** A key that was taken is worked off: its failures are forgotten. */
   done(key: K): void {
     this.#failures.delete(key);
     this.#release(key);
   }
 
-  /** @returns how often it has failed in a row */
+  /** A key that was taken is ready again after a while. @returns how often it has failed in a row */
   failed(key: K): number {
     const count = (this.#failures.get(key) ?? 0) + 1;
     this.#failures.set(key, count);
     if (this.#release(key)) return count;
-    const timer = setTimeout(
-      () => {
-        this.#waiting.delete(key);
-        this.#ready.add(key);
-        this.#wake();
-      },
-      backoffDelay(count, this.#backoff),
-    );
-    this.#waiting.set(key, timer);
+    const again = () => {
+      this.#waiting.delete(key);
+      this.#ready.add(key);
+      this.#wake();
+    };
+    this.#waiting.set(key, this.#ports.clock.after(retryDelay(count, RETRY, this.#ports.chance), again));
     return count;
   }
 
-  forget(key: K): void {
-    this.#stopWaiting(key);
-    this.#ready.delete(key);
-    this.#failures.delete(key);
-  }
-
+  /** Nothing is ready, or will be by itself. */
   close(): void {
-    for (const timer of this.#waiting.values()) clearTimeout(timer);
+    for (const timer of this.#waiting.values()) timer.cancel();
     this.#waiting.clear();
     this.#ready.clear();
   }
@@ -97,21 +100,7 @@ export class WorkQueue<K> {
   }
 
   #stopWaiting(key: K): void {
-    const timer = this.#waiting.get(key);
-    if (timer) clearTimeout(timer);
+    this.#waiting.get(key)?.cancel();
     this.#waiting.delete(key);
   }
-}
-
-export interface Backoff {
-  readonly firstMs: number;
-  readonly maxMs: number;
-}
-
-export const DEFAULT_BACKOFF: Backoff = { firstMs: 50, maxMs: 30_000 };
-
-/** Doubles from the first wait to the longest; between half and all of it, so that many do not come back at once. */
-export function backoffDelay(failures: number, { firstMs, maxMs }: Backoff): number {
-  const full = Math.min(maxMs, firstMs * 2 ** Math.min(failures - 1, 20));
-  return full * (0.5 + Math.random() / 2);
 }

@@ -3,6 +3,7 @@ import swagger from '@fastify/swagger';
 import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Identity } from '../control/identity/interface.ts';
 import { errorToData, PinholeError } from '../model/errors.ts';
+import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import { LATENCY_BUCKETS, type Metrics } from '../telemetry/metrics.ts';
 import { requestId } from '../telemetry/request-id.ts';
@@ -46,6 +47,7 @@ export interface AppOptions {
   readonly limits: ApiLimits;
   readonly tls: TlsOptions | null;
   readonly logger: Logger;
+  readonly clock: Clock;
   readonly metrics: Metrics;
   readonly version: string;
   /** @throws when requests cannot be served now */
@@ -56,18 +58,18 @@ const HEADER_LIMIT_BYTES = 16 * 1024;
 const KEEP_ALIVE_MS = 65_000;
 
 export async function createApp(options: AppOptions): Promise<FastifyInstance> {
-  const { limits, services, identity } = options;
+  const { limits, services, identity, clock } = options;
   const app = createFastify(options);
   await app.register(swagger, { openapi: { info: { title: 'Pinhole', version: options.version } } });
   parseJsonStrictly(app);
   boundConcurrency(app, limits.concurrency);
-  app.decorate('routeAccess', guardRoutes(app, { identity, rates: new RateLimits(limits) }));
+  app.decorate('routeAccess', guardRoutes(app, { identity, rates: new RateLimits(limits, clock) }));
   measure(app, options.metrics);
   handleErrors(app, options.logger);
   healthRoutes(app, options);
   versionRoute(app);
   await app.register(neutronRoutes(services, limits), { prefix: '/v2.0' });
-  await app.register(nativeRoutes(services, identity), { prefix: '/v1' });
+  await app.register(nativeRoutes(services, identity, clock), { prefix: '/v1' });
   app.get('/openapi.json', { schema: { hide: true }, config: { policy: 'authenticated' } }, async () => app.swagger());
   app.server.maxConnections = limits.connections;
   return app;

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { PinholeError } from '../model/errors.ts';
+import type { Clock } from '../ports/clock.ts';
 
 export interface RateOptions {
   /** Requests a second of one token (of one user, with Keystone); twice as many at once. 0: any number. */
@@ -19,13 +20,13 @@ interface Bucket {
 class Buckets {
   readonly #rate: number;
   readonly #burst: number;
-  readonly #now: () => number;
+  readonly #clock: Clock;
   readonly #buckets = new Map<string, Bucket>();
 
-  constructor(rate: number, burst: number, now: () => number) {
+  constructor(rate: number, burst: number, clock: Clock) {
     this.#rate = rate;
     this.#burst = burst;
-    this.#now = now;
+    this.#clock = clock;
   }
 
   /** @returns seconds until there is one again; 0: there is */
@@ -40,7 +41,7 @@ class Buckets {
   }
 
   #filled(name: string): Bucket {
-    const now = this.#now();
+    const now = this.#clock.monotonic();
     const bucket = this.#buckets.get(name) ?? { tokens: this.#burst, at: now };
     bucket.tokens = Math.min(this.#burst, bucket.tokens + ((now - bucket.at) / 1000) * this.#rate);
     bucket.at = now;
@@ -59,9 +60,9 @@ export class RateLimits {
   /** Fingerprints of tokens that were let in. */
   readonly #good = new Set<string>();
 
-  constructor({ requestsPerSecond, failuresPerSecond }: RateOptions, now: () => number = () => performance.now()) {
-    this.#requests = new Buckets(requestsPerSecond, requestsPerSecond * 2, now);
-    this.#failures = new Buckets(failuresPerSecond, failuresPerSecond * 10, now);
+  constructor({ requestsPerSecond, failuresPerSecond }: RateOptions, clock: Clock) {
+    this.#requests = new Buckets(requestsPerSecond, requestsPerSecond * 2, clock);
+    this.#failures = new Buckets(failuresPerSecond, failuresPerSecond * 10, clock);
   }
 
   /** @throws PinholeError `too-many-requests` */

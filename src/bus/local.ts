@@ -1,9 +1,13 @@
 import { rmSync } from 'node:fs';
-import { connect, createServer, type Server, type Socket } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
 import { Reader } from '../contract/reader.ts';
 import { type ErrorData, errorFromData, errorToData, PinholeError } from '../model/errors.ts';
-import type { Logger } from '../ports/logger.ts';
-import { encodeFrame, FrameDecoder } from '../sockets/frames.ts';
+import type { Ports } from '../ports/ports.ts';
+import type { Backoff } from '../ports/retry.ts';
+import { Connector } from '../sockets/connector.ts';
+import { FramedSocket } from '../sockets/framed-socket.ts';
+import { encodeFrame } from '../sockets/frames.ts';
+import { PendingCalls } from '../sockets/pending-calls.ts';
 import { type Arguments, type Bus, CALL_TIMEOUT_MS, type Handler } from './interface.ts';
 
 /**
@@ -22,61 +26,46 @@ const TRUSTED = { user: null } as const;
 const MAX_BACKLOG = 32 * 1024 * 1024;
 const MAX_CLIENTS = 64;
 const MAX_TOPICS = 64;
-const MAX_RETRY_MS = 1_000;
+const RECONNECT: Backoff = { firstMs: 10, maxMs: 1_000 };
 
 /** One connection, whichever side opened it: sends frames, correlates replies, runs handlers. */
 class Peer {
-  readonly socket: Socket;
   readonly topics = new Set<string>();
-  readonly #pending = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void; timer: NodeJS.Timeout }>();
+  readonly #socket: FramedSocket;
+  readonly #pending: PendingCalls<number>;
   readonly #handlers: ReadonlyMap<string, Handler>;
-  readonly #logger: Logger;
+  readonly #ports: Ports;
   #nextId = 1;
 
-  constructor(socket: Socket, handlers: ReadonlyMap<string, Handler>, logger: Logger) {
-    this.socket = socket;
+  constructor(socket: Socket, handlers: ReadonlyMap<string, Handler>, ports: Ports) {
     this.#handlers = handlers;
-    this.#logger = logger;
-    const decoder = new FrameDecoder();
-    socket.on('data', (chunk) => {
-      try {
-        for (const message of decoder.push(chunk)) this.#onFrame(readFrame(message));
-      } catch (error) {
-        logger.warn({ err: error }, 'a peer on the bus sent no message; closing its connection');
-        socket.destroy();
-      }
+    this.#ports = ports;
+    this.#pending = new PendingCalls(ports.clock);
+    this.#socket = new FramedSocket(socket, {
+      name: 'a peer on the bus',
+      logger: ports.logger,
+      maxBacklog: MAX_BACKLOG,
+      onMessage: (message) => this.#onFrame(readFrame(message)),
+      onClose: () => this.#pending.rejectAll(() => new PinholeError('unreachable', 'the bus went away')),
     });
-    socket.on('error', () => socket.destroy());
-    socket.on('close', () => this.#failPending());
   }
 
   send(frame: Frame): void {
-    if (this.socket.destroyed) return;
-    if (this.socket.writableLength > MAX_BACKLOG) {
-      this.socket.destroy(new Error('a peer on the bus does not read'));
-      return;
-    }
-    this.socket.write(encodeFrame(frame));
+    this.#socket.send(frame);
+  }
+
+  sendEncoded(frame: Buffer): void {
+    this.#socket.sendFrame(frame);
   }
 
   call(topic: string, method: string, args: Arguments, timeoutMs: number): Promise<unknown> {
     const id = this.#nextId++;
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
-        this.#pending.delete(id);
-        reject(new PinholeError('timeout', `'${method}' to ${topic} was not answered in ${timeoutMs} ms`));
-      }, timeoutMs);
-      this.#pending.set(id, { resolve, reject, timer });
-      this.send({ kind: 'call', id, topic, method, args });
-    });
+    const about = { what: `'${method}' to ${topic}`, timeoutMs };
+    return this.#pending.call(id, about, () => this.send({ kind: 'call', id, topic, method, args }));
   }
 
-  #failPending(): void {
-    for (const { reject, timer } of this.#pending.values()) {
-      clearTimeout(timer);
-      reject(new PinholeError('unreachable', 'the bus went away'));
-    }
-    this.#pending.clear();
+  close(): void {
+    this.#socket.close();
   }
 
   #onFrame(frame: Frame): void {
@@ -85,32 +74,29 @@ class Peer {
         if (this.topics.size < MAX_TOPICS) this.topics.add(frame.topic);
         return;
       case 'cast':
-        void this.#handle(frame).catch((error) => this.#logger.warn({ err: error, method: frame.method }, 'a message from the bus failed'));
-        return;
-      case 'call':
-        void this.#handle(frame).then(
-          (result) => this.send({ kind: 'reply', id: frame.id, result: result ?? null }),
-          (error) => this.send({ kind: 'reply', id: frame.id, error: errorToData(error) }),
+        void this.#handle(frame).catch((error) =>
+          this.#ports.logger.warn({ err: error, method: frame.method }, 'a message from the bus failed'),
         );
         return;
+      case 'call':
+        void this.#answer(frame);
+        return;
       case 'reply':
-        this.#onReply(frame);
+        if (frame.error) this.#pending.reject(frame.id, errorFromData(frame.error));
+        else this.#pending.resolve(frame.id, frame.result);
     }
+  }
+
+  async #answer(call: Extract<Frame, { kind: 'call' }>): Promise<void> {
+    const failed = (error: unknown): Frame => ({ kind: 'reply', id: call.id, error: errorToData(error) });
+    const answer = await this.#handle(call).then((result): Frame => ({ kind: 'reply', id: call.id, result: result ?? null }), failed);
+    this.#socket.reply(answer, failed);
   }
 
   async #handle({ topic, method, args }: { topic: string; method: string; args: Arguments }): Promise<unknown> {
     const handler = this.#handlers.get(topic);
-    if (!handler) throw new PinholeError('unreachable', `nobody serves ${topic} here`);
+    if (!handler) throw new PinholeError('unreachable', `${topic} is not served here`);
     return handler(method, args, TRUSTED);
-  }
-
-  #onReply({ id, result, error }: Extract<Frame, { kind: 'reply' }>): void {
-    const pending = this.#pending.get(id);
-    if (!pending) return;
-    this.#pending.delete(id);
-    clearTimeout(pending.timer);
-    if (error) pending.reject(errorFromData(error));
-    else pending.resolve(result);
   }
 }
 
@@ -125,16 +111,16 @@ function readFrame(message: unknown): Frame {
 
 /** The server's end. A topic that several agents serve goes to all of them as a cast, to the latest as a call. */
 export class LocalBusServer implements Bus {
-  /** Whoever sends what cannot be read loses the connection. */
+  /** A peer that sends what cannot be read loses its connection: nothing is refused message by message. */
   readonly refused = 0;
   readonly #handlers = new Map<string, Handler>();
   readonly #peers = new Set<Peer>();
   readonly #server: Server;
-  readonly #logger: Logger;
+  readonly #ports: Ports;
   readonly #linkListeners: ((up: boolean) => void)[] = [];
 
-  constructor(logger: Logger) {
-    this.#logger = logger;
+  constructor(ports: Ports) {
+    this.#ports = ports;
     this.#server = createServer((socket) => this.#onClient(socket));
   }
 
@@ -149,7 +135,9 @@ export class LocalBusServer implements Bus {
   }
 
   async cast(topic: string, method: string, args: Arguments): Promise<void> {
-    for (const peer of this.#peers) if (peer.topics.has(topic)) peer.send({ kind: 'cast', topic, method, args });
+    const frame: Frame = { kind: 'cast', topic, method, args };
+    const encoded = encodeFrame(frame);
+    for (const peer of this.#peers) if (peer.topics.has(topic)) peer.sendEncoded(encoded);
   }
 
   async call(topic: string, method: string, args: Arguments, timeoutMs = CALL_TIMEOUT_MS): Promise<unknown> {
@@ -167,7 +155,7 @@ export class LocalBusServer implements Bus {
   }
 
   async close(): Promise<void> {
-    for (const peer of this.#peers) peer.socket.destroy();
+    for (const peer of this.#peers) peer.close();
     await new Promise<void>((resolve) => this.#server.close(() => resolve()));
   }
 
@@ -176,38 +164,32 @@ export class LocalBusServer implements Bus {
       socket.destroy();
       return;
     }
-    const peer = new Peer(socket, this.#handlers, this.#logger);
+    const peer = new Peer(socket, this.#handlers, this.#ports);
     this.#peers.add(peer);
     socket.on('close', () => this.#peers.delete(peer));
   }
 }
 
-/** An agent's end: connects, and again whenever the server comes back, with jitter. */
+/** An agent's end: connects, and connects again when the server comes back. */
 export class LocalBusClient implements Bus {
   readonly refused = 0;
-  readonly #path: string;
-  readonly #logger: Logger;
   readonly #handlers = new Map<string, Handler>();
   readonly #linkListeners: ((up: boolean) => void)[] = [];
+  readonly #connector: Connector;
   #peer: Peer | null = null;
-  #retryMs = 10;
-  #timer: NodeJS.Timeout | null = null;
-  #closed = false;
 
-  constructor(path: string, logger: Logger) {
-    this.#path = path;
-    this.#logger = logger;
-    setImmediate(() => this.#connect());
+  constructor(path: string, ports: Ports) {
+    const onUp = (socket: Socket) => this.#onUp(new Peer(socket, this.#handlers, ports));
+    this.#connector = new Connector({ path, backoff: RECONNECT, onUp, onDown: () => this.#onDown() }, ports);
+    this.#connector.start();
   }
 
   async cast(topic: string, method: string, args: Arguments): Promise<void> {
-    if (!this.#peer) throw new PinholeError('unreachable', 'the server is not there');
-    this.#peer.send({ kind: 'cast', topic, method, args });
+    this.#connected().send({ kind: 'cast', topic, method, args });
   }
 
   async call(topic: string, method: string, args: Arguments, timeoutMs = CALL_TIMEOUT_MS): Promise<unknown> {
-    if (!this.#peer) throw new PinholeError('unreachable', 'the server is not there');
-    return this.#peer.call(topic, method, args, timeoutMs);
+    return this.#connected().call(topic, method, args, timeoutMs);
   }
 
   serve(topic: string, handler: Handler): void {
@@ -220,31 +202,25 @@ export class LocalBusClient implements Bus {
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
-    if (this.#timer) clearTimeout(this.#timer);
-    this.#peer?.socket.destroy();
+    this.#linkListeners.length = 0;
+    this.#connector.close();
     this.#peer = null;
   }
 
-  #connect(): void {
-    if (this.#closed) return;
-    const socket = connect(this.#path);
-    socket.on('error', () => socket.destroy());
-    socket.on('close', () => this.#onClose());
-    socket.on('connect', () => {
-      this.#retryMs = 10;
-      this.#peer = new Peer(socket, this.#handlers, this.#logger);
-      for (const topic of this.#handlers.keys()) this.#peer.send({ kind: 'serve', topic });
-      for (const listener of this.#linkListeners) listener(true);
-    });
+  /** @throws PinholeError `unreachable` */
+  #connected(): Peer {
+    if (this.#peer) return this.#peer;
+    throw new PinholeError('unreachable', 'the server is not there');
   }
 
-  #onClose(): void {
-    const wasUp = this.#peer !== null;
+  #onUp(peer: Peer): void {
+    this.#peer = peer;
+    for (const topic of this.#handlers.keys()) peer.send({ kind: 'serve', topic });
+    for (const listener of this.#linkListeners) listener(true);
+  }
+
+  #onDown(): void {
     this.#peer = null;
-    if (this.#closed) return;
-    if (wasUp) for (const listener of this.#linkListeners) listener(false);
-    this.#timer = setTimeout(() => this.#connect(), this.#retryMs * (0.5 + Math.random()));
-    this.#retryMs = Math.min(this.#retryMs * 2, MAX_RETRY_MS);
+    for (const listener of this.#linkListeners) listener(false);
   }
 }

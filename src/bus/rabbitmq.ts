@@ -1,8 +1,8 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { type AsyncMessage, Connection, type Consumer, type ConsumerProps, type Envelope, type Publisher } from 'rabbitmq-client';
 import { PinholeError } from '../model/errors.ts';
-import type { Logger } from '../ports/logger.ts';
+import type { Ports } from '../ports/ports.ts';
+import { PendingCalls } from '../sockets/pending-calls.ts';
 import { versionOf } from '../wire/topics.ts';
 import type { Broker } from './broker.ts';
 import { type Arguments, type Bus, CALL_TIMEOUT_MS, type Handler } from './interface.ts';
@@ -19,7 +19,7 @@ import {
 } from './oslo.ts';
 import { replyPrefix } from './permissions.ts';
 
-export interface RabbitOptions {
+export interface RabbitOptions extends Ports {
   readonly broker: Broker;
   /** The topic exchange of calls and casts: `neutron` in a cloud. */
   readonly exchange: string;
@@ -33,18 +33,12 @@ export interface RabbitOptions {
   readonly signs: boolean;
   /** Whose messages are taken; null: everybody's. */
   readonly trusted: readonly string[] | null;
-  readonly logger: Logger;
-}
-
-interface Pending {
-  readonly resolve: (value: unknown) => void;
-  readonly reject: (error: Error) => void;
-  readonly timer: NodeJS.Timeout;
 }
 
 /** Messages taken in at a time; the others wait at the broker. */
 const PREFETCH = 64;
 const SEEN_IDS = 1_024;
+/** The client's own back-off, with jitter. */
 const RETRY_MS = { retryLow: 100, retryHigh: 3_000 } as const;
 const ACQUIRE_TIMEOUT_MS = 5_000;
 const CLOSE_TIMEOUT_MS = 2_000;
@@ -68,7 +62,7 @@ export class RabbitBus implements Bus {
   readonly #replyQueue: string;
   readonly #consumers = new Set<Consumer>();
   readonly #ready = new Set<Consumer>();
-  readonly #pending = new Map<string, Pending>();
+  readonly #pending: PendingCalls<string>;
   readonly #linkListeners: ((up: boolean) => void)[] = [];
   readonly #complaints = new Set<string>();
   #isUp = false;
@@ -76,6 +70,7 @@ export class RabbitBus implements Bus {
 
   constructor(options: RabbitOptions) {
     this.#options = options;
+    this.#pending = new PendingCalls(options.clock);
     const { broker, logger, name, owner } = options;
     this.#replyQueue = owner === undefined ? `reply_${hex()}` : `${replyPrefix(owner)}${hex()}`;
     this.#connection = new Connection({
@@ -97,7 +92,7 @@ export class RabbitBus implements Bus {
     });
     this.#publisher = this.#connection.createPublisher({ confirm: true, exchanges: this.#exchanges() });
     this.#publisher.on('basic.return', ({ messageId, routingKey }) =>
-      this.#pending.get(messageId ?? '')?.reject(new PinholeError('unreachable', `nobody serves ${routingKey}`)),
+      this.#pending.reject(messageId ?? '', new PinholeError('unreachable', `no process serves ${routingKey}`)),
     );
     const reply = { queue: this.#replyQueue, queueOptions: { queue: this.#replyQueue, arguments: TRANSIENT } };
     this.#consume(reply, (message) => this.#onReply(message));
@@ -113,20 +108,9 @@ export class RabbitBus implements Bus {
 
   call(topic: string, method: string, args: Arguments, timeoutMs = CALL_TIMEOUT_MS): Promise<unknown> {
     const messageId = hex();
-    return new Promise((resolve, reject) => {
-      const settle = (work: () => void) => {
-        clearTimeout(timer);
-        if (this.#pending.delete(messageId)) work();
-      };
-      const fail = (error: Error) => settle(() => reject(error));
-      const timer = setTimeout(
-        () => fail(new PinholeError('timeout', `'${method}' to ${topic} was not answered in ${timeoutMs} ms`)),
-        timeoutMs,
-      );
-      this.#pending.set(messageId, { resolve: (value) => settle(() => resolve(value)), reject: fail, timer });
-      const envelope = { exchange: this.#options.exchange, routingKey: topic, messageId, expiration: String(timeoutMs), mandatory: true };
-      this.#publish(envelope, { ...request(method, args), reply: { messageId, queue: this.#replyQueue } }).catch(fail);
-    });
+    const envelope = { exchange: this.#options.exchange, routingKey: topic, messageId, expiration: String(timeoutMs), mandatory: true };
+    const asked = { ...request(method, args), reply: { messageId, queue: this.#replyQueue } };
+    return this.#pending.call(messageId, { what: `'${method}' to ${topic}`, timeoutMs }, () => this.#publish(envelope, asked));
   }
 
   serve(topic: string, handler: Handler, { fanout } = { fanout: false }): void {
@@ -152,7 +136,9 @@ export class RabbitBus implements Bus {
     this.#failPending();
     const parts = [...this.#consumers, this.#publisher].map((part) => part.close());
     const closed = Promise.allSettled(parts).then(() => this.#connection.close().catch(() => undefined));
-    await Promise.race([closed, sleep(CLOSE_TIMEOUT_MS)]);
+    const closing = new AbortController();
+    await Promise.race([closed, this.#options.clock.sleep(CLOSE_TIMEOUT_MS, closing.signal)]);
+    closing.abort();
     this.#connection.unsafeDestroy();
   }
 
@@ -194,7 +180,7 @@ export class RabbitBus implements Bus {
   }
 
   #failPending(): void {
-    for (const { reject } of [...this.#pending.values()]) reject(new PinholeError('unreachable', 'the broker went away'));
+    this.#pending.rejectAll(() => new PinholeError('unreachable', 'the broker went away'));
   }
 
   async #publish(envelope: Envelope, message: OsloRequest | OsloReply): Promise<void> {
@@ -210,9 +196,8 @@ export class RabbitBus implements Bus {
   #onReply(message: AsyncMessage): void {
     const reply = decodeOslo(bodyOf(message), message);
     if (reply.kind !== 'reply' || !reply.ending) return;
-    const pending = this.#pending.get(reply.messageId);
-    if (reply.failure) pending?.reject(errorOfFailure(reply.failure));
-    else pending?.resolve(reply.result);
+    if (reply.failure) this.#pending.reject(reply.messageId, errorOfFailure(reply.failure));
+    else this.#pending.resolve(reply.messageId, reply.result);
   }
 
   async #onRequest(message: AsyncMessage, handler: Handler, seen: SeenIds): Promise<void> {

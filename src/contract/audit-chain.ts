@@ -1,41 +1,8 @@
 import { createHash } from 'node:crypto';
-
-/** Who did what to what. Never holds a token or another secret. */
-export interface AuditEntry {
-  readonly at: string;
-  readonly requestId: string;
-  readonly actor: string;
-  readonly action: string;
-  readonly target: string;
-  readonly projectId: string;
-  readonly before: object | null;
-  readonly after: object | null;
-}
-
-/** Where a chain stands: the hash of its entry number `seq`. */
-export interface ChainHead {
-  readonly seq: number;
-  /** SHA-256, hex. */
-  readonly hash: string;
-}
+import type { ChainHead, SignedHead, StoredAudit } from './audit.ts';
 
 /** An entry in a server's chain. `before` and `after` are the JSON text that was hashed. */
-export interface ChainedEntry extends Omit<AuditEntry, 'before' | 'after'>, ChainHead {
-  readonly before: string | null;
-  readonly after: string | null;
-}
-
-/** What a server signs: all of its entries up to `seq` are as they were. */
-export interface SignedHead extends ChainHead {
-  readonly chain: string;
-  readonly at: string;
-  /** SHA-256 of the public key's SPKI form, hex. */
-  readonly keyId: string;
-  /** SPKI in PEM. Worth what the place is worth that it was got from. */
-  readonly publicKey: string;
-  /** Ed25519 over {@link headText}, base64. */
-  readonly signature: string;
-}
+export type ChainedEntry = Omit<StoredAudit, 'id' | 'chain'>;
 
 /** Before the first entry: bound to the chain, so that one server's entries cannot be passed off as another's. */
 export function genesis(chain: string): ChainHead {

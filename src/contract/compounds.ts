@@ -46,7 +46,7 @@ export class OptionalShape<T> implements Shape<T | undefined> {
   }
 }
 
-/** A field that may be left out, and what it is then. Written always. */
+/** A field that may be left out or null, and what it is then. Written always. */
 export class DefaultShape<T> implements Shape<T> {
   readonly inner: Shape<T>;
   readonly fallback: T;
@@ -65,7 +65,7 @@ export class DefaultShape<T> implements Shape<T> {
   }
 
   schema(): JsonSchema {
-    return { ...this.inner.schema(), default: this.inner.write(this.fallback) };
+    return { anyOf: [this.inner.schema(), { type: 'null' }], default: this.inner.write(this.fallback) };
   }
 }
 

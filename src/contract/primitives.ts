@@ -82,8 +82,8 @@ export const FAMILY = oneOf<Family>(...FAMILIES);
 export const TIME = new TimeShape();
 
 export const COUNT = integer(0, Number.MAX_SAFE_INTEGER);
-/** Rises with each change. */
-export const REVISION = COUNT;
+/** Rises with each change. Fifteen digits, as many as a table's stamp and an ETag have room for. */
+export const REVISION = integer(0, 999_999_999_999_999);
 /** Why something is as it is, for people. */
 export const REASON = text({ max: 1_000, what: 'a reason' });
 

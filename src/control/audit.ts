@@ -2,6 +2,7 @@ import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, typ
 import { headText } from '../contract/audit-chain.ts';
 import type { AuditQuery } from '../contract/query.ts';
 import { InvalidInput } from '../model/errors.ts';
+import type { Timer } from '../ports/clock.ts';
 import type { AuditChain, AuditFilter, StoredAudit } from '../store/interface.ts';
 import type { Context } from './context.ts';
 import type { Principal } from './principal.ts';
@@ -18,7 +19,7 @@ export class Audit {
   readonly #publicKey: KeyObject;
   readonly #keyId: string;
   #signedSeq = -1;
-  #timer: NodeJS.Timeout | null = null;
+  #timer: Timer | null = null;
 
   /** @param privateKey Ed25519, PKCS#8 in PEM */
   constructor(context: Context, privateKey: string) {
@@ -31,11 +32,11 @@ export class Audit {
   }
 
   start(): void {
-    this.#timer = setInterval(() => void this.#signQuietly(), SIGN_EVERY_MS);
+    this.#timer = this.#context.clock.every(SIGN_EVERY_MS, () => void this.#signQuietly());
   }
 
   async close(): Promise<void> {
-    if (this.#timer) clearInterval(this.#timer);
+    this.#timer?.cancel();
     await this.#signQuietly();
   }
 
@@ -58,10 +59,10 @@ export class Audit {
   }
 
   async #sign(): Promise<void> {
-    const { store, now } = this.#context;
+    const { store, clock } = this.#context;
     const own = await store.read.auditChain(store.chain);
     if (own.tail.seq === 0 || own.tail.seq === this.#signedSeq) return;
-    const unsigned = { chain: own.chain, ...own.tail, at: now().toISOString(), keyId: this.#keyId, publicKey: this.#pem() };
+    const unsigned = { chain: own.chain, ...own.tail, at: clock.now().toISOString(), keyId: this.#keyId, publicKey: this.#pem() };
     const signature = sign(null, Buffer.from(headText(unsigned)), this.#privateKey).toString('base64');
     await store.write((tx) => tx.saveSignedHead({ ...unsigned, signature }));
     this.#signedSeq = own.tail.seq;

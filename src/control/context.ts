@@ -3,7 +3,7 @@ import type { AuditEntry } from '../contract/audit.ts';
 import type { RouterId } from '../contract/primitives.ts';
 import type { Router } from '../contract/router.ts';
 import type { AllowedHelpers } from '../model/catalogue.ts';
-import type { Logger } from '../ports/logger.ts';
+import type { Ports } from '../ports/ports.ts';
 import type { Store, Writes } from '../store/interface.ts';
 import type { Outbox } from './outbox.ts';
 import type { Policy } from './policy/policy.ts';
@@ -17,11 +17,10 @@ export interface Quotas {
 }
 
 /** What the use cases work with. */
-export interface Context {
+export interface Context extends Ports {
   readonly store: Store;
   readonly bus: Bus;
   readonly outbox: Outbox;
-  readonly logger: Logger;
   /** The policy as it is now: a reload replaces it. */
   readonly policy: () => Policy;
   readonly allowed: AllowedHelpers;
@@ -30,7 +29,6 @@ export interface Context {
   readonly defaultHost: string | null;
   /** The user of the bus who speaks for a host; null where the bus lets in only those who may speak for any. */
   readonly userOfHost: (host: string) => string | null;
-  readonly now: () => Date;
 }
 
 /** What was done, for the audit. */

@@ -64,12 +64,12 @@ export class EventFeed {
   #nextWake(signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       const wake = () => {
-        clearTimeout(timer);
+        timer.cancel();
         this.#waiting.delete(wake);
         signal.removeEventListener('abort', wake);
         resolve();
       };
-      const timer = setTimeout(wake, SWEEP_MS);
+      const timer = this.#context.clock.after(SWEEP_MS, wake);
       this.#waiting.add(wake);
       signal.addEventListener('abort', wake);
     });

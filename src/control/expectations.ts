@@ -2,6 +2,7 @@ import type { Sender } from '../bus/interface.ts';
 import type { Expectation, ExpectationChange, ExpectationEvent } from '../contract/expectation.ts';
 import type { RouterId } from '../contract/primitives.ts';
 import { PinholeError } from '../model/errors.ts';
+import type { Timer } from '../ports/clock.ts';
 import { ask } from '../wire/message.ts';
 import { LIST_EXPECTATIONS, WATCH_EXPECTATIONS } from '../wire/messages.ts';
 import { agentTopic, serverTopic } from '../wire/topics.ts';
@@ -24,7 +25,7 @@ export class ExpectationFeed {
   readonly #context: Context;
   readonly #routers: Routers;
   readonly #listeners = new Set<{ readonly visible: (routerId: string) => boolean; readonly listener: Listener }>();
-  #renewal: NodeJS.Timeout | null = null;
+  #renewal: Timer | null = null;
 
   constructor(context: Context, routers: Routers) {
     this.#context = context;
@@ -51,23 +52,23 @@ export class ExpectationFeed {
     const entry = { visible: (routerId: string) => ids.has(routerId), listener };
     this.#listeners.add(entry);
     await this.#renew();
-    this.#renewal ??= setInterval(() => void this.#renew(), RENEW_MS);
+    this.#renewal ??= this.#context.clock.every(RENEW_MS, () => void this.#renew());
     return () => {
       this.#listeners.delete(entry);
       if (this.#listeners.size > 0 || !this.#renewal) return;
-      clearInterval(this.#renewal);
+      this.#renewal.cancel();
       this.#renewal = null;
     };
   }
 
   close(): void {
-    if (this.#renewal) clearInterval(this.#renewal);
+    this.#renewal?.cancel();
   }
 
   /** Over the bus, from an agent. @throws PinholeError `denied` for a router of a host that the sender does not speak for */
   async onEvent(change: ExpectationChange, sender: Sender): Promise<null> {
     const { routerId } = change;
-    const event: ExpectationEvent = { at: this.#context.now().toISOString(), ...change };
+    const event: ExpectationEvent = { at: this.#context.clock.now().toISOString(), ...change };
     const listeners = [...this.#listeners].filter(({ visible }) => visible(routerId));
     if (listeners.length === 0) return null;
     const router = await this.#context.store.read.router(routerId as RouterId);

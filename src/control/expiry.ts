@@ -1,3 +1,4 @@
+import type { Timer } from '../ports/clock.ts';
 import type { Context } from './context.ts';
 import type { Helpers } from './helpers.ts';
 
@@ -9,7 +10,7 @@ const MAX_WAIT_MS = 5_000;
 export class Expiry {
   readonly #context: Context;
   readonly #helpers: Helpers;
-  #timer: NodeJS.Timeout | null = null;
+  #timer: Timer | null = null;
   #closed = false;
 
   constructor(context: Context, helpers: Helpers) {
@@ -18,12 +19,12 @@ export class Expiry {
   }
 
   start(): void {
-    this.#timer = setTimeout(() => void this.#run(), 0);
+    this.#runAfter(0);
   }
 
   close(): void {
     this.#closed = true;
-    if (this.#timer) clearTimeout(this.#timer);
+    this.#timer?.cancel();
   }
 
   async #run(): Promise<void> {
@@ -32,10 +33,14 @@ export class Expiry {
       const done = await this.#helpers.expire(BATCH);
       const next = await this.#context.store.read.nextExpiry();
       if (done === BATCH) wait = 0;
-      else if (next) wait = Math.min(MAX_WAIT_MS, Math.max(0, Date.parse(next) - this.#context.now().getTime()));
+      else if (next) wait = Math.min(MAX_WAIT_MS, Math.max(0, Date.parse(next) - this.#context.clock.now().getTime()));
     } catch (error) {
       this.#context.logger.warn({ err: error }, 'ending helpers whose time has come failed; tried again');
     }
-    if (!this.#closed) this.#timer = setTimeout(() => void this.#run(), wait);
+    this.#runAfter(wait);
+  }
+
+  #runAfter(ms: number): void {
+    if (!this.#closed) this.#timer = this.#context.clock.after(ms, () => void this.#run());
   }
 }

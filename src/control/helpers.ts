@@ -233,12 +233,12 @@ export class Helpers {
   }
 
   #at(): string {
-    return this.#context.now().toISOString();
+    return this.#context.clock.now().toISOString();
   }
 
   #expiry(value: string | null | undefined): string | null {
     if (value === null || value === undefined) return null;
-    if (Date.parse(value) <= this.#context.now().getTime())
+    if (Date.parse(value) <= this.#context.clock.now().getTime())
       throw new InvalidInput('expires_at', 'Invalid input for expires_at. It is a time in the future, like 2030-01-31T12:00:00Z.');
     return value;
   }

@@ -1,3 +1,4 @@
+import type { Timer } from '../ports/clock.ts';
 import type { Context } from './context.ts';
 
 /** What is kept how long. */
@@ -17,7 +18,7 @@ const IDEMPOTENCY_MS = DAY_MS;
 export class Janitor {
   readonly #context: Context;
   readonly #retention: Retention;
-  #timer: NodeJS.Timeout | null = null;
+  #timer: Timer | null = null;
   #closed = false;
 
   constructor(context: Context, retention: Retention) {
@@ -26,17 +27,17 @@ export class Janitor {
   }
 
   start(): void {
-    this.#timer = setTimeout(() => void this.#run(), EVERY_MS);
+    if (!this.#closed) this.#timer = this.#context.clock.after(EVERY_MS, () => void this.#run());
   }
 
   close(): void {
     this.#closed = true;
-    if (this.#timer) clearTimeout(this.#timer);
+    this.#timer?.cancel();
   }
 
   /** @returns how many rows went */
   async clean(): Promise<number> {
-    const now = this.#context.now().getTime();
+    const now = this.#context.clock.now().getTime();
     const ago = (ms: number) => new Date(now - ms).toISOString();
     const older = {
       audit: ago(this.#retention.auditDays * DAY_MS),
@@ -52,6 +53,6 @@ export class Janitor {
 
   async #run(): Promise<void> {
     await this.clean().catch((error) => this.#context.logger.warn({ err: error }, 'removing old rows failed; tried again'));
-    if (!this.#closed) this.#timer = setTimeout(() => void this.#run(), EVERY_MS);
+    this.start();
   }
 }

@@ -38,7 +38,7 @@ export class Live {
    * @returns how many connections got it
    */
   async reapply(principal: Principal, id: RouterId, helperId: HelperId): Promise<number> {
-    const { policy, store, now } = this.#context;
+    const { policy, store, clock } = this.#context;
     const helper = await this.#helpers.get(principal, id, helperId);
     const parent = await store.read.router(id);
     if (!parent) throw new NotFound('router', id);
@@ -46,7 +46,7 @@ export class Live {
     const router = served(parent);
     const request = { router: await desiredRouter(store.read, router), helperId: helper.id };
     const { connections } = await ask(this.#context.bus, REAPPLY, { topic: agentTopic(router.host), request });
-    const at = now().toISOString();
+    const at = clock.now().toISOString();
     const change = { at, action: 'reapply_conntrack_helper', target: helper.id, projectId: router.projectId };
     await store.write(async (tx) => audit(tx, principal, { ...change, before: null, after: { connections } }));
     return connections;

@@ -1,5 +1,6 @@
 import type { Bus } from '../bus/interface.ts';
-import type { Logger } from '../ports/logger.ts';
+import type { Timer } from '../ports/clock.ts';
+import type { Ports } from '../ports/ports.ts';
 import type { OutboxItem, Store } from '../store/interface.ts';
 import { hintOf } from '../wire/hint.ts';
 import { hintTopic, METHODS } from '../wire/topics.ts';
@@ -18,22 +19,26 @@ const FORSAKEN_AFTER_MS = 5_000;
 export class Outbox {
   readonly #store: Store;
   readonly #bus: Bus;
-  readonly #logger: Logger;
-  readonly #sweep: NodeJS.Timeout;
+  readonly #ports: Ports;
   #delivered = 0;
   #cleaned = 0;
   #running: Promise<void> | null = null;
   #again = false;
-  #cleaning: NodeJS.Timeout | null = null;
+  #sweep: Timer | null = null;
+  #cleaning: Timer | null = null;
   #closed = false;
 
-  constructor(store: Store, bus: Bus, logger: Logger) {
+  constructor(store: Store, bus: Bus, ports: Ports) {
     this.#store = store;
     this.#bus = bus;
-    this.#logger = logger;
-    this.#sweep = setInterval(() => void this.#adopt(), SWEEP_MS);
-    this.#sweep.unref();
+    this.#ports = ports;
     bus.onLink((up) => up && this.wake());
+  }
+
+  /** Delivers what is there, and from then on looks for hints that were not delivered. */
+  start(): void {
+    this.#sweep = this.#ports.clock.every(SWEEP_MS, () => void this.#adopt());
+    this.wake();
   }
 
   /** Something was committed. */
@@ -44,7 +49,7 @@ export class Outbox {
       return;
     }
     this.#running = this.#deliver()
-      .catch((error) => this.#logger.warn({ err: error }, 'hints could not be delivered; they are tried again'))
+      .catch((error) => this.#ports.logger.warn({ err: error }, 'hints could not be delivered; they are tried again'))
       .finally(() => {
         this.#running = null;
         if (this.#again) {
@@ -56,8 +61,8 @@ export class Outbox {
 
   async close(): Promise<void> {
     this.#closed = true;
-    clearInterval(this.#sweep);
-    if (this.#cleaning) clearTimeout(this.#cleaning);
+    this.#sweep?.cancel();
+    this.#cleaning?.cancel();
     await this.#running;
     await this.#clean();
   }
@@ -68,21 +73,21 @@ export class Outbox {
       if (items.length === 0) return;
       await Promise.all([...byHost(items)].map(([host, routers]) => this.#bus.cast(hintTopic(host), METHODS.push, hintOf(routers))));
       this.#delivered = (items.at(-1) as OutboxItem).id;
-      this.#cleaning ??= setTimeout(() => void this.#clean(), CLEAN_AFTER_MS);
+      this.#cleaning ??= this.#ports.clock.after(CLEAN_AFTER_MS, () => void this.#clean());
     }
   }
 
   /** Takes over what other servers left, as rows of this one's own. */
   async #adopt(): Promise<void> {
     const { chain, read } = this.#store;
-    const now = Date.now();
+    const now = this.#ports.clock.now().getTime();
     const before = new Date(now - FORSAKEN_AFTER_MS).toISOString();
     try {
       const taken = { before, at: new Date(now).toISOString(), limit: PAGE };
       if (await read.hasForsakenOutbox(chain, before))
         while (!this.#closed && (await this.#store.write((tx) => tx.adoptOutbox(taken))) === PAGE);
     } catch (error) {
-      this.#logger.debug({ err: error }, 'hints of other servers could not be looked for; tried again');
+      this.#ports.logger.debug({ err: error }, 'hints of other servers could not be looked for; tried again');
     }
     this.wake();
   }
@@ -95,7 +100,7 @@ export class Outbox {
       await this.#store.write((tx) => tx.deleteOutbox(upTo));
       this.#cleaned = upTo;
     } catch (error) {
-      this.#logger.warn({ err: error }, 'delivered hints stay in the outbox for now');
+      this.#ports.logger.warn({ err: error }, 'delivered hints stay in the outbox for now');
     }
   }
 }

@@ -1,14 +1,9 @@
+import type { QuotaChange, QuotaView } from '../contract/quota.ts';
 import { PinholeError } from '../model/errors.ts';
 import type { ProjectUsage, Writes } from '../store/interface.ts';
 import { audit, type Context } from './context.ts';
 import { routerTarget } from './policy/policy.ts';
 import type { Principal } from './principal.ts';
-
-export interface QuotaView {
-  readonly projectId: string;
-  readonly routers: { readonly used: number; readonly limit: number };
-  readonly helpers: { readonly used: number; readonly limit: number };
-}
 
 /** How many routers and helpers a project may have; a limit of -1 is none. */
 export class ProjectQuotas {
@@ -24,13 +19,9 @@ export class ProjectQuotas {
   }
 
   /** null: the configured limit again; undefined: as it is. */
-  async set(
-    principal: Principal,
-    projectId: string,
-    limits: { routers?: number | null | undefined; helpers?: number | null | undefined },
-  ): Promise<QuotaView> {
+  async set(principal: Principal, projectId: string, limits: QuotaChange): Promise<QuotaView> {
     this.#context.policy().enforce(principal, 'update_quota', routerTarget({ projectId }));
-    const at = this.#context.now().toISOString();
+    const at = this.#context.clock.now().toISOString();
     const usage = await this.#context.store.write(async (tx) => {
       const { routerLimit, helperLimit } = await tx.usage(projectId);
       const before = { routers: routerLimit, helpers: helperLimit };

@@ -42,7 +42,7 @@ export class Routers {
     policy.enforce(principal, 'create_router', routerTarget({ projectId }));
     if (projectId !== (principal.projectId ?? projectId))
       policy.enforce(principal, 'create_router:project_id', routerTarget({ projectId }));
-    const at = this.#context.now().toISOString();
+    const at = this.#context.clock.now().toISOString();
     const router: Router = {
       id: randomUUID() as RouterId,
       name: input.name ?? '',
@@ -73,7 +73,7 @@ export class Routers {
    */
   async update(principal: Principal, id: RouterId, change: { input: RouterInput; revision?: number | undefined }): Promise<Router> {
     const { input, revision } = change;
-    const at = this.#context.now().toISOString();
+    const at = this.#context.clock.now().toISOString();
     const changed = await this.#context.store.write(async (tx) => {
       const before = await this.#forChange(tx, principal, { id, rule: 'update_router', revision });
       const projectId = input.projectId ?? before.projectId;
@@ -99,7 +99,7 @@ export class Routers {
 
   /** Its helpers go with it. @throws NotFound, Denied, RevisionMismatch */
   async delete(principal: Principal, id: RouterId, revision?: number): Promise<void> {
-    const at = this.#context.now().toISOString();
+    const at = this.#context.clock.now().toISOString();
     await this.#context.store.write(async (tx) => {
       const router = await this.#forChange(tx, principal, { id, rule: 'delete_router', revision });
       const helpers = await tx.countHelpers(id);

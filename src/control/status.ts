@@ -65,7 +65,7 @@ export class Status {
 
   /** Saves what an agent says of its routers. A report that cannot be read becomes its router's ERROR. */
   async saveReports(host: string, reports: readonly Item<RouterReport>[]): Promise<void> {
-    const reportedAt = this.#context.now().toISOString();
+    const reportedAt = this.#context.clock.now().toISOString();
     const ids = reports.flatMap((item) => (item.ok ? item.value.routerId : (item.key ?? [])));
     await this.#context.store.write(async (tx) => {
       const before = new Map((await tx.reports(ids)).map((report) => [report.routerId, report]));
@@ -86,7 +86,7 @@ export class Status {
   }
 
   async saveHeartbeat(agent: Omit<Agent, 'seenAt'>): Promise<void> {
-    const seenAt = this.#context.now().toISOString();
+    const seenAt = this.#context.clock.now().toISOString();
     await this.#context.store.write((tx) => tx.saveAgent({ ...agent, seenAt }));
   }
 
@@ -133,7 +133,7 @@ export class Status {
   }
 
   #isAlive(agent: Agent): boolean {
-    return this.#context.now().getTime() - Date.parse(agent.seenAt) <= agent.interval * 1000 * SILENT_AFTER;
+    return this.#context.clock.now().getTime() - Date.parse(agent.seenAt) <= agent.interval * 1000 * SILENT_AFTER;
   }
 }
 

@@ -54,7 +54,7 @@ export class Tokens implements Identity {
 
   async #insert(principal: Principal, text: string, input: TokenInput): Promise<Token> {
     const { id, secret } = parseTokenText(text) ?? NO_TOKEN;
-    const at = this.#context.now().toISOString();
+    const at = this.#context.clock.now().toISOString();
     const { role, projectId = null, description, expiresAt = null } = input;
     const secretHash = hash(secret).toString('hex');
     const token: Token = { id, hash: secretHash, role, projectId, description, expiresAt, createdAt: at, revokedAt: null };
@@ -68,7 +68,7 @@ export class Tokens implements Identity {
 
   async revoke(principal: Principal, id: string): Promise<void> {
     this.#enforce(principal, 'delete_token');
-    const at = this.#context.now().toISOString();
+    const at = this.#context.clock.now().toISOString();
     await this.#context.store.write(async (tx) => {
       const token = await tx.token(id);
       if (!token) throw new NotFound('token', id);
@@ -82,7 +82,7 @@ export class Tokens implements Identity {
   }
 
   #isOver(token: Token): boolean {
-    return token.expiresAt !== null && Date.parse(token.expiresAt) <= this.#context.now().getTime();
+    return token.expiresAt !== null && Date.parse(token.expiresAt) <= this.#context.clock.now().getTime();
   }
 }
 

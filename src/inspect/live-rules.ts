@@ -6,7 +6,9 @@ import type { Kernel } from '../kernel/interface.ts';
 import { LinuxKernel } from '../kernel/linux/linux-kernel.ts';
 import { RemoteKernel } from '../kernel/remote.ts';
 import { Denied, PinholeError } from '../model/errors.ts';
+import type { Clock } from '../ports/clock.ts';
 import { silentLogger } from '../ports/logger.ts';
+import type { Ports } from '../ports/ports.ts';
 import { liveText } from '../review/ruleset/live.ts';
 import type { HostFacts } from '../review/ruleset/view.ts';
 import type { Subject } from '../review/subject.ts';
@@ -22,11 +24,11 @@ export interface LiveRules {
  * Everybody's rules in a namespace, with what is known of the host. Root reads them itself, in any namespace; everybody else
  * asks the kernel process, which the members of its group may, about the namespaces that it serves.
  */
-export async function liveRules(netns: Netns, configFile: string | undefined): Promise<LiveRules> {
+export async function liveRules(netns: Netns, configFile: string | undefined, ports: Ports): Promise<LiveRules> {
   const kernel: Kernel =
     process.getuid?.() === 0
       ? new LinuxKernel({ allowed: (one) => one === netns, logger: silentLogger })
-      : await kernelProcess(paths(loadConfig({ config: configFile }, process.env)).kernelSocket);
+      : await kernelProcess(paths(loadConfig({ config: configFile }, process.env)).kernelSocket, ports);
   try {
     const { settings, ...rules } = await kernel.allRules(netns);
     return {
@@ -38,7 +40,7 @@ export async function liveRules(netns: Netns, configFile: string | undefined): P
   }
 }
 
-async function kernelProcess(path: string): Promise<RemoteKernel> {
+async function kernelProcess(path: string, ports: Ports): Promise<RemoteKernel> {
   try {
     accessSync(path, constants.R_OK | constants.W_OK);
   } catch (error) {
@@ -46,9 +48,9 @@ async function kernelProcess(path: string): Promise<RemoteKernel> {
     const why = code === 'ENOENT' ? `no kernel process is at ${path}` : `you are not in the group of ${path}`;
     throw new Denied(`This asks the kernel: it needs root, or Pinhole's kernel process, and ${why}.`);
   }
-  const kernel = new RemoteKernel({ path, logger: silentLogger });
+  const kernel = new RemoteKernel(path, ports);
   try {
-    await isUp(kernel, path);
+    await isUp(kernel, path, ports.clock);
     return kernel;
   } catch (error) {
     await kernel.close();
@@ -56,12 +58,13 @@ async function kernelProcess(path: string): Promise<RemoteKernel> {
   }
 }
 
-async function isUp(kernel: RemoteKernel, path: string): Promise<void> {
+async function isUp(kernel: RemoteKernel, path: string, clock: Clock): Promise<void> {
   await new Promise<void>((resolve, reject) => {
-    const timer = setTimeout(() => reject(new PinholeError('unreachable', `The kernel process at ${path} does not answer.`)), CONNECT_MS);
+    const late = () => reject(new PinholeError('unreachable', `The kernel process at ${path} does not answer.`));
+    const timer = clock.after(CONNECT_MS, late);
     kernel.onEvent((event) => {
       if (event.event !== 'link' || !event.up) return;
-      clearTimeout(timer);
+      timer.cancel();
       resolve();
     });
   });

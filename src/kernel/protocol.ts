@@ -6,6 +6,7 @@ import { record, tagged } from '../contract/record.ts';
 import { BOOLEAN, integer, literal, text } from '../contract/scalars.ts';
 import { type Of, read, type Shape } from '../contract/shape.ts';
 import { KERNEL_HELPERS } from '../model/catalogue.ts';
+import { MAX_FRAME } from '../sockets/frames.ts';
 import type { AttachSelector, LiveChange, ObserveRequest, StripSelector, TableChange, Version } from './interface.ts';
 import { MAX_ENTRIES, TABLE } from './table-shape.ts';
 
@@ -14,6 +15,8 @@ import { MAX_ENTRIES, TABLE } from './table-shape.ts';
  * those of the program, so that a client sends its objects as they are.
  */
 export const MAX_BATCH = 256;
+/** Bytes of an answer: tables as they stand may say more than tables as they are sent. */
+export const MAX_ANSWER = 2 * MAX_FRAME;
 
 const VERSION: Shape<Version> = record({
   cookie: text({ max: 20, pattern: /^\d+$/, what: "a namespace's cookie" }),

@@ -1,9 +1,12 @@
-import { connect, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import type { Capabilities } from '../contract/agent.ts';
 import type { Expectation } from '../contract/expectation.ts';
 import { type ErrorData, errorFromData, PinholeError, type Result } from '../model/errors.ts';
-import type { Logger } from '../ports/logger.ts';
-import { encodeFrame, FrameDecoder, MAX_FRAME } from '../sockets/frames.ts';
+import type { Ports } from '../ports/ports.ts';
+import type { Backoff } from '../ports/retry.ts';
+import { Connector } from '../sockets/connector.ts';
+import { FramedSocket } from '../sockets/framed-socket.ts';
+import { PendingCalls } from '../sockets/pending-calls.ts';
 import type {
   AllRules,
   Kernel,
@@ -15,43 +18,33 @@ import type {
   TableChange,
   Version,
 } from './interface.ts';
-import { type KernelRequest, MAX_BATCH } from './protocol.ts';
+import { type KernelRequest, MAX_ANSWER, MAX_BATCH } from './protocol.ts';
 
-export interface RemoteKernelOptions {
-  readonly path: string;
-  readonly logger: Logger;
-  /** Wait before a lost connection is tried again; it doubles up to {@link MAX_RETRY_MS}. */
-  readonly retryMs?: number;
-  readonly timeoutMs?: number;
-}
-
-const MAX_RETRY_MS = 2_000;
-
-interface Pending {
-  readonly resolve: (value: never) => void;
-  readonly reject: (error: Error) => void;
-  readonly timer: NodeJS.Timeout;
-}
+const RECONNECT: Backoff = { firstMs: 20, maxMs: 2_000 };
+const TIMEOUT_MS = 30_000;
+/** Bytes of requests that the kernel process has not read: more than a full batch for each worker. */
+const MAX_BACKLOG = 64 * 1024 * 1024;
 
 /**
  * The kernel process, over its socket. Reconnects by itself and says so with `link` events; a call while it is away, and one
  * that was under way when it went, fails with `unreachable`: whether that one took effect is not known.
  */
 export class RemoteKernel implements Kernel {
-  readonly #options: Required<RemoteKernelOptions>;
-  readonly #pending = new Map<number, Pending>();
+  readonly #ports: Ports;
+  readonly #connector: Connector;
+  readonly #pending: PendingCalls<number>;
   readonly #listeners: ((event: KernelEvent) => void)[] = [];
-  #socket: Socket | null = null;
+  #socket: FramedSocket | null = null;
   #nextId = 1;
-  #closed = false;
-  #retryTimer: NodeJS.Timeout | null = null;
-  #retryMs: number;
   #wantsExpectations = false;
 
-  constructor(options: RemoteKernelOptions) {
-    this.#options = { retryMs: 20, timeoutMs: 30_000, ...options };
-    this.#retryMs = this.#options.retryMs;
-    this.#connect();
+  /** @param path of the kernel process's socket */
+  constructor(path: string, ports: Ports) {
+    this.#ports = ports;
+    this.#pending = new PendingCalls(ports.clock);
+    const link = { onUp: (socket: Socket) => this.#onUp(socket), onDown: () => this.#onDown() };
+    this.#connector = new Connector({ path, backoff: RECONNECT, ...link }, ports);
+    this.#connector.start();
   }
 
   get isUp(): boolean {
@@ -96,9 +89,8 @@ export class RemoteKernel implements Kernel {
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
-    if (this.#retryTimer) clearTimeout(this.#retryTimer);
-    this.#socket?.destroy();
+    this.#connector.close();
+    this.#socket = null;
     this.#failPending();
   }
 
@@ -112,67 +104,37 @@ export class RemoteKernel implements Kernel {
     const socket = this.#socket;
     if (!socket) return Promise.reject(new PinholeError('unreachable', 'the kernel process is not there'));
     const id = this.#nextId++;
-    const frame = encodeFrame({ id, request: { method, ...parameters } });
-    return new Promise<T>((resolve, reject) => {
-      const timer = setTimeout(() => {
-        this.#pending.delete(id);
-        reject(new PinholeError('timeout', `the kernel process did not answer '${method}' in ${this.#options.timeoutMs} ms`));
-      }, this.#options.timeoutMs);
-      this.#pending.set(id, { resolve: resolve as (value: never) => void, reject, timer });
-      socket.write(frame);
-    });
+    const about = { what: `'${method}' to the kernel process`, timeoutMs: TIMEOUT_MS };
+    return this.#pending.call(id, about, () => socket.send({ id, request: { method, ...parameters } })) as Promise<T>;
   }
 
-  #connect(): void {
-    const socket = connect(this.#options.path);
-    const decoder = new FrameDecoder(MAX_FRAME * 2);
-    socket.on('connect', () => {
-      this.#socket = socket;
-      this.#retryMs = this.#options.retryMs;
-      if (this.#wantsExpectations) this.watchExpectations(true).catch(() => undefined);
-      this.#emit({ event: 'link', up: true });
+  #onUp(socket: Socket): void {
+    this.#socket = new FramedSocket(socket, {
+      name: 'the kernel process',
+      logger: this.#ports.logger,
+      maxReceived: MAX_ANSWER,
+      maxBacklog: MAX_BACKLOG,
+      onMessage: (message) => this.#onMessage(message as Incoming),
+      onClose: () => undefined,
     });
-    socket.on('data', (chunk) => {
-      try {
-        for (const message of decoder.push(chunk)) this.#onMessage(message as Incoming);
-      } catch (error) {
-        this.#options.logger.error({ err: error }, 'the kernel process sent no message; reconnecting');
-        socket.destroy();
-      }
-    });
-    socket.on('error', () => undefined);
-    socket.on('close', () => this.#onClose());
+    if (this.#wantsExpectations) this.watchExpectations(true).catch(() => undefined);
+    this.#emit({ event: 'link', up: true });
   }
 
-  #onClose(): void {
-    const wasUp = this.#socket !== null;
+  #onDown(): void {
     this.#socket = null;
     this.#failPending();
-    if (wasUp) this.#emit({ event: 'link', up: false });
-    if (this.#closed) return;
-    this.#retryTimer = setTimeout(() => this.#connect(), this.#retryMs);
-    this.#retryMs = Math.min(this.#retryMs * 2, MAX_RETRY_MS);
+    this.#emit({ event: 'link', up: false });
   }
 
   #failPending(): void {
-    for (const { reject, timer } of this.#pending.values()) {
-      clearTimeout(timer);
-      reject(new PinholeError('unreachable', 'the kernel process went away'));
-    }
-    this.#pending.clear();
+    this.#pending.rejectAll(() => new PinholeError('unreachable', 'the kernel process went away'));
   }
 
-  #onMessage(message: Incoming): void {
-    if (message.event) {
-      this.#emit(message.event);
-      return;
-    }
-    const pending = this.#pending.get(message.id ?? -1);
-    if (!pending) return;
-    this.#pending.delete(message.id ?? -1);
-    clearTimeout(pending.timer);
-    if (message.error) pending.reject(errorFromData(message.error));
-    else pending.resolve(message.result as never);
+  #onMessage({ id = -1, result, error, event }: Incoming): void {
+    if (event) this.#emit(event);
+    else if (error) this.#pending.reject(id, errorFromData(error));
+    else this.#pending.resolve(id, result);
   }
 
   #emit(event: KernelEvent): void {

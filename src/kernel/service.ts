@@ -1,12 +1,15 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { errorToData, PinholeError, type Result } from '../model/errors.ts';
 import type { Logger } from '../ports/logger.ts';
-import { encodeFrame, FrameDecoder, MAX_FRAME } from '../sockets/frames.ts';
+import { FramedSocket } from '../sockets/framed-socket.ts';
+import { encodeFrame } from '../sockets/frames.ts';
 import type { Kernel, KernelEvent } from './interface.ts';
-import { type KernelRequest, parseRequest } from './protocol.ts';
+import { type KernelRequest, MAX_ANSWER, parseRequest } from './protocol.ts';
 
 /** Events that a client does not read pile up to here; then it is cut off, and looks at everything when it is back. */
-const MAX_BACKLOG = 8 * 1024 * 1024;
+const MAX_EVENT_BACKLOG = 8 * 1024 * 1024;
+/** Answers are fewer than events and larger: one of the largest may wait while another is sent. */
+const MAX_BACKLOG = MAX_ANSWER;
 const MAX_CLIENTS = 16;
 
 /** Offers a kernel on a unix socket. The socket's mode and group are the authorisation. */
@@ -14,8 +17,8 @@ export class KernelService {
   readonly #kernel: Kernel;
   readonly #logger: Logger;
   readonly #server: Server;
-  readonly #clients = new Set<Socket>();
-  readonly #watchers = new Set<Socket>();
+  readonly #clients = new Set<FramedSocket>();
+  readonly #watchers = new Set<FramedSocket>();
 
   constructor(kernel: Kernel, logger: Logger) {
     this.#kernel = kernel;
@@ -32,7 +35,7 @@ export class KernelService {
   }
 
   async close(): Promise<void> {
-    for (const client of this.#clients) client.destroy();
+    for (const client of this.#clients) client.close();
     await new Promise<void>((resolve) => this.#server.close(() => resolve()));
   }
 
@@ -41,37 +44,35 @@ export class KernelService {
       socket.destroy();
       return;
     }
-    this.#clients.add(socket);
-    const decoder = new FrameDecoder();
-    socket.on('data', (chunk) => {
-      try {
-        for (const message of decoder.push(chunk)) void this.#onMessage(socket, message);
-      } catch (error) {
-        this.#logger.warn({ err: error }, 'a client of the kernel process sent no message; closing its connection');
-        socket.destroy();
-      }
+    const client: FramedSocket = new FramedSocket(socket, {
+      name: 'a client of the kernel process',
+      logger: this.#logger,
+      maxSent: MAX_ANSWER,
+      maxBacklog: MAX_BACKLOG,
+      onMessage: (message) => void this.#onMessage(client, message),
+      onClose: () => {
+        this.#clients.delete(client);
+        void this.#setWatcher(client, false);
+      },
     });
-    socket.on('error', () => socket.destroy());
-    socket.on('close', () => {
-      this.#clients.delete(socket);
-      void this.#setWatcher(socket, false);
-    });
+    this.#clients.add(client);
   }
 
-  async #onMessage(socket: Socket, message: unknown): Promise<void> {
-    let id: number | null = null;
+  async #onMessage(client: FramedSocket, message: unknown): Promise<void> {
+    let id = idOf(message);
+    const failed = (error: unknown) => ({ id, error: errorToData(error) });
     try {
       const parsed = parseRequest(message);
       id = parsed.id;
-      const result = await this.#answer(socket, parsed.request);
-      send(socket, { id, result: result ?? null });
+      const result = await this.#answer(client, parsed.request);
+      client.reply({ id, result: result ?? null }, failed);
     } catch (error) {
       if (!(error instanceof PinholeError)) this.#logger.error({ err: error }, 'a request to the kernel failed');
-      send(socket, { id: id ?? idOf(message), error: errorToData(error) });
+      client.reply(failed(error), failed);
     }
   }
 
-  #answer(socket: Socket, request: KernelRequest): Promise<unknown> {
+  #answer(client: FramedSocket, request: KernelRequest): Promise<unknown> {
     switch (request.method) {
       case 'capabilities':
         return this.#kernel.capabilities();
@@ -88,21 +89,21 @@ export class KernelService {
       case 'allRules':
         return this.#kernel.allRules(request.netns);
       case 'watchExpectations':
-        return this.#setWatcher(socket, request.on);
+        return this.#setWatcher(client, request.on);
     }
   }
 
-  #setWatcher(socket: Socket, on: boolean): Promise<void> {
-    if (on) this.#watchers.add(socket);
-    else this.#watchers.delete(socket);
+  #setWatcher(client: FramedSocket, on: boolean): Promise<void> {
+    if (on) this.#watchers.add(client);
+    else this.#watchers.delete(client);
     return this.#kernel.watchExpectations(this.#watchers.size > 0);
   }
 
   #broadcast(event: KernelEvent): void {
     const frame = encodeFrame({ event });
     for (const client of event.event === 'expectation' ? this.#watchers : this.#clients) {
-      if (client.writableLength > MAX_BACKLOG) client.destroy();
-      else client.write(frame);
+      if (client.backlog > MAX_EVENT_BACKLOG) client.close();
+      else client.sendFrame(frame);
     }
   }
 }
@@ -117,9 +118,4 @@ async function eachValid<T, R>(items: readonly Result<T>[], run: (valid: readonl
 function idOf(message: unknown): number | null {
   const id = (message as { id?: unknown } | null)?.id;
   return typeof id === 'number' && Number.isSafeInteger(id) ? id : null;
-}
-
-function send(socket: Socket, message: object): void {
-  if (socket.destroyed) return;
-  socket.write(encodeFrame(message, MAX_FRAME * 2));
 }

@@ -2,12 +2,12 @@ import { readFileSync } from 'node:fs';
 import type { Bus } from '../bus/interface.ts';
 import type { BusConfig } from '../config/bus-config.ts';
 import { InvalidInput } from '../model/errors.ts';
-import type { Logger } from '../ports/logger.ts';
+import type { Ports } from '../ports/ports.ts';
 
 /** The bus over RabbitMQ, as configuration says; loaded only where it is used. */
 export async function rabbitBus(
   config: BusConfig,
-  parts: { name: string; owner?: string; declares: boolean; trusted: readonly string[] | null; logger: Logger },
+  parts: Ports & { name: string; owner?: string; declares: boolean; trusted: readonly string[] | null },
 ): Promise<Bus> {
   const { RabbitBus } = await import('../bus/rabbitmq.ts');
   const { tls, exchange, agentUser } = config;

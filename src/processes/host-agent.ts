@@ -6,7 +6,7 @@ import type { Bus } from '../bus/interface.ts';
 import { LocalBusClient } from '../bus/local.ts';
 import { type Config, paths } from '../config/config.ts';
 import { RemoteKernel } from '../kernel/remote.ts';
-import type { Logger } from '../ports/logger.ts';
+import { type Ports, systemPorts } from '../ports/ports.ts';
 import { createLogger } from '../telemetry/log.ts';
 import { createMetrics, observe, REFUSED_MESSAGES } from '../telemetry/metrics.ts';
 import { VERSION } from '../version.ts';
@@ -17,18 +17,19 @@ export async function startHostAgent(
   config: Config,
   { neutron }: { neutron: boolean },
 ): Promise<{ isWell: () => boolean; close(): Promise<void> }> {
-  const logger = createLogger('agent', config.logLevel);
+  const ports = systemPorts(createLogger('agent', config.logLevel));
+  const { logger } = ports;
   const files = paths(config);
-  const kernel = new RemoteKernel({ path: files.kernelSocket, logger });
-  const bus = await chooseBus(config, { neutron, logger });
+  const kernel = new RemoteKernel(files.kernelSocket, ports);
+  const bus = await chooseBus(config, { neutron, ports });
   const namespaces = async () => (await kernel.namespaces()).map(({ netns }) => netns);
-  const source = neutron ? new NeutronClient({ bus, host: config.host, namespaces, logger }) : new ServerClient(bus, config.host);
+  const source = neutron ? new NeutronClient({ bus, host: config.host, namespaces, ...ports }) : new ServerClient(bus, config.host);
   const agent = new Agent({
     host: config.host,
     version: VERSION,
     kernel,
     source,
-    logger,
+    ...ports,
     statePath: files.agentState,
     resyncSeconds: config.agent.resyncSeconds,
     reportSeconds: config.agent.reportSeconds,
@@ -53,9 +54,9 @@ export async function startHostAgent(
   };
 }
 
-async function chooseBus(config: Config, { neutron, logger }: { neutron: boolean; logger: Logger }): Promise<Bus> {
-  if (config.bus === null) return new LocalBusClient(paths(config).busSocket, logger);
-  const parts = { name: `pinhole-agent ${config.host}`, trusted: config.bus.serverUsers, logger };
+async function chooseBus(config: Config, { neutron, ports }: { neutron: boolean; ports: Ports }): Promise<Bus> {
+  if (config.bus === null) return new LocalBusClient(paths(config).busSocket, ports);
+  const parts = { name: `pinhole-agent ${config.host}`, trusted: config.bus.serverUsers, ...ports };
   // Of a fleet the servers make the exchange; in a cloud it may be this agent that comes first.
   return rabbitBus(config.bus, neutron ? { ...parts, declares: true } : { ...parts, owner: config.host, declares: false });
 }

@@ -14,16 +14,17 @@ import { Policy } from '../control/policy/policy.ts';
 import type { Tokens } from '../control/tokens.ts';
 import { InvalidInput } from '../model/errors.ts';
 import type { Logger } from '../ports/logger.ts';
+import type { Ports } from '../ports/ports.ts';
 import type { Store } from '../store/interface.ts';
 
 /** Parts of a server that configuration chooses, and what it keeps on disk beside the database. */
 
-export async function openStore(config: Config, logger: Logger): Promise<Store> {
+export async function openStore(config: Config, ports: Ports): Promise<Store> {
   const { url, connections } = config.server.database;
   const files = paths(config);
   const chain = ownText(files.serverId, () => randomUUID(), 0o644);
-  if (url === null) return (await import('../store/sqlite/store.ts')).openSqlite(files.database, { chain });
-  return (await import('../store/postgres/store.ts')).openPostgres({ url, connections, chain, logger });
+  if (url === null) return (await import('../store/sqlite/store.ts')).openSqlite(files.database, { chain, ...ports });
+  return (await import('../store/postgres/store.ts')).openPostgres({ url, connections, chain, ...ports });
 }
 
 export function auditKey(config: Config): string {
@@ -38,25 +39,25 @@ export function loadPolicy(config: Config, logger: Logger): Policy {
   return policy;
 }
 
-export function chooseIdentity(config: Config, tokens: Tokens, logger: Logger): Identity {
+export function chooseIdentity(config: Config, tokens: Tokens, ports: Ports): Identity {
   const { identity } = config.server;
   switch (identity.mode) {
     case 'token':
       return tokens;
     case 'none':
-      logger.warn({}, 'everybody who can reach the API is admin: identity.mode is none');
+      ports.logger.warn({}, 'everybody who can reach the API is admin: identity.mode is none');
       return noIdentity;
     case 'keystone':
-      return keystoneIdentity(identity.keystone, logger);
+      return keystoneIdentity(identity.keystone, ports);
   }
 }
 
-function keystoneIdentity(config: KeystoneConfig, logger: Logger): Identity {
+function keystoneIdentity(config: KeystoneConfig, ports: Ports): Identity {
   const password =
     'text' in config.password ? config.password.text : readOwn(config.password.file, 'identity.keystone.password_file').trim();
   const ca = config.caFile === null ? null : readOwn(config.caFile, 'identity.keystone.ca_file');
   const options = { ...config, password, ca };
-  return new KeystoneIdentity(options, { send: keystoneHttp(options), logger });
+  return new KeystoneIdentity(options, keystoneHttp(options), ports);
 }
 
 export function loadTls(tls: TlsConfig): TlsOptions {

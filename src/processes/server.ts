@@ -21,7 +21,7 @@ import { Routers } from '../control/routers.ts';
 import { AgentRpc } from '../control/rpc.ts';
 import { Status } from '../control/status.ts';
 import { Tokens } from '../control/tokens.ts';
-import type { Logger } from '../ports/logger.ts';
+import { type Ports, systemPorts } from '../ports/ports.ts';
 import { createLogger } from '../telemetry/log.ts';
 import { createMetrics, observe, REFUSED_MESSAGES } from '../telemetry/metrics.ts';
 import { VERSION } from '../version.ts';
@@ -40,26 +40,25 @@ export interface RunningServer {
 }
 
 /** The server process: API, control, store and the embedded bus. */
-export async function startServer(config: Config): Promise<RunningServer> {
-  const logger = createLogger('server', config.logLevel);
+export async function startServer(config: Config, ports = systemPorts(createLogger('server', config.logLevel))): Promise<RunningServer> {
+  const { logger } = ports;
   const files = paths(config);
   let policy = loadPolicy(config, logger);
   const tls = config.server.tls && loadTls(config.server.tls);
-  const store = await openStore(config, logger);
-  const bus = await chooseBus(config, logger);
-  const outbox = new Outbox(store, bus, logger);
+  const store = await openStore(config, ports);
+  const bus = await chooseBus(config, ports);
+  const outbox = new Outbox(store, bus, ports);
   const context: Context = {
     store,
     bus,
     outbox,
-    logger,
+    ...ports,
     policy: () => policy,
     allowed: config.api.allowedHelpers,
     quotas: config.api.quotas,
     // Of a fleet no host is more likely than another.
     defaultHost: config.bus === null ? config.host : null,
     userOfHost: userOfHost(config.bus),
-    now: () => new Date(),
   };
   const routers = new Routers(context);
   const helpers = new Helpers(context);
@@ -87,10 +86,10 @@ export async function startServer(config: Config): Promise<RunningServer> {
   observe(metrics, REFUSED_MESSAGES, () => bus.refused);
   const app = await createApp({
     services,
-    identity: chooseIdentity(config, tokens, logger),
+    identity: chooseIdentity(config, tokens, ports),
     limits: config.server.limits,
     tls,
-    logger,
+    ...ports,
     metrics,
     version: VERSION,
     ready: async () => void (await store.read.epoch()),
@@ -98,8 +97,7 @@ export async function startServer(config: Config): Promise<RunningServer> {
   new AgentRpc(context, status, expectations).start();
   if (bus instanceof LocalBusServer) await bus.listen(files.busSocket);
   const url = await listen(app, config);
-  for (const part of [expiry, audit, janitor]) part.start();
-  outbox.wake();
+  for (const part of [expiry, audit, janitor, outbox]) part.start();
   writeFileSync(files.endpoint, `${url}\n`);
   logger.info({ url, host: config.host, version: VERSION }, 'server is ready');
   const reload = () => {
@@ -129,9 +127,9 @@ export async function startServer(config: Config): Promise<RunningServer> {
   };
 }
 
-async function chooseBus(config: Config, logger: Logger): Promise<Bus> {
-  if (config.bus === null) return new LocalBusServer(logger);
-  return rabbitBus(config.bus, { name: `pinhole-server ${config.host}`, declares: true, trusted: null, logger });
+async function chooseBus(config: Config, ports: Ports): Promise<Bus> {
+  if (config.bus === null) return new LocalBusServer(ports);
+  return rabbitBus(config.bus, { name: `pinhole-server ${config.host}`, declares: true, trusted: null, ...ports });
 }
 
 /** A unix socket is its owner's alone from the moment that it is there. @returns the URL */

@@ -1,3 +1,4 @@
+import { systemClock } from '../ports/clock.ts';
 import { sdNotify } from '../telemetry/sd-notify.ts';
 
 export interface Running {
@@ -13,12 +14,15 @@ export function onHangup(reload: () => void): void {
 
 /** Runs until SIGTERM or SIGINT, then closes; a second signal ends at once. Tells systemd, if it waits to be told. */
 export async function untilSignal({ isWell = () => true, close }: Running): Promise<void> {
-  const notify = await sdNotify(process.env, (reason) => process.stderr.write(`systemd cannot be told: ${reason}\n`));
+  const notify = await sdNotify(process.env, (reason) => process.stderr.write(`systemd cannot be told: ${reason}\n`), systemClock);
   notify.ready(isWell);
   await new Promise<void>((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve());
   });
   notify.stopping();
-  await close();
-  notify.close();
+  try {
+    await close();
+  } finally {
+    notify.close();
+  }
 }

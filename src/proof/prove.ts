@@ -2,6 +2,7 @@ import { interruption } from '../lab/interruption.ts';
 import { ownPrefix, removeOrphans } from '../lab/scratch-network.ts';
 import { FAMILIES, type Family } from '../model/catalogue.ts';
 import { Denied } from '../model/errors.ts';
+import { systemClock } from '../ports/clock.ts';
 import { readRuleset, type SubjectReport } from '../review/engine.ts';
 import type { Evidence, Finding } from '../review/finding.ts';
 import { LOW_PORT } from '../review/ruleset/evaluate.ts';
@@ -47,7 +48,7 @@ export async function prove(subjects: readonly Subject[], parts: readonly Subjec
   if (process.getuid?.() !== 0) throw new Denied('--prove needs root: it makes network namespaces. Try again with sudo.');
   await removeOrphans(FAMILY);
   const { signal, dispose } = interruption();
-  const progress = new Progress('tried');
+  const progress = new Progress('tried', systemClock);
   const proved: SubjectReport[] = [];
   try {
     for (const [index, part] of parts.entries()) {

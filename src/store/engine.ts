@@ -1,4 +1,5 @@
 import { PinholeError } from '../model/errors.ts';
+import type { Ports } from '../ports/ports.ts';
 import { Changes } from './changes.ts';
 import type { Database } from './database.ts';
 import type { DialectName } from './dialect.ts';
@@ -36,7 +37,7 @@ export interface Writer {
   isDatabaseError(error: unknown): boolean;
 }
 
-export interface StoreParts {
+export interface StoreParts extends Pick<Ports, 'clock' | 'chance'> {
   readonly writer: Writer;
   readonly chain: string;
   /** Called after this server committed events. */
@@ -50,7 +51,7 @@ export class Engine implements Pick<Store, 'write'> {
 
   constructor(parts: StoreParts) {
     this.#parts = parts;
-    this.#group = new GroupCommit(driver(parts));
+    this.#group = new GroupCommit(driver(parts), parts);
   }
 
   async write<T>(work: (tx: Writes) => Promise<T>): Promise<T> {

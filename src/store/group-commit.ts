@@ -1,4 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import type { Ports } from '../ports/ports.ts';
+import { type Backoff, retryDelay } from '../ports/retry.ts';
 
 /** Work that waits, and how to tell whoever waits for it. */
 interface Waiting<Unit> {
@@ -39,7 +40,7 @@ type Beside<Unit> = { readonly answer: () => void } | { readonly aside: Waiting<
 
 const MAX_BATCH = 256;
 const MAX_YIELDS = 20;
-const YIELD_MS = 5;
+const YIELD: Backoff = { firstMs: 5, maxMs: 50 };
 
 /**
  * Lets writes that wait at the same time share one commit, which costs one sync to disk whatever it holds. A unit that
@@ -54,12 +55,14 @@ const YIELD_MS = 5;
  */
 export class GroupCommit<Unit> {
   readonly #driver: CommitDriver<Unit>;
+  readonly #ports: Pick<Ports, 'clock' | 'chance'>;
   readonly #queue: Waiting<Unit>[] = [];
   #running = false;
   #idle: (() => void)[] = [];
 
-  constructor(driver: CommitDriver<Unit>) {
+  constructor(driver: CommitDriver<Unit>, ports: Pick<Ports, 'clock' | 'chance'>) {
     this.#driver = driver;
+    this.#ports = ports;
   }
 
   run<T>(work: (unit: Unit) => Promise<T>): Promise<T> {
@@ -90,7 +93,7 @@ export class GroupCommit<Unit> {
 
   async #runAlone(waiting: Waiting<Unit>): Promise<void> {
     for (let again: Waiting<Unit>[] = [waiting]; again.length > 0; ) {
-      if (waiting.yielded > 0) await sleep(Math.random() * YIELD_MS * waiting.yielded);
+      if (waiting.yielded > 0) await this.#ports.clock.sleep(retryDelay(waiting.yielded, YIELD, this.#ports.chance));
       again = await this.#commitBatch(again, true);
     }
   }

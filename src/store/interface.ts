@@ -7,6 +7,7 @@ import type { AuditQuery } from '../contract/query.ts';
 import type { Router } from '../contract/router.ts';
 import type { RouterReport } from '../contract/status.ts';
 import type { TokenView } from '../contract/token.ts';
+import type { Ports } from '../ports/ports.ts';
 
 /** A token as it is kept: its secret is a hash. */
 export interface Token extends TokenView {
@@ -153,7 +154,7 @@ export interface Store {
   close(): Promise<void>;
 }
 
-export interface StoreOptions {
+export interface StoreOptions extends Pick<Ports, 'clock' | 'chance'> {
   /** Name of this server's audit chain: its own, whatever database it writes to. */
   readonly chain: string;
 }

@@ -1,4 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import type { Clock } from '../ports/clock.ts';
+import type { Ports } from '../ports/ports.ts';
+import { type Backoff, Retry } from '../ports/retry.ts';
+import { Timers } from '../ports/timers.ts';
 import type { Accounts } from './accounts.ts';
 import { CLI, type Program } from './programs.ts';
 
@@ -13,9 +17,8 @@ export interface Supervised {
 
 const KERNEL_CAPABILITIES = '-all,+sys_admin,+net_admin';
 const NO_CAPABILITIES = '-all';
-const FIRST_RESTART_MS = 50;
-const MAX_RESTART_MS = 1_000;
-/** A process that lived this long starts again at once when it dies. */
+const RESTART: Backoff = { firstMs: 50, maxMs: 1_000 };
+/** A process that lived this long and dies is started again after the first wait. */
 const STABLE_MS = 5_000;
 const KILL_AFTER_MS = 5_000;
 
@@ -23,14 +26,18 @@ const KILL_AFTER_MS = 5_000;
  * The one process that stays root: starts the others without rights that they do not need, and starts them again when they die.
  * It listens to no socket.
  */
-export function supervise(programs: readonly Program[], accounts: Accounts, env: NodeJS.ProcessEnv): Supervised {
+export function supervise(
+  programs: readonly Program[],
+  { accounts, env }: { readonly accounts: Accounts; readonly env: NodeJS.ProcessEnv },
+  ports: Pick<Ports, 'clock' | 'chance'>,
+): Supervised {
   const children = new Map<string, ChildProcess>();
   const pids = new Map<string, number>();
-  const timers = new Set<NodeJS.Timeout>();
+  const timers = new Timers(ports);
   let stopping = false;
 
-  const start = (program: Program, wait: number) => {
-    const startedAt = Date.now();
+  const start = (program: Program, retry: Retry) => {
+    const startedAt = ports.clock.monotonic();
     const child = spawn('setpriv', setprivArguments(program, accounts), { stdio: ['ignore', 'inherit', 'inherit'], cwd: '/', env });
     children.set(program.name, child);
     if (child.pid) pids.set(program.name, child.pid);
@@ -38,24 +45,21 @@ export function supervise(programs: readonly Program[], accounts: Accounts, env:
     child.on('close', (code, signal) => {
       children.delete(program.name);
       if (stopping) return;
-      const pause = Date.now() - startedAt > STABLE_MS ? FIRST_RESTART_MS : wait;
+      if (ports.clock.monotonic() - startedAt > STABLE_MS) retry.succeeded();
+      const pause = Math.round(retry.failed());
       process.stderr.write(`${program.name} ended (${signal ?? code}); starting it again in ${pause} ms\n`);
-      const timer = setTimeout(() => {
-        timers.delete(timer);
-        start(program, Math.min(pause * 2, MAX_RESTART_MS));
-      }, pause);
-      timers.add(timer);
+      timers.after(pause, () => start(program, retry));
     });
   };
-  for (const program of programs) start(program, FIRST_RESTART_MS);
+  for (const program of programs) start(program, new Retry(RESTART, ports.chance));
 
   return {
     pids,
     reload: () => void children.get('server')?.kill('SIGHUP'),
     stop: async () => {
       stopping = true;
-      for (const timer of timers) clearTimeout(timer);
-      await Promise.all([...children.values()].map(end));
+      timers.close();
+      await Promise.all([...children.values()].map((child) => end(child, ports.clock)));
     },
   };
 }
@@ -89,12 +93,12 @@ function setprivArguments(program: Program, accounts: Accounts): string[] {
   ];
 }
 
-function end(child: ChildProcess): Promise<void> {
+function end(child: ChildProcess, clock: Clock): Promise<void> {
   return new Promise((resolve) => {
     if (child.exitCode !== null || child.signalCode !== null) return resolve();
-    const timer = setTimeout(() => child.kill('SIGKILL'), KILL_AFTER_MS);
+    const timer = clock.after(KILL_AFTER_MS, () => child.kill('SIGKILL'));
     child.once('close', () => {
-      clearTimeout(timer);
+      timer.cancel();
       resolve();
     });
     child.kill('SIGTERM');

@@ -1,3 +1,5 @@
+import type { Clock, Timer } from '../ports/clock.ts';
+
 /** Where systemd listens (sd_notify(3)); nothing else is told there. */
 export interface SdNotify {
   /** The process serves. From then on it says that it lives, as often as systemd wants, while `isWell` holds. */
@@ -21,7 +23,7 @@ const NOWHERE: SdNotify = { ready: () => undefined, stopping: () => undefined, c
  * Speaks to systemd where it started this process with `Type=notify`; otherwise nothing happens, and nothing is loaded. Node has no
  * datagram sockets of the unix kind.
  */
-export async function sdNotify(env: NodeJS.ProcessEnv, onFailure: (reason: string) => void): Promise<SdNotify> {
+export async function sdNotify(env: NodeJS.ProcessEnv, onFailure: (reason: string) => void, clock: Clock): Promise<SdNotify> {
   const path = env['NOTIFY_SOCKET'];
   if (path === undefined) return NOWHERE;
   const send = await sender(path);
@@ -29,18 +31,17 @@ export async function sdNotify(env: NodeJS.ProcessEnv, onFailure: (reason: strin
     if (!send(state)) onFailure(state);
   };
   const microseconds = Number(env['WATCHDOG_USEC'] ?? 0);
-  let timer: NodeJS.Timeout | null = null;
+  let timer: Timer | null = null;
   return {
     ready: (isWell) => {
       tell('READY=1');
       if (!(microseconds > 0) || timer) return;
-      timer = setInterval(() => isWell() && tell('WATCHDOG=1'), microseconds / 1000 / SHARE);
-      timer.unref();
+      timer = clock.every(microseconds / 1000 / SHARE, () => {
+        if (isWell()) tell('WATCHDOG=1');
+      });
     },
     stopping: () => tell('STOPPING=1'),
-    close: () => {
-      if (timer) clearInterval(timer);
-    },
+    close: () => timer?.cancel(),
   };
 }
 

@@ -1,18 +1,23 @@
+import type { Clock } from '../ports/clock.ts';
+
 /** A progress bar on standard error. It appears after a second, and only if standard error is a terminal. */
 export class Progress {
   readonly #label: string;
+  readonly #clock: Clock;
   readonly #visible = process.stderr.isTTY === true;
-  readonly #startedAt = Date.now();
-  #drawnAt = 0;
+  readonly #startedAt: number;
+  #drawnAt: number | null = null;
 
-  constructor(label: string) {
+  constructor(label: string, clock: Clock) {
     this.#label = label;
+    this.#clock = clock;
+    this.#startedAt = clock.monotonic();
   }
 
   /** Draws the bar, at most ten times a second. */
   update(done: number, total: number): void {
-    const now = Date.now();
-    if (!this.#visible || now - this.#startedAt < 1000 || now - this.#drawnAt < 100) return;
+    const now = this.#clock.monotonic();
+    if (!this.#visible || now - this.#startedAt < 1000 || now - (this.#drawnAt ?? this.#startedAt) < 100) return;
     this.#drawnAt = now;
     const width = 24;
     const filled = total > 0 ? Math.round((done / total) * width) : 0;
@@ -21,6 +26,6 @@ export class Progress {
 
   /** Erases the bar. */
   end(): void {
-    if (this.#drawnAt > 0) process.stderr.write('\r\u001b[K');
+    if (this.#drawnAt !== null) process.stderr.write('\r\u001b[K');
   }
 }

@@ -13,8 +13,8 @@ import { METHODS } from './topics.ts';
 
 /** Every message of Pinhole's own between servers and agents. Hints and Neutron's pulls have Neutron's form: `hint.ts`, `neutron.ts`. */
 
-/** A request that wants to be done, and has nothing to tell. */
-const NOTHING: Shape<null> = { read: () => null, write: () => null, schema: () => ({ type: 'null' }) };
+/** The answer to a request that only wants to be done. */
+const NOTHING: Shape<null> = literal(null);
 
 /** Version of the form of a pulled router; a server and an agent of different forms tell each other so. */
 const PULL_VERSION = '2.0';

@@ -5,11 +5,11 @@ import { LocalBusClient } from '../../src/bus/local.ts';
 import { paths } from '../../src/config/config.ts';
 import { routersDigest } from '../../src/contract/desired-router.ts';
 import type { RouterReport } from '../../src/contract/status.ts';
-import { silentLogger } from '../../src/ports/logger.ts';
 import { openStore } from '../../src/processes/server-parts.ts';
 import { hintedRouters } from '../../src/wire/hint.ts';
 import { hintTopic, METHODS, SERVER_TOPIC } from '../../src/wire/topics.ts';
 import { eventually } from '../support/eventually.ts';
+import { realPorts } from '../support/ports.ts';
 import { STORES } from '../support/stores.ts';
 import { TestServer } from '../support/test-server.ts';
 
@@ -25,7 +25,7 @@ describe.each(STORES)('what a server and its agents say to each other, on %s', (
 
   beforeAll(async () => {
     await server.start();
-    bus = new LocalBusClient(paths(server.config).busSocket, silentLogger);
+    bus = new LocalBusClient(paths(server.config).busSocket, realPorts);
     agent = new ServerClient(bus, 'one');
     mine = await server.newRouter({ host: 'one', netns: 'n' });
     other = await server.newRouter({ host: 'two', netns: 'n' });
@@ -137,7 +137,7 @@ describe.each(STORES)('what a server and its agents say to each other, on %s', (
   });
 
   it('seed 000 CWE-703: hints that were not delivered when a server ended are delivered by the next one', async () => {
-    const next = await openStore(server.config, silentLogger);
+    const next = await openStore(server.config, realPorts);
     const heard: string[] = [];
     bus.serve(hintTopic('late'), (_method, args) => void heard.push(...(hintedRouters(args) ?? [])));
     await next.write(async (tx) => tx.appendOutbox('late', mine as never, new Date().toISOString()));

@@ -8,8 +8,9 @@ import type { Bus } from '../../src/bus/interface.ts';
 import { LocalBusClient, LocalBusServer } from '../../src/bus/local.ts';
 import { RabbitBus } from '../../src/bus/rabbitmq.ts';
 import { PinholeError } from '../../src/model/errors.ts';
-import { silentLogger } from '../../src/ports/logger.ts';
+import { MAX_FRAME } from '../../src/sockets/frames.ts';
 import { eventually } from '../support/eventually.ts';
+import { realPorts } from '../support/ports.ts';
 import { RabbitNode } from '../support/rabbitmq.ts';
 
 /** Two ends of a bus, and how to take away what is between them. */
@@ -31,11 +32,11 @@ async function socketEnds(): Promise<Ends> {
   const directory = mkdtempSync(join(tmpdir(), 'pht-bus-'));
   const path = join(directory, 'bus.sock');
   const listening = async () => {
-    const server = new LocalBusServer(silentLogger);
+    const server = new LocalBusServer(realPorts);
     await server.listen(path);
     return server;
   };
-  const client = new LocalBusClient(path, silentLogger);
+  const client = new LocalBusClient(path, realPorts);
   const ends = {
     server: await listening(),
     client,
@@ -55,7 +56,7 @@ async function socketEnds(): Promise<Ends> {
 async function rabbitEnds(): Promise<Ends> {
   const exchange = `test-${randomUUID()}`;
   const open = () =>
-    new RabbitBus({ broker: node.broker(), exchange, declares: true, name: 'test', signs: false, trusted: null, logger: silentLogger });
+    new RabbitBus({ broker: node.broker(), exchange, declares: true, name: 'test', signs: false, trusted: null, ...realPorts });
   const [server, client] = [open(), open()];
   return {
     server,
@@ -151,12 +152,26 @@ describe.each(Object.keys(BUSES))('what every bus does: %s', (name) => {
 });
 
 describe('the socket', () => {
+  it.each(['server', 'client'] as const)(
+    'an answer over the frame limit, made by the %s, is an error of its caller and ends nothing',
+    async (who) => {
+      const ends = await socketEnds();
+      const [from, to] = who === 'server' ? [ends.client, ends.server] : [ends.server, ends.client];
+      to.serve('t', (method) => (method === 'large' ? 'x'.repeat(MAX_FRAME) : 'fine'));
+      await eventually(async () => (await from.call('t', 'small', {}).catch(() => '')) === 'fine');
+      await expect(from.call('t', 'large', {})).rejects.toMatchObject({ code: 'too-large' });
+      await expect(from.call('t', 'x', { large: 'x'.repeat(MAX_FRAME) })).rejects.toMatchObject({ code: 'too-large' });
+      expect(await from.call('t', 'small', {})).toBe('fine');
+      await ends.close();
+    },
+  );
+
   it('closes on garbage, and serves the others on', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'pht-bus-'));
     const path = join(directory, 'bus.sock');
-    const server = new LocalBusServer(silentLogger);
+    const server = new LocalBusServer(realPorts);
     await server.listen(path);
-    const client = new LocalBusClient(path, silentLogger);
+    const client = new LocalBusClient(path, realPorts);
     server.serve('s', () => 'fine');
     await eventually(async () => (await client.call('s', 'x', {}).catch(() => '')) === 'fine');
     for (const bytes of [Buffer.alloc(100, 0xff), Buffer.from([0, 0, 0, 1, 0x7b]), Buffer.from('\0\0\0\x02{}')]) {

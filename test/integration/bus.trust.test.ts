@@ -14,6 +14,7 @@ import { silentLogger } from '../../src/ports/logger.ts';
 import { agentTopic, hintTopic, METHODS, SERVER_TOPIC } from '../../src/wire/topics.ts';
 import { Authority } from '../support/certificates.ts';
 import { eventually } from '../support/eventually.ts';
+import { realPorts } from '../support/ports.ts';
 import { freePorts, RabbitNode } from '../support/rabbitmq.ts';
 
 const CLI = resolve(import.meta.dirname, '../../dist/src/cli.js');
@@ -87,7 +88,7 @@ describe('trust on the bus', () => {
       name: user,
       signs: true,
       trusted: null,
-      logger: silentLogger,
+      ...realPorts,
       ...rest,
     });
     open.push(made);
@@ -209,7 +210,7 @@ describe('trust on the bus', () => {
       name: 'second',
       signs: true,
       trusted: null,
-      logger: silentLogger,
+      ...realPorts,
     });
     open.push(second);
     await isUp(second);
@@ -271,7 +272,7 @@ describe('trust on the bus', () => {
       node.broker({ hosts: [`localhost:${node.tlsPort}`], username: 'pinhole-server', password, vhost: 'fleet', tls });
     const warnings: object[] = [];
     const logger = { ...silentLogger, warn: (data: object) => warnings.push(data) } as Logger;
-    const common = { exchange: EXCHANGE, declares: true, name: 'tls', signs: true, trusted: null, logger };
+    const common = { exchange: EXCHANGE, declares: true, name: 'tls', signs: true, trusted: null, ...realPorts, logger };
     const trusting = new RabbitBus({ ...common, broker: broker({ ca: ca(join(directory, 'tls', 'ca.pem')), cert: null, key: null }) });
     open.push(trusting);
     await isUp(trusting);

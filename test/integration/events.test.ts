@@ -4,9 +4,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ServerClient } from '../../src/agent/server-client.ts';
 import { LocalBusClient } from '../../src/bus/local.ts';
 import { paths } from '../../src/config/config.ts';
-import { silentLogger } from '../../src/ports/logger.ts';
 import { METHODS, serverTopic } from '../../src/wire/topics.ts';
 import { eventually } from '../support/eventually.ts';
+import { realPorts } from '../support/ports.ts';
 import { STORES } from '../support/stores.ts';
 import { TestServer } from '../support/test-server.ts';
 
@@ -121,7 +121,7 @@ describe.each(STORES)('events, on %s', (store) => {
     const ended = (async () => {
       for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>) text += Buffer.from(chunk).toString();
     })().catch(() => undefined);
-    const bus = new LocalBusClient(paths(server.config).busSocket, silentLogger);
+    const bus = new LocalBusClient(paths(server.config).busSocket, realPorts);
     const tuple = { source: '10.0.0.1', destination: '10.0.0.2', port: 5000 };
     const expectation = { helper: 'ftp', protocol: 'tcp', ...tuple, master: tuple };
     const topic = serverTopic(readFileSync(paths(server.config).serverId, 'utf8').trim());
@@ -163,7 +163,7 @@ describe.each(STORES)('events, on %s', (store) => {
   });
 
   it('status and drift that agents tell are events, once for each change', async () => {
-    const bus = new LocalBusClient(paths(server.config).busSocket, silentLogger);
+    const bus = new LocalBusClient(paths(server.config).busSocket, realPorts);
     const agent = new ServerClient(bus, 'one');
     const follower = await new Follower().open(server, { token: member });
     const report = (status: 'ACTIVE' | 'ERROR', drifts: number) => ({

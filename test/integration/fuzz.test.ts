@@ -3,11 +3,11 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RouteAccess } from '../../src/api/access.ts';
 import { LocalBusClient } from '../../src/bus/local.ts';
 import { paths } from '../../src/config/config.ts';
-import { silentLogger } from '../../src/ports/logger.ts';
 import { agentTopic, METHODS } from '../../src/wire/topics.ts';
 import { AllRows, type Rows } from '../support/all-rows.ts';
 import { hostileText } from '../support/arbitraries.ts';
 import { eventually } from '../support/eventually.ts';
+import { realPorts } from '../support/ports.ts';
 import { STORES } from '../support/stores.ts';
 import { type Answer, TestServer } from '../support/test-server.ts';
 
@@ -154,7 +154,7 @@ describe.each(STORES)('fuzz: requests of every kind, route and role, on %s', (st
       tokens[`${role}-${project}` as Role] = await server.newToken(role, project);
     routes = server.running.app.routeAccess;
     rows = await AllRows.open(server);
-    bus = new LocalBusClient(paths(server.config).busSocket, silentLogger);
+    bus = new LocalBusClient(paths(server.config).busSocket, realPorts);
     // An agent that answers what it is asked, so that nothing is unreachable.
     bus.serve(agentTopic('here'), (method) => {
       if (method === METHODS.plan) return { changes: [], foreign: [], table: null };

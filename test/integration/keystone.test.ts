@@ -2,9 +2,9 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { KeystoneIdentity, type KeystoneTransport } from '../../src/control/identity/keystone.ts';
-import { silentLogger } from '../../src/ports/logger.ts';
 import { eventually } from '../support/eventually.ts';
 import { Keystone } from '../support/keystone.ts';
+import { testPorts } from '../support/ports.ts';
 import { TestServer } from '../support/test-server.ts';
 
 const FTP = { conntrack_helper: { protocol: 'tcp', port: 21, helper: 'ftp' } };
@@ -143,7 +143,7 @@ describe('identity: a Keystone that misbehaves', () => {
   /** Answers validations one after the other, the last one again and again. */
   function identity(...answers: (Awaited<ReturnType<KeystoneTransport>> | Error)[]) {
     const asked: string[] = [];
-    let now = Date.parse('2026-01-01T00:00:00Z');
+    const ports = testPorts();
     const send: KeystoneTransport = async ({ method }) => {
       asked.push(method);
       if (method === 'POST') return service;
@@ -151,15 +151,19 @@ describe('identity: a Keystone that misbehaves', () => {
       if (answer instanceof Error) throw answer;
       return answer as Awaited<ReturnType<KeystoneTransport>>;
     };
-    const subject = new KeystoneIdentity(options, { send, logger: silentLogger, now: () => now });
-    return { asked, ask: (token = 't') => subject.authenticate({ token, requestId: 'q' }), advance: (ms: number) => (now += ms) };
+    const subject = new KeystoneIdentity(options, send, ports);
+    return { asked, ask: (token = 't') => subject.authenticate({ token, requestId: 'q' }), clock: ports.clock };
   }
 
   it('asks again what was not answered, and then lets nobody in', async () => {
     const flaky = identity(new Error('reset'), { ...valid, status: 503 }, valid);
-    expect((await flaky.ask()).roles).toEqual(['member']);
+    const asking = flaky.ask();
+    await flaky.clock.advance(300);
+    expect((await asking).roles).toEqual(['member']);
     const down = identity(new Error('refused'));
-    await expect(down.ask()).rejects.toMatchObject({ code: 'identity-unavailable' });
+    const refused = expect(down.ask()).rejects.toMatchObject({ code: 'identity-unavailable' });
+    await down.clock.advance(300);
+    await refused;
     expect(down.asked.filter((method) => method === 'GET')).toHaveLength(3);
   });
 
@@ -174,10 +178,10 @@ describe('identity: a Keystone that misbehaves', () => {
     const at = identity(valid);
     await Promise.all(Array.from({ length: 50 }, () => at.ask()));
     expect(at.asked.filter((method) => method === 'GET')).toHaveLength(1);
-    at.advance(59_000);
+    await at.clock.advance(59_000);
     await at.ask();
     expect(at.asked.filter((method) => method === 'GET')).toHaveLength(1);
-    at.advance(2_000);
+    await at.clock.advance(2_000);
     await at.ask();
     expect(at.asked.filter((method) => method === 'GET')).toHaveLength(2);
   });
@@ -187,7 +191,7 @@ describe('identity: a Keystone that misbehaves', () => {
     body.token.expires_at = '2026-01-01T00:00:10.000000Z';
     const at = identity({ ...valid, body: JSON.stringify(body) });
     await at.ask();
-    at.advance(11_000);
+    await at.clock.advance(11_000);
     await expect(at.ask()).rejects.toMatchObject({ code: 'unauthenticated' });
   });
 

@@ -9,6 +9,7 @@ import { RateLimits } from '../../src/api/rate-limits.ts';
 import { loadConfig } from '../../src/config/config.ts';
 import { Authority } from '../support/certificates.ts';
 import { eventually } from '../support/eventually.ts';
+import { TestClock } from '../support/test-clock.ts';
 import { TestServer, type TestServerOptions } from '../support/test-server.ts';
 
 let server: TestServer;
@@ -61,9 +62,9 @@ describe('rates', () => {
     expect((await server.call('GET', '/livez')).status).toBe(200);
   });
 
-  it('gather up to twice a second’s worth, and are forgotten for who asks no more', () => {
-    let now = 0;
-    const rates = new RateLimits({ requestsPerSecond: 10, failuresPerSecond: 0 }, () => now);
+  it('gather up to twice a second’s worth, and are forgotten for who asks no more', async () => {
+    const clock = new TestClock();
+    const rates = new RateLimits({ requestsPerSecond: 10, failuresPerSecond: 0 }, clock);
     const allowed = () => {
       let count = 0;
       try {
@@ -73,9 +74,9 @@ describe('rates', () => {
       }
     };
     expect(allowed()).toBe(20);
-    now = 500;
+    await clock.advance(500);
     expect(allowed()).toBe(5);
-    now = 60_000;
+    await clock.advance(59_500);
     expect(allowed()).toBe(20);
     for (let index = 0; index < 30_000; index++) rates.countRequest(`name ${index}`);
     expect(allowed()).toBe(20);

@@ -1,12 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ChainCheck } from '../../src/contract/audit-check.ts';
 import type { RouterId } from '../../src/contract/primitives.ts';
 import type { Router } from '../../src/contract/router.ts';
-import { silentLogger } from '../../src/ports/logger.ts';
 import { openPostgres } from '../../src/store/postgres/store.ts';
 import { eventually } from '../support/eventually.ts';
+import { realPorts } from '../support/ports.ts';
 import { newDatabase, PostgresCluster } from '../support/postgres.ts';
 import { TestServer } from '../support/test-server.ts';
 
@@ -20,7 +19,7 @@ describe('several servers on one PostgreSQL', () => {
 
   it('statements that a failed transaction refused to prepare fail nobody’s write', async () => {
     const url = await newDatabase(cluster.url());
-    const open = (chain: string) => openPostgres({ url, chain, connections: 2, logger: silentLogger });
+    const open = (chain: string) => openPostgres({ url, chain, connections: 2, ...realPorts });
     const [one, two] = [await open('one'), await open('two')];
     const at = '2026-01-01T00:00:00.000Z';
     const routers = Array.from(
@@ -52,14 +51,19 @@ describe('several servers on one PostgreSQL', () => {
       await held;
     });
     await eventually(async () => (await two.read.routers({})).length === routers.length);
+    let waitedInVain: () => void = () => undefined;
+    const refused = new Promise<void>((resolve) => {
+      waitedInVain = resolve;
+    });
     const revisions = routers.map(({ id }, index) =>
       two.write(async (tx) => {
-        if (index === 0) await tx.lockRouter(id);
-        else await sleep(80);
+        if (index === 0) await tx.lockRouter(id).finally(waitedInVain);
+        else await refused;
         return tx.bumpRevision(id, at);
       }),
     );
-    setTimeout(release, 300);
+    await refused;
+    release();
     expect(await Promise.all(revisions)).toEqual(routers.map(() => 2));
     await holder;
     await Promise.all([one.close(), two.close()]);

@@ -100,6 +100,15 @@ describe('pinhole review', () => {
     expect((await review([BATCH, '--fail-on', 'critical'])).code).toBe(0);
   });
 
+  it('exits 1 with --fail-on where a rule did not get to the end, whatever was found until then', async () => {
+    const turn = '      x = self.m.get(i)\n      if not x: return\n      self.n.append(x)\n';
+    const file = write('endless.py', `class A:\n  def f(self, ids):\n    for i in ids:\n${turn.repeat(700)}`);
+    expect((await review([file])).stdout).toMatch(/Not finished: early-return-in-batch/);
+    const gated = await review([file, '--fail-on', 'critical']);
+    expect(gated.stderr).toMatch(/Rules were not finished for 1 subject/);
+    expect(gated.code).toBe(1);
+  });
+
   it.each([
     [['--types', 'CWE-1'], "'CWE-1' is no defect type"],
     [['--format', 'pdf'], 'by-type, list, json, sarif, markdown, html'],

@@ -19,7 +19,10 @@ describe.each(STORES)('security, on %s', (store) => {
   });
   afterAll(() => server.close());
 
-  /** Bytes as they are; all that comes back until the server closes or is silent for a while. */
+  /**
+   * Bytes as they are; all that comes back until the server closes or is silent for a while. Silence is what is looked for: a server
+   * that waits for the rest of a request tells nothing, and one that sees this end close drops the answers under way.
+   */
   function raw(text: string): Promise<string> {
     const { hostname, port } = new URL(server.url);
     return new Promise((resolve) => {

@@ -10,13 +10,13 @@ import { entryHash, genesis } from '../../src/contract/audit-chain.ts';
 import type { ConntrackHelper } from '../../src/contract/helper.ts';
 import type { HelperId, RouterId } from '../../src/contract/primitives.ts';
 import type { Router } from '../../src/contract/router.ts';
-import { silentLogger } from '../../src/ports/logger.ts';
 import type { Store } from '../../src/store/interface.ts';
 import { initial } from '../../src/store/migrations/0001-initial.ts';
 import { openPostgres } from '../../src/store/postgres/store.ts';
 import { openSqlite } from '../../src/store/sqlite/store.ts';
 import { parseScope } from '../support/arbitraries.ts';
 import { eventually } from '../support/eventually.ts';
+import { realPorts } from '../support/ports.ts';
 import { newDatabase } from '../support/postgres.ts';
 
 const AT = '2026-01-01T00:00:00.000Z';
@@ -63,7 +63,7 @@ const ENGINES: Readonly<Record<string, () => Promise<Engine>>> = {
   SQLite: async () => {
     const directory = mkdtempSync(join(tmpdir(), 'pht-store-'));
     return {
-      open: (chain = 'one') => openSqlite(join(directory, 'pinhole.db'), { chain }),
+      open: (chain = 'one') => openSqlite(join(directory, 'pinhole.db'), { chain, ...realPorts }),
       sql: async (text) => {
         const database = new Database(join(directory, 'pinhole.db'));
         database.exec(text);
@@ -75,7 +75,7 @@ const ENGINES: Readonly<Record<string, () => Promise<Engine>>> = {
   PostgreSQL: async () => {
     const url = await newDatabase(inject('postgresUrl'));
     return {
-      open: (chain = 'one') => openPostgres({ url, chain, connections: 2, logger: silentLogger }),
+      open: (chain = 'one') => openPostgres({ url, chain, connections: 2, ...realPorts }),
       sql: async (text) => {
         const client = new pg.Client({ connectionString: url });
         await client.connect();
@@ -100,7 +100,7 @@ describe('a database of the version before', () => {
     database.exec(`insert into conntrack_helpers (id, router_id, protocol, port, helper, scope, created_at) values ${helpers.join(', ')}`);
     database.exec(`insert into audit (at, request_id, actor, action, target, project_id) values ('${AT}', 'q', 'a', 'x', 'a', 'p')`);
     await db.destroy();
-    const store = await openSqlite(path, { chain: 'one' });
+    const store = await openSqlite(path, { chain: 'one', ...realPorts });
     expect(await store.read.usage('p')).toMatchObject({ routers: 2, helpers: 3 });
     expect((await store.read.routerHelpers('a' as RouterId))?.helpers.map(({ revision }) => revision)).toEqual([1, 1, 1]);
     expect(await store.read.audit({ limit: 10 })).toMatchObject([{ action: 'x', seq: 0, hash: '' }]);

@@ -1,6 +1,5 @@
 import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
 import { resolve } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { NEUTRON_DEFAULT_PAIRS } from '../../src/model/catalogue.ts';
@@ -141,6 +140,8 @@ describe('in a real cloud', () => {
   describe('while helpers change', () => {
     const changed: { router: CloudRouter; ports: Set<number> }[] = [];
     let next = 3000;
+    /** Changes that Neutron took. */
+    let taken = 0;
 
     beforeAll(async () => {
       for (const name of ['busy-1', 'busy-2']) changed.push({ router: await newRouter(name), ports: new Set() });
@@ -154,6 +155,7 @@ describe('in a real cloud', () => {
         const port = next++;
         ids.set(port, await cloud.helper(router.id, 'ftp', 'tcp', port));
         ports.add(port);
+        taken++;
         const [oldest] = ports;
         if (ports.size > 5 && oldest !== undefined && ids.has(oldest)) {
           await cloud.call('DELETE', `/routers/${router.id}/conntrack_helpers/${ids.get(oldest)}`);
@@ -162,13 +164,34 @@ describe('in a real cloud', () => {
       };
       const done = (async () => {
         while (going) {
-          for (const each of changed) await one(each).catch(() => sleep(100));
+          for (const each of changed) await one(each).catch(() => cloud.answers());
         }
       })();
       return async () => {
         going = false;
         await done;
       };
+    }
+
+    /** Waits until Neutron took some more changes. */
+    async function moreChanges(count = 6): Promise<void> {
+      const wanted = taken + count;
+      await eventually(() => taken >= wanted, { what: `${count} changes more`, timeoutMs: 60_000 });
+    }
+
+    /** Waits for an agent process that is another than before. @returns its id */
+    async function newAgent(before: number): Promise<number> {
+      let pid = before;
+      const look = () => {
+        try {
+          pid = agent.process().pid;
+        } catch {
+          return false;
+        }
+        return pid !== before;
+      };
+      await eventually(look, { what: 'the agent is started again' });
+      return pid;
     }
 
     /** What Neutron's database says, for a create that was cut off may have been made all the same. */
@@ -194,11 +217,12 @@ describe('in a real cloud', () => {
 
     it('the agent is killed, and started again: nothing is lost, nothing untouched is written', async () => {
       const stop = churn();
-      for (let round = 0; round < 3; round++) {
-        await sleep(1_000);
-        process.kill(agent.process().pid, 'SIGKILL');
+      for (let round = 0, pid = -1; round < 3; round++) {
+        await moreChanges();
+        pid = await newAgent(pid);
+        process.kill(pid, 'SIGKILL');
       }
-      await sleep(1_000);
+      await moreChanges();
       await stop();
       await agent.stop('SIGKILL');
       await cloud
@@ -211,9 +235,9 @@ describe('in a real cloud', () => {
 
     it('RabbitMQ dies and comes back', async () => {
       const stop = churn();
-      await sleep(1_000);
+      await moreChanges();
       await cloud.rabbit.restart();
-      await sleep(2_000);
+      await moreChanges();
       await stop();
       await converges();
       watch.expectSilence();
@@ -221,23 +245,25 @@ describe('in a real cloud', () => {
 
     it('neutron-server ends and comes back', async () => {
       const stop = churn();
-      await sleep(1_000);
+      await moreChanges();
       await cloud.halt('server', 'SIGKILL');
       await cloud.startServer();
-      await sleep(2_000);
+      await moreChanges();
       await stop();
       await converges();
       watch.expectSilence();
     });
 
-    it('the agent is cut off from RabbitMQ for a minute, by a firewall that drops', async () => {
+    it('the agent is cut off from RabbitMQ until its questions fail, by a firewall that drops', async () => {
       const { uid } = agent.process();
       const stop = churn();
-      await sleep(500);
+      await moreChanges();
+      agent.log = '';
       const firewall = new Firewall(uid, cloud.rabbit.port);
       try {
-        await sleep(60_000);
-        expect(await lag(), 'what the agent could not hear of').toBeGreaterThan(0);
+        const failed = /pulling (routers|everything) failed|the broker cannot be reached/;
+        await eventually(() => failed.test(agent.log), { what: 'a question of the agent fails', timeoutMs: 150_000 });
+        await eventually(async () => (await lag()) > 0, { what: 'Neutron has changes that the agent could not hear of' });
       } finally {
         firewall.remove();
       }

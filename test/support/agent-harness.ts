@@ -9,10 +9,9 @@ import { read } from '../../src/contract/shape.ts';
 import type { RouterReport } from '../../src/contract/status.ts';
 import { FakeKernel } from '../../src/kernel/fake/fake-kernel.ts';
 import { PinholeError } from '../../src/model/errors.ts';
-import { silentLogger } from '../../src/ports/logger.ts';
 import { PULL, REPORT_STATUS } from '../../src/wire/messages.ts';
 import { hintTopic, METHODS } from '../../src/wire/topics.ts';
-import { eventually } from './eventually.ts';
+import { testPorts } from './ports.ts';
 
 /** A server as an agent sees it: routers to pull, and what the agent has said. */
 export class FakeServer implements Bus {
@@ -76,10 +75,11 @@ export class FakeServer implements Bus {
   async close(): Promise<void> {}
 }
 
-/** An agent on a fake kernel and a fake server. */
+/** An agent on a fake kernel and a fake server, in a time that stands still until a test advances it. */
 export class AgentHarness {
   readonly kernel: FakeKernel;
   readonly server = new FakeServer();
+  readonly ports = testPorts();
   readonly directory = mkdtempSync(join(tmpdir(), 'pha-'));
   readonly statePath = join(this.directory, 'desired.json');
   agent: Agent;
@@ -94,14 +94,13 @@ export class AgentHarness {
       host: 'h',
       version: 'test',
       source: new ServerClient(this.server, 'h'),
-      logger: silentLogger,
+      ...this.ports,
       statePath: this.statePath,
       resyncSeconds: 3600,
       reportSeconds: 3600,
       firstPullSeconds: 3600,
       maxStateAgeSeconds: 3600,
       keepLive: false,
-      backoff: { firstMs: 5, maxMs: 40 },
       ...options,
       kernel: this.kernel,
     });
@@ -114,8 +113,12 @@ export class AgentHarness {
     await this.settled();
   }
 
+  get clock() {
+    return this.ports.clock;
+  }
+
   async settled(): Promise<void> {
-    await eventually(() => this.agent.isSettled, { what: 'the agent settles' });
+    await this.clock.until(() => this.agent.isSettled);
   }
 
   types(netns: string): string[] {

@@ -3,9 +3,9 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { RabbitBus } from '../../src/bus/rabbitmq.ts';
-import { silentLogger } from '../../src/ports/logger.ts';
 import { METHODS, REPORTS_TOPIC } from '../../src/wire/topics.ts';
 import { eventually } from './eventually.ts';
+import { realPorts } from './ports.ts';
 import { freePorts, RabbitNode } from './rabbitmq.ts';
 
 export const CLOUD_HOST = 'pinhole-cloud';
@@ -162,6 +162,16 @@ export class Cloud {
     return made;
   }
 
+  /** Waits until neutron-server answers. */
+  async answers(): Promise<void> {
+    const asked = () =>
+      this.call('GET', '/routers?limit=1').then(
+        () => true,
+        () => false,
+      );
+    await eventually(asked, { what: 'neutron-server answers', timeoutMs: 60_000 });
+  }
+
   async helper(router: string, helper: string, protocol: string, port: number): Promise<string> {
     const body = { conntrack_helper: { helper, protocol, port } };
     const made = await this.call<{ conntrack_helper: { id: string } }>('POST', `/routers/${router}/conntrack_helpers`, body);
@@ -171,7 +181,7 @@ export class Cloud {
   /** A connection of the test's own to the cloud's RabbitMQ. */
   bus(name: string): RabbitBus {
     const broker = this.rabbit.broker();
-    return new RabbitBus({ broker, exchange: 'neutron', declares: true, name, signs: false, trusted: null, logger: silentLogger });
+    return new RabbitBus({ broker, exchange: 'neutron', declares: true, name, signs: false, trusted: null, ...realPorts });
   }
 
   log(name: Part): string {

@@ -9,6 +9,7 @@ import { ScratchNetwork } from '../../src/lab/scratch-network.ts';
 import { silentLogger } from '../../src/ports/logger.ts';
 import { eventually } from './eventually.ts';
 import type { KernelHarness } from './kernel-contract.ts';
+import { realPorts } from './ports.ts';
 
 const OTHERS = {
   'flush our rules': 'flush table inet pinhole',
@@ -46,7 +47,7 @@ export async function remoteHarness(prefix: string): Promise<KernelHarness> {
   const directory = mkdtempSync(join(tmpdir(), 'pinhole-kernel-'));
   const path = join(directory, 'kernel.sock');
   await service.listen(path);
-  const kernel = new RemoteKernel({ path, logger: silentLogger });
+  const kernel = new RemoteKernel(path, realPorts);
   await eventually(() => kernel.isUp);
   return harness(kernel, network, async () => {
     await kernel.close();

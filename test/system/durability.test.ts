@@ -2,7 +2,7 @@ import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
+import Database from 'better-sqlite3';
 import { afterEach, describe, expect, it } from 'vitest';
 import { Client } from '../../src/client/client.ts';
 import { helpersOf } from '../../src/client/resources.ts';
@@ -39,6 +39,14 @@ class TracedServer {
     const endpoint = join(this.data, 'run', 'server', 'endpoint');
     await eventually(() => existsSync(endpoint), { what: 'the server listens', timeoutMs: 30_000 });
     return new Client({ url: readFileSync(endpoint, 'utf8').trim(), token: this.#token }, {});
+  }
+
+  /** Hints that were delivered are removed a little later, in a commit of its own. */
+  async hintsAreCleared(): Promise<void> {
+    const database = new Database(join(this.data, 'server', 'pinhole.db'), { readonly: true });
+    const count = database.prepare('select count(*) from outbox').pluck();
+    await eventually(() => count.get() === 0, { what: 'the outbox is empty' });
+    database.close();
   }
 
   async stop(): Promise<void> {
@@ -114,8 +122,7 @@ describe('durability: what was answered is on disk', () => {
       server.trace,
     ]);
     const { id } = await client.read(ROUTER, 'POST', '/v1/routers', { name: 'r' });
-    // Until the router's hint is cleared from the outbox: that is a commit too.
-    await sleep(600);
+    await server.hintsAreCleared();
     const before = readFileSync(server.trace, 'utf8').length;
     await create(client, id, 4321);
     const lines = readFileSync(server.trace, 'utf8').slice(before).split('\n');

@@ -217,6 +217,7 @@ describe('a fleet', () => {
         continue;
       }
       await pick(Math.random() < 0.3 ? fleet.servers : fleet.agents).restart();
+      // The schedule of the faults itself: nothing tells when the next is due.
       await sleep(KILL_EVERY_MS);
     }
     expect(big).toEqual([]);

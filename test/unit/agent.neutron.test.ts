@@ -7,7 +7,7 @@ import { PinholeError } from '../../src/model/errors.ts';
 import { silentLogger } from '../../src/ports/logger.ts';
 import { HELPER_TOPIC, METHODS, REPORTS_TOPIC, SERVER_TOPIC } from '../../src/wire/topics.ts';
 import { AgentHarness } from '../support/agent-harness.ts';
-import { eventually } from '../support/eventually.ts';
+import { TestClock } from '../support/test-clock.ts';
 
 interface NeutronHelper {
   readonly id: string;
@@ -92,7 +92,8 @@ describe('an agent beside Neutron’s L3 agent', () => {
     const [neutron, kernel] = [new FakeNeutron(), new FakeKernel()];
     prepare(neutron, kernel);
     const namespaces = async () => (await kernel.namespaces()).map(({ netns }) => netns);
-    const source = new NeutronClient({ bus: neutron, host: 'h', namespaces, logger: silentLogger });
+    const clock = new TestClock();
+    const source = new NeutronClient({ bus: neutron, host: 'h', namespaces, logger: silentLogger, clock });
     harness = new AgentHarness({ kernel, source });
     harness.agent.start();
     neutron.connect();
@@ -101,6 +102,7 @@ describe('an agent beside Neutron’s L3 agent', () => {
   }
 
   const settled = () => (harness as AgentHarness).settled();
+  const until = (condition: () => boolean) => (harness as AgentHarness).clock.until(condition);
 
   it('asks once for all routers whose namespaces are here, and serves each where it has its NAT', async () => {
     const { neutron, kernel } = await started((neutron, kernel) => {
@@ -125,7 +127,7 @@ describe('an agent beside Neutron’s L3 agent', () => {
     neutron.add(a, 'ftp', 'tcp', 21);
     neutron.add(b, 'tftp', 'udp', 69);
     neutron.push(...order(randomUUID()));
-    await eventually(() => types(kernel, `qrouter-${a}`)[0] === 'ftp' && types(kernel, `qrouter-${b}`)[0] === 'tftp');
+    await until(() => types(kernel, `qrouter-${a}`)[0] === 'ftp' && types(kernel, `qrouter-${b}`)[0] === 'tftp');
     expect(neutron.pulls.slice(1).flat().sort()).toEqual([a, b].sort());
   });
 
@@ -144,9 +146,9 @@ describe('an agent beside Neutron’s L3 agent', () => {
     const netns = `qrouter-${a}`;
     for (let round = 0; round < 3; round++) {
       kernel.addNamespace(netns);
-      await eventually(() => types(kernel, netns)[0] === 'ftp');
+      await until(() => types(kernel, netns)[0] === 'ftp');
       kernel.removeNamespace(netns);
-      await eventually(() => harness?.agent.counts.routers === 0);
+      await until(() => harness?.agent.counts.routers === 0);
       neutron.push(a);
     }
     await settled();
@@ -161,10 +163,10 @@ describe('an agent beside Neutron’s L3 agent', () => {
     });
     neutron.helpers.shift();
     neutron.push(a);
-    await eventually(() => types(kernel, `qrouter-${a}`).join() === 'tftp');
+    await until(() => types(kernel, `qrouter-${a}`).join() === 'tftp');
     neutron.helpers.length = 0;
     neutron.push(a);
-    await eventually(() => kernel.table(`qrouter-${a}`) === null);
+    await until(() => kernel.table(`qrouter-${a}`) === null);
   });
 
   it('a helper that cannot be read costs itself, not the others', async () => {
@@ -188,14 +190,14 @@ describe('an agent beside Neutron’s L3 agent', () => {
     neutron.add(a, 'tftp', 'udp', 69);
     neutron.failures = 3;
     neutron.push(a);
-    await eventually(() => types(kernel, `qrouter-${a}`).length === 2);
+    await until(() => types(kernel, `qrouter-${a}`).length === 2);
   });
 
   it('says that it is alive as agents of Neutron do, with a start flag until it was heard', async () => {
     const { neutron } = await started(() => undefined);
-    await eventually(() => neutron.states.length > 0);
+    await until(() => neutron.states.length > 0);
     neutron.connect();
-    await eventually(() => neutron.states.length > 1);
+    await until(() => neutron.states.length > 1);
     const [first, second] = neutron.states.map((args) => (args['agent_state'] as { agent_state: object }).agent_state);
     expect(first).toMatchObject({ binary: 'pinhole-agent', agent_type: 'Pinhole agent', host: 'h', start_flag: true });
     expect(second).not.toHaveProperty('start_flag');

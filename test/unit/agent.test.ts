@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { DesiredRouter } from '../../src/contract/desired-router.ts';
 import type { DesiredHelper } from '../../src/contract/helper.ts';
@@ -42,7 +43,7 @@ describe('agent', () => {
     const router = declare(at, 'a', FTP());
     await at.start();
     expect(at.types('a')).toEqual(['ftp']);
-    await eventually(() => at.server.reports.size === 1);
+    await at.clock.until(() => at.server.reports.size === 1);
     expect(at.server.reports.get(router.id)).toMatchObject({
       revision: 1,
       reason: '',
@@ -58,7 +59,7 @@ describe('agent', () => {
     at.agent.start();
     at.server.hint(router.id);
     at.kernel.emit({ event: 'namespace', netns: 'a', present: true });
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await at.clock.advance(60_000);
     expect([at.kernel.counts.applies, at.agent.isReady]).toEqual([0, false]);
     at.server.connect();
     await at.settled();
@@ -156,11 +157,11 @@ describe('agent', () => {
     };
     at.agent.start();
     at.server.connect();
-    await eventually(() => at.types('b').length === 1);
-    await eventually(() => at.server.reports.get(a.id)?.helpers[0]?.families[0]?.status === 'ERROR');
+    await at.clock.until(() => at.types('b').length === 1);
+    await at.clock.until(() => at.server.reports.get(a.id)?.helpers[0]?.families[0]?.status === 'ERROR');
     await at.settled();
     expect(at.types('a')).toEqual(['ftp']);
-    await eventually(() => at.server.reports.get(a.id)?.helpers[0]?.families[0]?.status === 'ACTIVE');
+    await at.clock.until(() => at.server.reports.get(a.id)?.helpers[0]?.families[0]?.status === 'ACTIVE');
   });
 
   it('one helper that the kernel refuses after all never stops the router’s others', async () => {
@@ -173,7 +174,7 @@ describe('agent', () => {
     };
     await at.start();
     expect(at.types('a')).toEqual(['ftp']);
-    await eventually(() => at.server.reports.get(router.id)?.reason === '');
+    await at.clock.until(() => at.server.reports.get(router.id)?.reason === '');
     const statuses = at.server.reports.get(router.id)?.helpers.map(({ families }) => families.map(({ status }) => status));
     expect(statuses).toEqual([['ACTIVE', 'ACTIVE'], ['ERROR']]);
   });
@@ -183,7 +184,7 @@ describe('agent', () => {
     at.kernel.addNamespace('a');
     const router = declare(at, 'a', ...NEUTRON_DEFAULT_PAIRS.map(({ helper, protocol, port }) => desiredHelper(helper, protocol, port)));
     await at.start();
-    await eventually(() => at.server.reports.size === 1);
+    await at.clock.until(() => at.server.reports.size === 1);
     const broken = at.server.reports.get(router.id)?.helpers.filter(({ families }) => families.some(({ status }) => status !== 'ACTIVE'));
     expect(broken?.map(({ families }) => families[0])).toEqual([
       { family: 'ipv4', status: 'ERROR', reason: 'no kernel has the helper amanda for tcp' },
@@ -250,7 +251,7 @@ describe('agent', () => {
     change(at, router, TFTP());
     at.server.hint(router.id);
     await at.settled();
-    await eventually(() => at.agent.counts.stripped === 1);
+    await at.clock.until(() => at.agent.counts.stripped === 1);
     expect(at.kernel.connections('a').map(({ type }) => type)).toEqual([null, 'tftp', 'ftp']);
   });
 
@@ -272,17 +273,20 @@ describe('agent', () => {
     const router = declare(at, 'a', FTP());
     await at.start();
     at.kernel.meddle('a', () => null);
-    await eventually(() => at.types('a').length === 1);
-    await eventually(() => at.server.reports.get(router.id)?.drifts === 1);
+    await at.clock.until(() => at.types('a').length === 1);
+    await at.clock.until(() => at.server.reports.get(router.id)?.drifts === 1);
   });
 
   it('repairs drift by its timer should the event be lost', async () => {
-    const at = harness({ resyncSeconds: 0.05 });
+    const at = harness({ resyncSeconds: 60 });
     at.kernel.addNamespace('a');
     declare(at, 'a', FTP());
     await at.start();
     at.kernel.meddleUnseen('a', () => null);
-    await eventually(() => at.types('a').length === 1);
+    await at.clock.advance(44_000);
+    expect(at.types('a')).toEqual([]);
+    await at.clock.advance(31_000);
+    expect(at.types('a')).toEqual(['ftp']);
   });
 
   it('stops repairing for a while when somebody else keeps changing the table', async () => {
@@ -290,30 +294,36 @@ describe('agent', () => {
     at.kernel.addNamespace('a');
     const router = declare(at, 'a', FTP());
     await at.start();
-    await eventually(() => at.server.reports.get(router.id)?.reason === '');
+    await at.clock.until(() => at.server.reports.get(router.id)?.reason === '');
     for (let round = 0; round < 100 && at.server.reports.get(router.id)?.reason === ''; round++) {
       at.kernel.meddle('a', () => null);
-      await at.settled();
-      await new Promise((resolve) => setTimeout(resolve, 10));
+      await at.clock.advance(10);
     }
-    await eventually(() => at.server.reports.get(router.id)?.reason.includes('somebody else keeps changing') === true);
+    expect(at.server.reports.get(router.id)?.reason).toContain('somebody else keeps changing');
     const { applies } = at.kernel.counts;
-    at.kernel.meddle('a', (table) => table, ['still fighting']);
-    await at.settled();
+    for (let round = 0; round < 100; round++) {
+      at.kernel.meddle('a', (table) => table, ['still fighting']);
+      await at.clock.advance(10);
+    }
     expect(at.kernel.counts.applies).toBe(applies);
+    const { waiting } = at.clock;
+    await at.clock.advance(28_000);
+    expect(at.kernel.counts.applies).toBe(applies);
+    await at.clock.advance(1_000);
+    expect([at.kernel.counts.applies, at.types('a'), at.clock.waiting]).toEqual([applies + 1, ['ftp'], waiting - 1]);
   });
 
   it('waits for a namespace that is not here, and serves it when it comes and when it is reborn', async () => {
     const at = harness();
     const router = declare(at, 'a', FTP());
     await at.start();
-    await eventually(() => at.server.reports.get(router.id)?.reason === 'network namespace a is not here');
+    await at.clock.until(() => at.server.reports.get(router.id)?.reason === 'network namespace a is not here');
     at.kernel.addNamespace('a');
-    await eventually(() => at.types('a').length === 1);
+    await at.clock.until(() => at.types('a').length === 1);
     at.kernel.removeNamespace('a');
     at.kernel.addNamespace('a');
-    await eventually(() => at.types('a').length === 1);
-    await eventually(() => at.server.reports.get(router.id)?.reason === '');
+    await at.clock.until(() => at.types('a').length === 1);
+    await at.clock.until(() => at.server.reports.get(router.id)?.reason === '');
   });
 
   it('moves a router from one namespace to another: gone there, live here', async () => {
@@ -330,33 +340,37 @@ describe('agent', () => {
   it('ends a helper at its time by itself, also while cut off from the server', async () => {
     const at = harness();
     at.kernel.addNamespace('a');
-    declare(at, 'a', desiredHelper('ftp', 'tcp', 21, { expiresAt: new Date(Date.now() + 150).toISOString() }), TFTP());
+    declare(at, 'a', desiredHelper('ftp', 'tcp', 21, { expiresAt: at.clock.in(150_000) }), TFTP());
     await at.start();
     expect(at.types('a')).toEqual(['ftp', 'tftp']);
     at.server.isUp = false;
-    await eventually(() => at.types('a').length === 1);
+    await at.clock.advance(149_000);
+    expect(at.types('a')).toEqual(['ftp', 'tftp']);
+    await at.clock.advance(1_000);
     expect(at.types('a')).toEqual(['tftp']);
   });
 
   it('applies the saved state only when the first pull times out, shows it as STALE, and never past a helper’s end', async () => {
     const at = harness();
     at.kernel.addNamespace('a');
-    const router = declare(at, 'a', FTP(), desiredHelper('sip', 'udp', 5060, { expiresAt: new Date(Date.now() + 100).toISOString() }));
+    const router = declare(at, 'a', FTP(), desiredHelper('sip', 'udp', 5060, { expiresAt: at.clock.in(100_000) }));
     await at.start();
-    await eventually(async () => (await import('node:fs')).existsSync(at.statePath));
     await at.agent.close();
     at.kernel.meddle('a', () => null);
     at.server.isUp = false;
     at.server.reports.clear();
-    await new Promise((resolve) => setTimeout(resolve, 120));
-    at.agent = at.create({ firstPullSeconds: 0.05 });
+    await at.clock.advance(120_000);
+    at.agent = at.create({ firstPullSeconds: 5 });
     at.agent.start();
-    await eventually(() => at.types('a').length > 0);
+    await at.clock.advance(4_999);
+    expect(at.types('a')).toEqual([]);
+    await at.clock.advance(1);
+    await eventually(() => at.types('a').length > 0, { what: 'the state is read from disk' });
     expect(at.types('a')).toEqual(['ftp']);
     at.server.isUp = true;
-    await eventually(() => at.server.reports.get(router.id)?.helpers[0]?.families[0]?.status === 'STALE', { timeoutMs: 5000 });
+    await at.clock.until(() => at.server.reports.get(router.id)?.helpers[0]?.families[0]?.status === 'STALE');
     at.server.connect();
-    await eventually(() => at.server.reports.get(router.id)?.helpers[0]?.families[0]?.status === 'ACTIVE');
+    await at.clock.until(() => at.server.reports.get(router.id)?.helpers[0]?.families[0]?.status === 'ACTIVE');
   });
 
   it('does not apply a saved state that is too old or is no state', async () => {
@@ -367,16 +381,22 @@ describe('agent', () => {
     await at.agent.close();
     at.kernel.meddle('a', () => null);
     at.server.isUp = false;
-    at.agent = at.create({ firstPullSeconds: 0.01, maxStateAgeSeconds: 0 });
-    at.agent.start();
-    await new Promise((resolve) => setTimeout(resolve, 60));
-    expect(at.kernel.table('a')).toBeNull();
-    await at.agent.close();
-    (await import('node:fs')).writeFileSync(at.statePath, '{"routers":[{"netns":"../x"}]}');
-    at.agent = at.create({ firstPullSeconds: 0.01 });
-    at.agent.start();
-    await new Promise((resolve) => setTimeout(resolve, 60));
-    expect(at.kernel.table('a')).toBeNull();
+    await at.clock.advance(11_000);
+    const told: string[] = [];
+    const logger = { ...at.ports.logger, warn: (_fields: object, text: string) => void told.push(text) };
+    const startCutOff = async (maxStateAgeSeconds: number) => {
+      at.agent = at.create({ firstPullSeconds: 1, maxStateAgeSeconds, logger });
+      at.agent.start();
+      await at.clock.advance(1_000);
+      await eventually(() => told.length === 1, { what: 'the file is read' });
+      await at.clock.advance(10_000);
+      await at.agent.close();
+      expect(at.kernel.table('a')).toBeNull();
+      return told.splice(0);
+    };
+    expect(await startCutOff(10)).toEqual(['the saved state is too old to be applied']);
+    writeFileSync(at.statePath, '{"routers":[{"netns":"../x"}]}');
+    expect(await startCutOff(3_600)).toEqual(['the saved state cannot be used']);
   });
 
   it('loses no change that comes while a sync of the same router is under way', async () => {
@@ -387,7 +407,7 @@ describe('agent', () => {
     for (let port = 1; port <= 60; port++) {
       router = change(at, router, ...Array.from({ length: port }, (_, index) => desiredHelper('ftp', 'tcp', index + 1)));
       at.server.hint(router.id);
-      if (port % 7 === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+      if (port % 7 === 0) await at.clock.advance(1);
     }
     await at.settled();
     const entries = at.kernel.table('a')?.chains[0]?.rules[0]?.action;
@@ -402,8 +422,8 @@ describe('agent', () => {
     const [a] = [declare(at, 'a', FTP()), declare(at, 'b', FTP())];
     at.agent.start();
     at.server.connect();
-    await eventually(() => at.types('b').length === 1);
-    await eventually(() => at.server.reports.get(a.id)?.reason.includes('another Pinhole writes') === true);
+    await at.clock.until(() => at.types('b').length === 1);
+    await at.clock.until(() => at.server.reports.get(a.id)?.reason.includes('another Pinhole writes') === true);
     kernel.lockByOther('a', false);
     await at.settled();
     expect(at.types('a')).toEqual(['ftp']);

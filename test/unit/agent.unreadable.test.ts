@@ -1,7 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { AgentHarness } from '../support/agent-harness.ts';
 import { desiredHelper, desiredRouter } from '../support/arbitraries.ts';
-import { eventually } from '../support/eventually.ts';
 
 /** An answer to a pull, as it travels. */
 interface Answer {
@@ -32,7 +31,7 @@ describe('what an agent cannot read of its server’s description', () => {
       helpers: router.helpers.map((helper) => (helper['id'] === tftp?.id ? { ...helper, expires_at: '+010000-01-01T00:00:00Z' } : helper)),
     }));
     await at.start();
-    await eventually(() => at.server.reports.size === 2);
+    await at.clock.until(() => at.server.reports.size === 2);
     expect([at.types('mine'), at.types('other')]).toEqual([['ftp'], ['sip']]);
     const report = at.server.reports.get(mine.id);
     expect(report?.helpers.find(({ helperId }) => helperId === ftp?.id)?.families[0]?.status).toBe('ACTIVE');
@@ -45,7 +44,7 @@ describe('what an agent cannot read of its server’s description', () => {
     at.server.set({ ...mine, revision: 2 }, { ...other, revision: 2, helpers: [desiredHelper('irc', 'tcp', 6667)] });
     at.server.hint(mine.id, other.id);
     await at.settled();
-    await eventually(() => at.server.reports.get(mine.id)?.reason !== '');
+    await at.clock.until(() => at.server.reports.get(mine.id)?.reason !== '');
     expect([at.types('mine'), at.types('other')]).toEqual([['ftp'], ['irc']]);
     expect(at.server.reports.get(mine.id)).toMatchObject({
       reason: expect.stringContaining('name: expected a name, of at most 255 bytes'),
@@ -55,7 +54,7 @@ describe('what an agent cannot read of its server’s description', () => {
     at.server.edit = (answer) => answer;
     at.server.hint(mine.id);
     await at.settled();
-    await eventually(() => at.server.reports.get(mine.id)?.reason === '');
+    await at.clock.until(() => at.server.reports.get(mine.id)?.reason === '');
     expect(at.types('mine')).toEqual(['ftp', 'tftp']);
   });
 });

@@ -1,7 +1,8 @@
 import { createHash, generateKeyPairSync, sign } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type ChainedEntry, type ChainHead, entryHash, genesis, headText, type SignedHead } from '../../src/contract/audit-chain.ts';
+import type { ChainHead, SignedHead } from '../../src/contract/audit.ts';
+import { type ChainedEntry, entryHash, genesis, headText } from '../../src/contract/audit-chain.ts';
 import { ChainCheck, isSigned } from '../../src/contract/audit-check.ts';
 import { runs } from '../support/runs.ts';
 

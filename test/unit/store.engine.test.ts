@@ -3,6 +3,7 @@ import type { RouterId } from '../../src/contract/primitives.ts';
 import { PinholeError } from '../../src/model/errors.ts';
 import { Engine, type Writer } from '../../src/store/engine.ts';
 import type { Writes } from '../../src/store/interface.ts';
+import { testPorts } from '../support/ports.ts';
 import { ScriptedDatabase } from '../support/scripted-database.ts';
 
 class DatabaseGone extends Error {}
@@ -44,7 +45,7 @@ function scripted(options: { runsTogether?: boolean; commit?: () => void } = {})
     isDatabaseError: (error) => error instanceof DatabaseGone,
   };
   let told = 0;
-  const engine = new Engine({ writer, chain: 's1', onLocalEvents: () => told++ });
+  const engine = new Engine({ ...testPorts(), writer, chain: 's1', onLocalEvents: () => told++ });
   return { engine, log, told: () => told };
 }
 

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type CommitDriver, GroupCommit } from '../../src/store/group-commit.ts';
+import { testPorts } from '../support/ports.ts';
 import { runs } from '../support/runs.ts';
 
 class Fatal extends Error {}
@@ -142,7 +143,7 @@ describe.each([
         driver.onCommit = () => {
           if (fails.shift()) throw new Fatal('disk full');
         };
-        const group = new GroupCommit(driver);
+        const group = new GroupCommit(driver, testPorts());
         const answered: string[] = [];
         const outcomes = await Promise.allSettled(
           kinds.map(async (one, index) => {
@@ -171,7 +172,7 @@ describe.each([
 describe('GroupCommit', () => {
   it('commits once for all that came in one turn, and answers in their order', async () => {
     const driver = new ScriptedDriver(false);
-    const group = new GroupCommit(driver);
+    const group = new GroupCommit(driver, testPorts());
     const answers: string[] = [];
     await Promise.all(['a', 'b', 'c'].map(async (name) => answers.push(await group.run(work(name, 'ok')))));
     expect(driver.log).toEqual(['begin', 'commit a b c']);
@@ -180,7 +181,7 @@ describe('GroupCommit', () => {
 
   it('undoes one that throws after it wrote, alone', async () => {
     const driver = new ScriptedDriver(false);
-    const group = new GroupCommit(driver);
+    const group = new GroupCommit(driver, testPorts());
     const outcomes = await Promise.allSettled([
       group.run(work('a', 'ok')),
       group.run(work('b', 'refused after it wrote')),
@@ -192,7 +193,7 @@ describe('GroupCommit', () => {
 
   it('runs a unit again in turn that failed before it wrote beside others: what is under way may have misled it', async () => {
     const driver = new ScriptedDriver(true);
-    const group = new GroupCommit(driver);
+    const group = new GroupCommit(driver, testPorts());
     let attempts = 0;
     const outcomes = await Promise.all([
       group.run(work('a', 'ok')),
@@ -208,7 +209,7 @@ describe('GroupCommit', () => {
 
   it('does the whole batch again in turn when one beside others failed after it wrote', async () => {
     const driver = new ScriptedDriver(true);
-    const group = new GroupCommit(driver);
+    const group = new GroupCommit(driver, testPorts());
     const outcomes = await Promise.allSettled([group.run(work('a', 'ok')), group.run(work('b', 'a statement failed'))]);
     expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected']);
     expect(driver.log).toEqual(['begin', 'rollback', 'begin', 'undo', 'commit a']);
@@ -216,7 +217,7 @@ describe('GroupCommit', () => {
 
   it('takes no more than 256 into one transaction; the others wait for the next', async () => {
     const driver = new ScriptedDriver(false);
-    const group = new GroupCommit(driver);
+    const group = new GroupCommit(driver, testPorts());
     const names = Array.from({ length: 600 }, (_, index) => String(index));
     expect(await Promise.all(names.map((name) => group.run(work(name, 'ok'))))).toEqual(names);
     expect(driver.log.filter((entry) => entry.startsWith('commit')).map((entry) => entry.split(' ').length - 1)).toEqual([256, 256, 88]);
@@ -225,7 +226,7 @@ describe('GroupCommit', () => {
 
   it('takes what arrives during a commit into the next one', async () => {
     const driver = new ScriptedDriver(false);
-    const group = new GroupCommit(driver);
+    const group = new GroupCommit(driver, testPorts());
     let late: Promise<string> | null = null;
     driver.onCommit = () => {
       late ??= group.run(work('b', 'ok'));
@@ -237,7 +238,7 @@ describe('GroupCommit', () => {
 
   it('is idle only after everything that waits is answered', async () => {
     const driver = new ScriptedDriver(false);
-    const group = new GroupCommit(driver);
+    const group = new GroupCommit(driver, testPorts());
     await group.idle();
     const order: string[] = [];
     const written = group.run(work('a', 'ok')).then(() => order.push('answered'));
@@ -270,7 +271,7 @@ describe('GroupCommit', () => {
     },
   ])('answers all of a batch with the error of $what, and serves the next', async ({ together, spoil }) => {
     const driver = new ScriptedDriver(together);
-    const group = new GroupCommit(driver);
+    const group = new GroupCommit(driver, testPorts());
     let failures = 1;
     spoil(driver, () => {
       if (failures-- > 0) throw new Fatal('gone');
@@ -283,7 +284,7 @@ describe('GroupCommit', () => {
 
   it('fails the batch when a unit cannot be undone', async () => {
     const driver = new ScriptedDriver(false);
-    const group = new GroupCommit(driver);
+    const group = new GroupCommit(driver, testPorts());
     driver.onUndo = () => {
       throw new Fatal('gone');
     };
@@ -294,9 +295,10 @@ describe('GroupCommit', () => {
 
   it('tries a unit by itself that another server is in the way of, and keeps the others', async () => {
     const driver = new ScriptedDriver(false);
-    const group = new GroupCommit(driver);
+    const ports = testPorts();
+    const group = new GroupCommit(driver, ports);
     let attempts = 0;
-    const outcomes = await Promise.all([
+    const running = Promise.all([
       group.run(work('a', 'ok')),
       group.run(async (unit) => {
         if (++attempts === 1) throw new Contention();
@@ -305,18 +307,42 @@ describe('GroupCommit', () => {
       }),
       group.run(work('c', 'ok')),
     ]);
-    expect(outcomes).toEqual(['a', 'b', 'c']);
+    await ports.clock.advance(5);
+    expect(await running).toEqual(['a', 'b', 'c']);
     expect(driver.log).toEqual(['begin', 'undo', 'commit a c', 'begin alone', 'commit b']);
   });
 
   it.each([false, true])('tries a batch again whose commit another server is in the way of (side by side: %s)', async (together) => {
     const driver = new ScriptedDriver(together);
-    const group = new GroupCommit(driver);
+    const ports = testPorts();
+    const group = new GroupCommit(driver, ports);
     let failures = 1;
     driver.onCommit = () => {
       if (failures-- > 0) throw new Contention();
     };
-    expect(await Promise.all([group.run(work('a', 'ok')), group.run(work('b', 'ok'))])).toEqual(['a', 'b']);
+    const running = Promise.all([group.run(work('a', 'ok')), group.run(work('b', 'ok'))]);
+    await ports.clock.advance(10);
+    expect(await running).toEqual(['a', 'b']);
     expect(driver.committed.toSorted()).toEqual(['a', 'b']);
+  });
+
+  it('waits longer each time that another server is in the way, and gives up after twenty waits', async () => {
+    const driver = new ScriptedDriver(false);
+    const ports = testPorts();
+    const group = new GroupCommit(driver, ports);
+    const times: number[] = [];
+    const running = group.run(async () => {
+      times.push(ports.clock.monotonic());
+      throw new Contention('in the way');
+    });
+    const refused = expect(running).rejects.toThrow('in the way');
+    await ports.clock.advance(2_000);
+    await refused;
+    const waits = times.slice(1).map((time, index) => time - (times[index] ?? 0));
+    expect(waits).toHaveLength(20);
+    for (const [index, wait] of waits.entries()) {
+      const full = Math.min(50, 5 * 2 ** index);
+      expect(wait >= full / 2 && wait <= full).toBe(true);
+    }
   });
 });

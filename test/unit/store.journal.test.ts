@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type AuditEntry, type ChainHead, entryHash, genesis } from '../../src/contract/audit-chain.ts';
+import type { AuditEntry, ChainHead } from '../../src/contract/audit.ts';
+import { entryHash, genesis } from '../../src/contract/audit-chain.ts';
 import { ChainCheck } from '../../src/contract/audit-check.ts';
 import type { NewEvent } from '../../src/contract/event.ts';
 import { chainTail, Journal, JournalEntries, registerChain } from '../../src/store/journal.ts';

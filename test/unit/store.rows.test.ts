@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import pg from 'pg';
 import { describe, expect, it } from 'vitest';
-import type { SignedHead } from '../../src/contract/audit-chain.ts';
+import type { SignedHead } from '../../src/contract/audit.ts';
 import type { ConntrackHelper } from '../../src/contract/helper.ts';
 import type { HelperId, RouterId } from '../../src/contract/primitives.ts';
 import type { Router } from '../../src/contract/router.ts';

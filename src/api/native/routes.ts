@@ -12,6 +12,7 @@ import { ROUTER_STATUS } from '../../contract/status.ts';
 import type { Identity } from '../../control/identity/interface.ts';
 import type { RouterView } from '../../control/status.ts';
 import { InvalidInput } from '../../model/errors.ts';
+import type { Clock } from '../../ports/clock.ts';
 import { readByContract, schemaOf } from '../contract.ts';
 import type { Services } from '../services.ts';
 import { adminRoutes } from './admin-routes.ts';
@@ -36,13 +37,13 @@ interface OneHelper {
 }
 
 /** Pinhole's own dialect: what Neutron's bodies have no place for. */
-export function nativeRoutes(services: Services, identity: Identity): FastifyPluginAsync {
+export function nativeRoutes(services: Services, identity: Identity, clock: Clock): FastifyPluginAsync {
   return async (app) => {
     readByContract(app);
     await app.register(routerRoutes(services));
     await app.register(helperRoutes(services));
     await app.register(statusRoutes(services));
-    await app.register(streamRoutes(services, identity));
+    await app.register(streamRoutes(services, identity, clock));
     await app.register(adminRoutes(services));
   };
 }

@@ -7,6 +7,7 @@ import { EVENT_POSITION, EVENT_QUERY } from '../../contract/query.ts';
 import { read } from '../../contract/shape.ts';
 import type { Identity } from '../../control/identity/interface.ts';
 import { errorToData } from '../../model/errors.ts';
+import type { Clock } from '../../ports/clock.ts';
 import { authenticate } from '../access.ts';
 import { schemaOf } from '../contract.ts';
 import type { Services } from '../services.ts';
@@ -17,7 +18,7 @@ const MAX_STREAM_BACKLOG = 1024 * 1024;
 const HEARTBEAT_MS = 15_000;
 
 /** Answers that go on. */
-export function streamRoutes({ expectations, events }: Services, identity: Identity): FastifyPluginAsync {
+export function streamRoutes({ expectations, events }: Services, identity: Identity, clock: Clock): FastifyPluginAsync {
   return async (app) => {
     app.get(
       '/expectations',
@@ -56,9 +57,9 @@ export function streamRoutes({ expectations, events }: Services, identity: Ident
         const from = await events.start(resumeAfter(request, request.query.after));
         const stream = openStream(request);
         const stopped = new AbortController();
-        const heartbeat = setInterval(() => stream.write(':\n\n'), HEARTBEAT_MS);
+        const heartbeat = clock.every(HEARTBEAT_MS, () => stream.write(':\n\n'));
         stream.on('close', () => {
-          clearInterval(heartbeat);
+          heartbeat.cancel();
           stopped.abort();
         });
         stream.write(`retry: 1000\nid: ${from}\n\n`);

@@ -4,6 +4,7 @@ import { AUDIT_CHAIN, AUDIT_ENTRY, type AuditChain, type SignedHead } from '../.
 import { ChainCheck } from '../../contract/audit-check.ts';
 import { list } from '../../contract/compounds.ts';
 import { record } from '../../contract/record.ts';
+import { systemClock } from '../../ports/clock.ts';
 import { Progress } from '../../terminal/progress.ts';
 import { paint, print, printJson } from '../../terminal/table.ts';
 import { readHeads } from './kept-heads.ts';
@@ -46,7 +47,7 @@ async function verifyChain(client: Client, chain: AuditChain, kept: readonly Sig
     chain,
     kept.filter((head) => head.chain === chain.chain),
   );
-  const progress = new Progress(`chain ${chain.chain.slice(0, 8)}`);
+  const progress = new Progress(`chain ${chain.chain.slice(0, 8)}`, systemClock);
   for (let after = anchor.seq; after < tail.seq; ) {
     const query = new URLSearchParams({ chain: chain.chain, after: String(after), limit: String(PAGE) });
     const { entries } = await client.read(ENTRIES, 'GET', `/v1/audit?${query}`);

@@ -5,6 +5,7 @@ import type { ManifestRouter } from '../../contract/manifest.ts';
 import { ROUTER, ROUTER_INPUT } from '../../contract/router.ts';
 import { readManifest } from '../../manifest/read-file.ts';
 import type { Step } from '../../manifest/steps.ts';
+import { systemClock } from '../../ports/clock.ts';
 import { Progress } from '../../terminal/progress.ts';
 import { reportSteps, stepsTo } from './steps.ts';
 
@@ -24,7 +25,7 @@ export async function apply(flags: ApplyFlags): Promise<void> {
 }
 
 async function execute(client: Client, steps: readonly Step[]): Promise<void> {
-  const progress = new Progress('applying');
+  const progress = new Progress('applying', systemClock);
   const ids = new Map<string, string>();
   const idOf = (routerId: string | null, name: string) => routerId ?? ids.get(name) ?? '';
   for (const [index, step] of steps.entries()) {

@@ -5,6 +5,7 @@ import type { Manifest } from '../../contract/manifest.ts';
 import { showNetns } from '../../contract/netns.ts';
 import { formatScope } from '../../contract/scope.ts';
 import { type Declared, planSteps, type Step } from '../../manifest/steps.ts';
+import { systemClock } from '../../ports/clock.ts';
 import { Progress } from '../../terminal/progress.ts';
 import { paint, print, printJson } from '../../terminal/table.ts';
 
@@ -19,7 +20,7 @@ export async function stepsTo(client: Client, manifest: Manifest, prune: boolean
 /** Every router that the token may see, with its helpers. */
 export async function declared(client: Client): Promise<Declared[]> {
   const routers = (await allRouters(client)).map(({ value }) => value);
-  const progress = new Progress('reading');
+  const progress = new Progress('reading', systemClock);
   const found: Declared[] = [];
   for (const router of routers) {
     found.push({ router, helpers: (await helpersOf(client, router.id)).map(({ value }) => value) });

@@ -1,6 +1,9 @@
 import { HOST_NETNS } from '../../contract/netns.ts';
 import type { LiveRules } from '../../inspect/live-rules.ts';
 import { Reported } from '../../model/errors.ts';
+import { systemClock } from '../../ports/clock.ts';
+import { silentLogger } from '../../ports/logger.ts';
+import { systemPorts } from '../../ports/ports.ts';
 import { applyBaseline, writeBaseline } from '../../review/baseline.ts';
 import { ReviewEngine, type SubjectReport } from '../../review/engine.ts';
 import { type FileCandidate, type Found, filesUnder, readStream, readSubject, type Unread } from '../../review/files.ts';
@@ -28,7 +31,7 @@ export async function review(paths: readonly string[], flags: ReviewFlags): Prom
   const subjects: Subject[] = [];
   const candidates: Candidate[] = [...(live ? [{ subject: live.subject }] : []), ...(await piped(paths, wanted.kind))];
   candidates.push(...filesUnder(paths.filter((path) => path !== PIPE)));
-  const progress = new Progress('reviewed');
+  const progress = new Progress('reviewed', systemClock);
   try {
     for (const [index, candidate] of candidates.entries()) {
       const found = 'path' in candidate ? readSubject(candidate, wanted.kind) : candidate;
@@ -77,7 +80,7 @@ async function piped(paths: readonly string[], kind: SubjectKind | null): Promis
 async function liveRules(flags: ReviewFlags): Promise<LiveRules | null> {
   if (flags.netns === undefined && !flags.hostNetns) return null;
   const live = await import('../../inspect/live-rules.ts');
-  return live.liveRules(flags.netns ?? HOST_NETNS, flags.config);
+  return live.liveRules(flags.netns ?? HOST_NETNS, flags.config, systemPorts(silentLogger));
 }
 
 function conclude(report: Report, outcome: { failOn: Severity | null; named: readonly Unread[]; broken: number }): void {

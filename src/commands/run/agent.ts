@@ -1,5 +1,7 @@
 import { loadNeutronConf, NEUTRON_VARIABLE } from '../../config/bus-config.ts';
 import { type Config, type ConfigFlags, loadConfig } from '../../config/config.ts';
+import { systemChance } from '../../ports/chance.ts';
+import { systemClock } from '../../ports/clock.ts';
 import { untilSignal } from '../../processes/until-signal.ts';
 import { loadModules, prepareHost } from '../../supervisor/host.ts';
 import { agentProgram, kernelProgram } from '../../supervisor/programs.ts';
@@ -23,6 +25,10 @@ async function superviseAgent(config: Config, flags: ConfigFlags): Promise<void>
   loadModules();
   // Only root and Neutron may read neutron.conf, so the agent gets its settings in an environment variable.
   const told = flags.neutronConf === undefined ? {} : { [NEUTRON_VARIABLE]: JSON.stringify(loadNeutronConf(flags.neutronConf)) };
-  const supervised = supervise([kernelProgram(config), agentProgram(flags)], accounts, { ...process.env, ...told });
+  const supervised = supervise(
+    [kernelProgram(config), agentProgram(flags)],
+    { accounts, env: { ...process.env, ...told } },
+    { clock: systemClock, chance: systemChance },
+  );
   await untilSignal({ close: () => supervised.stop() });
 }

@@ -1,4 +1,6 @@
 import { type ConfigFlags, loadConfig, paths } from '../../config/config.ts';
+import { systemChance } from '../../ports/chance.ts';
+import { systemClock } from '../../ports/clock.ts';
 import { onHangup, untilSignal } from '../../processes/until-signal.ts';
 import { ensureAdminToken, loadModules, prepareHost } from '../../supervisor/host.ts';
 import { agentProgram, kernelProgram, serverProgram } from '../../supervisor/programs.ts';
@@ -13,7 +15,11 @@ export async function up(flags: ConfigFlags): Promise<void> {
   const accounts = prepareHost(config);
   ensureAdminToken(config, accounts);
   loadModules();
-  const supervised = supervise([kernelProgram(config), serverProgram(flags), agentProgram(flags)], accounts, process.env);
+  const supervised = supervise(
+    [kernelProgram(config), serverProgram(flags), agentProgram(flags)],
+    { accounts, env: process.env },
+    { clock: systemClock, chance: systemChance },
+  );
   onHangup(() => supervised.reload());
   const where = 'path' in config.listen ? config.listen.path : `${config.listen.host}:${config.listen.port}`;
   process.stderr.write(`pinhole is starting: API on ${where}, data in ${config.dataDir}, token in ${paths(config).adminToken}\n`);

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Reader } from '../../contract/reader.ts';
 import { PinholeError } from '../../model/errors.ts';
-import type { Logger } from '../../ports/logger.ts';
+import type { Ports } from '../../ports/ports.ts';
+import { type Backoff, Retry } from '../../ports/retry.ts';
 import { type Principal, principalOf } from '../principal.ts';
 import type { Identity, Presented } from './interface.ts';
 
@@ -42,7 +42,7 @@ const MAX_CACHED = 10_000;
 /** A wrong token costs Keystone one question in this time. */
 const REFUSAL_CACHE_MS = 5_000;
 const ATTEMPTS = 3;
-const RETRY_MS = 100;
+const RETRY: Backoff = { firstMs: 100, maxMs: 400 };
 /** Fernet tokens are some 200 characters, JWS ones some 800. */
 const MAX_TOKEN = 8_192;
 const TOKEN = /^[\x21-\x7e]+$/;
@@ -54,18 +54,16 @@ const TOKEN = /^[\x21-\x7e]+$/;
 export class KeystoneIdentity implements Identity {
   readonly #options: KeystoneOptions;
   readonly #send: KeystoneTransport;
-  readonly #logger: Logger;
-  readonly #now: () => number;
+  readonly #ports: Ports;
   readonly #cache = new Map<string, { verdict: Verdict; until: number }>();
   /** Questions under way: many requests with one token are one question. */
   readonly #asking = new Map<string, Promise<Verdict>>();
   #serviceToken: { text: string; until: number } | null = null;
 
-  constructor(options: KeystoneOptions, parts: { send: KeystoneTransport; logger: Logger; now?: () => number }) {
+  constructor(options: KeystoneOptions, send: KeystoneTransport, ports: Ports) {
     this.#options = options;
-    this.#send = parts.send;
-    this.#logger = parts.logger;
-    this.#now = parts.now ?? Date.now;
+    this.#send = send;
+    this.#ports = ports;
   }
 
   get challenge(): string {
@@ -77,6 +75,10 @@ export class KeystoneIdentity implements Identity {
     const verdict = await this.#verdict(token);
     if (!verdict || verdict.expiresAt <= this.#now()) throw unauthenticated();
     return principalOf(verdict.who, verdict.roles, requestId);
+  }
+
+  #now(): number {
+    return this.#ports.clock.now().getTime();
   }
 
   async #verdict(token: string): Promise<Verdict> {
@@ -141,6 +143,7 @@ export class KeystoneIdentity implements Identity {
 
   /** Tries again where Keystone did not answer, or said that it cannot now. */
   async #persist(request: Parameters<KeystoneTransport>[0]): ReturnType<KeystoneTransport> {
+    const retry = new Retry(RETRY, this.#ports.chance);
     for (let attempt = 1; ; attempt++) {
       try {
         const answer = await this.#send(request);
@@ -149,12 +152,12 @@ export class KeystoneIdentity implements Identity {
       } catch (error) {
         if (attempt === ATTEMPTS) throw this.#unavailable((error as Error).message);
       }
-      await sleep(RETRY_MS * attempt * (0.5 + Math.random()));
+      await this.#ports.clock.sleep(retry.failed());
     }
   }
 
   #unavailable(reason: string): PinholeError {
-    this.#logger.warn({ reason }, 'Keystone cannot be asked; nobody is let in whom it has not just confirmed');
+    this.#ports.logger.warn({ reason }, 'Keystone cannot be asked; nobody is let in whom it has not just confirmed');
     return new PinholeError('identity-unavailable', 'The Keystone service is temporarily unavailable.');
   }
 }

@@ -1,19 +1,24 @@
 import pg from 'pg';
+import type { Timer } from '../../ports/clock.ts';
+import type { Ports } from '../../ports/ports.ts';
+import { type Backoff, Retry } from '../../ports/retry.ts';
 import { type ConnectionOptions, connectionConfig } from './connection.ts';
 
 export const CHANNEL = 'pinhole_events';
-const RELISTEN_MS = 1_000;
+const RELISTEN: Backoff = { firstMs: 100, maxMs: 1_000 };
 
 /** Hears of events that any server committed; after the connection was away, takes it that there were some. */
 export class EventListener {
-  readonly #options: ConnectionOptions;
+  readonly #options: ConnectionOptions & Pick<Ports, 'clock' | 'chance'>;
+  readonly #retry: Retry;
   readonly #callbacks: (() => void)[] = [];
   #client: pg.Client | null = null;
-  #timer: NodeJS.Timeout | null = null;
+  #timer: Timer | null = null;
   #closed = false;
 
-  constructor(options: ConnectionOptions) {
+  constructor(options: ConnectionOptions & Pick<Ports, 'clock' | 'chance'>) {
     this.#options = options;
+    this.#retry = new Retry(RELISTEN, options.chance);
   }
 
   add(callback: () => void): void {
@@ -27,7 +32,7 @@ export class EventListener {
 
   async close(): Promise<void> {
     this.#closed = true;
-    if (this.#timer) clearTimeout(this.#timer);
+    this.#timer?.cancel();
     await this.#client?.end().catch(() => undefined);
   }
 
@@ -38,7 +43,7 @@ export class EventListener {
     const end = () => {
       if (ended) return;
       ended = true;
-      if (!this.#closed) this.#timer = setTimeout(() => void this.#listen(), RELISTEN_MS);
+      if (!this.#closed) this.#timer = this.#options.clock.after(this.#retry.failed(), () => void this.#listen());
       void client.end().catch(() => undefined);
     };
     client.on('error', end);
@@ -47,6 +52,7 @@ export class EventListener {
     try {
       await client.connect();
       await client.query(`listen ${CHANNEL}`);
+      this.#retry.succeeded();
       this.#fire();
     } catch {
       end();

@@ -28,7 +28,7 @@ export async function openPostgres(options: PostgresOptions): Promise<Store> {
   const listener = new EventListener(options);
   const writer = new PostgresWriter(options);
   // What this server commits it is told of like the others: by the database.
-  const engine = new Engine({ writer, chain: options.chain, onLocalEvents: () => undefined });
+  const engine = new Engine({ ...options, writer, onLocalEvents: () => undefined });
   return {
     read,
     chain: options.chain,

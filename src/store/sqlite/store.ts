@@ -11,7 +11,8 @@ import { SqliteWriter } from './writer.ts';
  * Opens (or makes) the embedded database. WAL with synchronous=FULL: a commit returns after its fdatasync. Reads have a
  * connection of their own and so never see what is not committed.
  */
-export async function openSqlite(path: string, { chain }: StoreOptions): Promise<Store> {
+export async function openSqlite(path: string, options: StoreOptions): Promise<Store> {
+  const { chain } = options;
   const connection = connect(path, 'writer');
   await migrate(connection.db, 'sqlite');
   await registerChain(connection.db, chain);
@@ -19,8 +20,8 @@ export async function openSqlite(path: string, { chain }: StoreOptions): Promise
   const read = new Queries(reader, prepareStatements('sqlite'));
   const listeners: (() => void)[] = [];
   const engine = new Engine({
+    ...options,
     writer: new SqliteWriter(connection),
-    chain,
     onLocalEvents: () => {
       for (const listener of listeners) listener();
     },
