@@ -15,14 +15,16 @@ import type { Subject } from '../review/subject.ts';
 
 const CONNECT_MS = 2000;
 
+/** The rules of a namespace as a subject of the reviewer, with the facts of the host that its rules need. */
 export interface LiveRules {
   readonly subject: Subject;
   readonly host: HostFacts;
 }
 
 /**
- * Everybody's rules in a namespace, with what is known of the host. Root reads them itself, in any namespace; everybody else
- * asks the kernel process, which the members of its group may, about the namespaces that it serves.
+ * Reads all rules of a namespace, those of other programs too. Root reads any namespace itself. Other users need to be in the group
+ * of the kernel process, which reads the namespaces that it serves.
+ * @throws Denied for other users without a kernel process to ask; PinholeError `unreachable` if it does not answer within 2 s
  */
 export async function liveRules(netns: Netns, configFile: string | undefined, ports: Ports): Promise<LiveRules> {
   const kernel: Kernel =
@@ -45,8 +47,8 @@ async function kernelProcess(path: string, ports: Ports): Promise<RemoteKernel> 
     accessSync(path, constants.R_OK | constants.W_OK);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    const why = code === 'ENOENT' ? `no kernel process is at ${path}` : `you are not in the group of ${path}`;
-    throw new Denied(`This asks the kernel: it needs root, or Pinhole's kernel process, and ${why}.`);
+    const why = code === 'ENOENT' ? `no kernel process listens at ${path}` : `you are not in the group of ${path}`;
+    throw new Denied(`This needs root or Pinhole's kernel process, and ${why}.`);
   }
   const kernel = new RemoteKernel(path, ports);
   try {

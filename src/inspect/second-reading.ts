@@ -7,15 +7,22 @@ import { reviewSource } from '../review/source/review.ts';
 import { SyntaxParser } from '../review/source/syntax.ts';
 import type { Subject } from '../review/subject.ts';
 
+/** In bytes. */
 const MAX_ANSWER = 1024 * 1024;
 
+/** What a second reader found. */
 export interface SecondReadings {
+  /** Findings of claims that the code confirms. */
   readonly parts: readonly SubjectReport[];
+  /** One for each claim that was dropped. */
   readonly notes: readonly Note[];
   readonly counts: { readonly claims: number; readonly dropped: number };
 }
 
-/** Has the model that `review.llm` names read each source file, and keeps what the code bears out. */
+/**
+ * Asks the model that `review.llm` names about each source file, and keeps the claims that the code confirms.
+ * @throws InvalidInput without that setting; PinholeError `unreachable` or `remote-failure`
+ */
 export async function secondReading(subjects: readonly Subject[], configFile: string | undefined): Promise<SecondReadings> {
   const { llm } = loadConfig({ config: configFile }, process.env).review;
   if (!llm)
@@ -44,7 +51,10 @@ export async function secondReading(subjects: readonly Subject[], configFile: st
   return { parts, notes, counts };
 }
 
-/** One request of the chat-completions protocol. @throws PinholeError when nobody answers, or not as that protocol does */
+/**
+ * Sends one request of the chat-completions protocol.
+ * @throws PinholeError `unreachable` without an answer, `remote-failure` for one that is not of that protocol
+ */
 async function ask({ url, model, keyFile, timeoutSeconds }: SecondReaderConfig, messages: readonly Message[]): Promise<string> {
   const key = keyFile === null ? null : readFileSync(keyFile, 'utf8').trim();
   let response: Response;

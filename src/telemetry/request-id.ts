@@ -2,7 +2,10 @@ import { randomUUID } from 'node:crypto';
 
 const FORM = /^req-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
-/** OpenStack's form, `req-<uuid>`. A caller's own is kept when it has that form (oslo.middleware does the same). */
+/**
+ * The id of a request, in OpenStack's form `req-<uuid>`.
+ * @param given the client's own id; kept if it has that form, as oslo.middleware does, otherwise replaced by a new one
+ */
 export function requestId(given: unknown): string {
   return typeof given === 'string' && FORM.test(given) ? given : `req-${randomUUID()}`;
 }
