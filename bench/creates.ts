@@ -16,7 +16,7 @@ const TARGETS: readonly (readonly [clients: number, perSecond: number])[] = [
   [64, 4000],
 ];
 
-/** Durable creates a second, beside what the disk can sync. */
+/** Measures durable creates per second, and for comparison the disk's syncs per second. */
 export async function benchCreates(): Promise<Result[]> {
   const server = await ServerProcess.start();
   try {
@@ -56,7 +56,7 @@ export async function benchCreates(): Promise<Result[]> {
   }
 }
 
-/** Helpers on one router after the other, each on a port of its own. */
+/** Makes requests that create helpers, on the routers in turn, each on a new port. */
 export function createRequests(routers: readonly string[], firstPort = 1): () => { line: string; body: string } {
   let next = 0;
   return () => {

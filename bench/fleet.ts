@@ -21,7 +21,7 @@ const PREFIX = `${ownPrefix('phb')}-fleet`;
 const SAMPLES = 300;
 const TARGET_MS = 5;
 
-/** A copy of every hint to the host, on a queue of our own. */
+/** Receives a copy of every hint to the host, on a queue of its own. */
 async function tapHints(rabbit: RabbitNode): Promise<{ arrivals: number[]; close(): Promise<void> }> {
   const arrivals: number[] = [];
   const connection = new Connection({ url: rabbit.url(), noDelay: true });
@@ -45,7 +45,7 @@ async function tapHints(rabbit: RabbitNode): Promise<{ arrivals: number[]; close
   };
 }
 
-/** What a change costs where server and agent speak over RabbitMQ, the database is PostgreSQL, and the kernel is this one. */
+/** Measures a change with RabbitMQ as the bus, PostgreSQL as the database, and the real kernel. */
 export async function benchFleet(): Promise<Result[]> {
   const rabbit = await new RabbitNode().start();
   const network = new ScratchNetwork(PREFIX);
@@ -77,7 +77,7 @@ export async function benchFleet(): Promise<Result[]> {
     await watch.next(2);
     const tap = await tapHints(rabbit);
     const { afterAnswer, fromRequest, liveAt } = await timeChanges(client, router.id, { watch, samples: SAMPLES });
-    // Every creation and every deletion has its hint; what is timed is the creations.
+    // Creations and deletions both send a hint; only those of creations are timed.
     const pushed = liveAt.map((at) => at - (tap.arrivals.filter((arrival) => arrival < at).at(-1) ?? Number.NaN));
     await tap.close();
     const [push, live, whole] = [summarise(pushed), summarise(afterAnswer), summarise(fromRequest)];

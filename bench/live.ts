@@ -19,7 +19,7 @@ const PREFIX = `${ownPrefix('phb')}-live`;
 const SAMPLES = 300;
 const DRIFTS = 60;
 
-/** As a router has it anyway. With no rules in the whole system each first hook would make the kernel patch its own code. */
+/** A router has a firewall anyway. Without any rules in the system, the kernel would patch its own code at each first hook. */
 export const FIREWALL = `
 table inet filter {
   chain input { type filter hook input priority filter; policy accept; }
@@ -32,7 +32,7 @@ table ip nat {
 }
 `;
 
-/** What one change costs from the API to the kernel, and what a change by others costs until it is undone. */
+/** Measures one change from the API to the kernel, and the repair of a change by another process. */
 export async function benchLive(): Promise<Result[]> {
   const network = new ScratchNetwork(PREFIX);
   const directory = mkdtempSync(join(tmpdir(), 'phb-live-'));
@@ -87,7 +87,7 @@ export async function benchLive(): Promise<Result[]> {
   }
 }
 
-/** Creates and deletes one helper after the other, from the request and from its answer to the table that follows, in ms. */
+/** Creates and deletes one helper after the other. @returns ms from each request, and from its answer, to the new table in the kernel */
 export async function timeChanges(
   client: Client,
   router: string,
@@ -114,10 +114,10 @@ export async function timeChanges(
   return { afterAnswer, fromRequest, liveAt };
 }
 
-/** Below the rate at which the agent takes it for a fight and pauses. */
+/** Slow enough that the agent does not pause its repairs, as it does if another process keeps changing the table. */
 const BETWEEN_DRIFTS_MS = 300;
 
-/** A daemon that keeps its socket deletes the table; from its commit to the commit that repairs it. */
+/** Deletes the table as a daemon with an open socket does, and times from its commit to the commit that repairs it. */
 async function driftsByDaemon(netns: string, watch: TouchWatch): Promise<number[]> {
   const opener = new NetnsOpener(loadLibc());
   const socket = opener.open(netns, () => new NetlinkSocket(opener.libc));
@@ -128,7 +128,7 @@ async function driftsByDaemon(netns: string, watch: TouchWatch): Promise<number[
     watch.touches.length = 0;
     socket.transact(encodeReplacement(null).bytes, buffer);
     const broken = performance.now();
-    // The commit just made is this process's own: the watcher tells of the repair only.
+    // The watcher ignores commits of this process, so it reports only the repair.
     await watch.next(1);
     samples.push((watch.touches[0] as Touch).at - broken);
   }
@@ -136,7 +136,7 @@ async function driftsByDaemon(netns: string, watch: TouchWatch): Promise<number[
   return samples;
 }
 
-/** The nft command: when the command ends, the kernel holds the commit lock of the namespace while its socket closes. */
+/** Deletes the table with the nft command. When the command ends, the kernel holds the namespace's commit lock until its socket is closed. */
 async function driftsByCommand(netns: string, watch: TouchWatch): Promise<number[]> {
   const samples: number[] = [];
   for (let index = 0; index < DRIFTS; index++) {

@@ -16,11 +16,11 @@ const HELPERS = [
   { helper: 'pptp', protocol: 'tcp', port: 1723 },
 ];
 const SETTLE_MS = 15_000;
-/** Long enough to hold a timed resync or two. */
+/** Long enough for one or two timed resyncs. */
 const IDLE_MS = 90_000;
 const CLOCK_TICKS = 100;
 
-/** What `pinhole up` with 1,000 routers weighs once it has started, and what it does when there is nothing to do. */
+/** Measures the memory of `pinhole up` with 1,000 routers after its start, and its CPU time when idle. */
 export async function benchMemory(): Promise<Result[]> {
   const network = new ScratchNetwork(PREFIX);
   const directory = mkdtempSync(join(tmpdir(), 'phb-mem-'));

@@ -70,7 +70,7 @@ describe.each(STORES)('commands of a server’s administration, on %s', (store) 
   it('db migrate: leaves a database that is at this version unchanged', async () => {
     const config = join(server.directory, 'pinhole.yaml');
     const first = await pinhole('db', 'migrate', '--config', config, '--data-dir', server.directory);
-    expect(first).toMatchObject({ code: 0, stdout: 'the database is at this version already\n' });
+    expect(first).toMatchObject({ code: 0, stdout: 'the database is already at this version\n' });
     writeFileSync(join(server.directory, 'bad.yaml'), 'database: { url: mysql://x }\n');
     expect(await pinhole('db', 'migrate', '--config', join(server.directory, 'bad.yaml'), '--data-dir', server.directory)).toMatchObject({
       code: 2,

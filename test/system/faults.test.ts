@@ -10,10 +10,10 @@ const PREFIX = `${ownPrefix('pht')}-fault`;
 const ROUNDS = process.env['PINHOLE_SOAK'] === undefined ? 10 : 200;
 const ROUTERS = 6;
 
-/** One client's writes and what was acknowledged of them: helpers by router, as (port) sets. */
+/** The writes of one client: ports of helpers, by router. */
 class Load {
   readonly acknowledged = new Map<string, Map<number, string>>();
-  /** Writes that were neither acknowledged nor refused: they may or may not have happened. */
+  /** Writes that the server neither acknowledged nor refused: they may or may not be stored. */
   readonly unknown = new Map<string, Set<number>>();
   writes = 0;
   #stop = false;
@@ -78,7 +78,7 @@ describe('faults', () => {
     await network.destroy();
   });
 
-  /** Ports that a router's map assigns, read from the kernel by nft itself. */
+  /** Ports that a router's map assigns, as the nft command reads them from the kernel. */
   async function observedPorts(host: string): Promise<number[]> {
     const { stdout } = await network.exec(host, ['nft', 'list', 'ruleset']);
     return [...stdout.matchAll(/(\d+) : "ftp-tcp"/g)].map(([, port]) => Number(port)).sort((a, b) => a - b);
@@ -88,7 +88,7 @@ describe('faults', () => {
     return (await pinhole.helpers(router.id)).map(({ port }) => port).sort((a, b) => a - b);
   }
 
-  /** Observed equals desired on every router, and desired holds every write that was acknowledged. */
+  /** Expects that the observed state of every router equals its desired state, which has every acknowledged write. */
   async function expectConverged(load: Load): Promise<void> {
     for (const [index, router] of routers.entries()) {
       const declared = await declaredPorts(router);
@@ -168,7 +168,7 @@ describe('faults', () => {
     }
   });
 
-  it('a restart of everything changes no table: rules stay in place, and are found as desired', async () => {
+  it('a restart of all processes writes no table: the new ones find the rules as desired', async () => {
     await clear();
     await pinhole.addHelper((routers[0] as Router).id, 'ftp', 'tcp', 21);
     await eventually(async () => (await observedPorts('r0')).length === 1);
