@@ -6,8 +6,8 @@ import { InvalidInput, PinholeError } from '../model/errors.ts';
 import type { RateLimits } from './rate-limits.ts';
 
 /**
- * Which rule of the policy decides about a route. `open`: answers without a token; `authenticated`: to anybody who has one. A
- * route without one of these cannot be registered.
+ * The policy rule that decides about a route. `open`: the route needs no token. `authenticated`: any valid token will do. A route
+ * without one of these cannot be registered.
  */
 export type RoutePolicy = RuleName | 'open' | 'authenticated';
 
@@ -20,6 +20,7 @@ declare module 'fastify' {
   }
 }
 
+/** One registered route and the rule that decides about it. */
 export interface RouteAccess {
   readonly method: string;
   readonly url: string;
@@ -28,7 +29,11 @@ export interface RouteAccess {
 
 const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,128}$/;
 
-/** Every request is authenticated before anything else of it is looked at; rules are asked by the use cases. */
+/**
+ * Authenticates every request before anything else of it is read. The use cases enforce the policy rules.
+ * @returns the list of routes, which grows as routes are registered
+ * @throws Error at the registration of a route without a policy
+ */
 export function guardRoutes(app: FastifyInstance, { identity, rates }: { identity: Identity; rates: RateLimits }): RouteAccess[] {
   const routes: RouteAccess[] = [];
   app.decorateRequest('principal', null as unknown as Principal);
@@ -39,8 +44,8 @@ export function guardRoutes(app: FastifyInstance, { identity, rates }: { identit
   });
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-openstack-request-id', request.id);
-    // No text of ours has one, and PostgreSQL takes none.
-    if (/%00/.test(request.raw.url ?? '')) throw new InvalidInput('url', 'A URL with a NUL character names nothing.');
+    // No text of Pinhole contains NUL, and PostgreSQL cannot store it.
+    if (/%00/.test(request.raw.url ?? '')) throw new InvalidInput('url', 'Invalid input for url. A URL cannot contain a NUL character.');
     if (request.routeOptions.config.policy === 'open') return;
     const token = presentedToken(request);
     rates.checkAddress(request.ip, token);
@@ -59,16 +64,23 @@ export function guardRoutes(app: FastifyInstance, { identity, rates }: { identit
   return routes;
 }
 
-/** Who a request says to be. Also for streams, which ask again while they last. */
+/**
+ * Returns the principal of a request, with its idempotency key if it has one. Streams call this again while they last.
+ * @throws PinholeError `unauthenticated`, `identity-unavailable`; InvalidInput for a malformed Idempotency-Key
+ */
 export async function authenticate(identity: Identity, request: FastifyRequest): Promise<Principal> {
   const principal = await identity.authenticate({ token: presentedToken(request), requestId: request.id });
   const key = request.headers['idempotency-key'];
   if (key === undefined) return principal;
   if (typeof key !== 'string' || !IDEMPOTENCY_KEY.test(key))
-    throw new InvalidInput('idempotency-key', 'Idempotency-Key is at most 128 printable characters without blanks.');
+    throw new InvalidInput(
+      'idempotency-key',
+      'Invalid input for idempotency-key. It is 1 to 128 printable ASCII characters without blanks.',
+    );
   return { ...principal, idempotencyKey: key };
 }
 
+/** Returns the value of `X-Auth-Token`, else the bearer token of `Authorization`, else an empty text. */
 function presentedToken(request: FastifyRequest): string {
   const own = request.headers['x-auth-token'];
   const bearer = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1];

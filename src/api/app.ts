@@ -19,28 +19,32 @@ import type { Services } from './services.ts';
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** Logs what is our failure, and says when to come again where that is known. */
+    /** Logs an error that is Pinhole's own failure, and sets `Retry-After` if the time to wait is known. */
     logFailure(error: Error, request: FastifyRequest, reply: FastifyReply): void;
-    /** Every route with what decides about it. */
+    /** Every route with the rule that decides about it. */
     routeAccess: readonly RouteAccess[];
   }
 }
 
+/** Limits that keep one client from using up the server. */
 export interface ApiLimits extends RateOptions {
-  /** Requests worked on at a time. */
+  /** Maximum number of requests that are worked on at the same time. */
   readonly concurrency: number;
-  /** Connections open at a time. */
+  /** Maximum number of open connections. */
   readonly connections: number;
-  /** A request that is not there as a whole after this is cut off. */
+  /** Seconds after which a request that has not arrived completely is aborted. */
   readonly requestSeconds: number;
+  /** Maximum number of items on a page of Neutron's dialect; -1 for no maximum. */
   readonly paginationMaxLimit: number;
 }
 
+/** PEM texts of the listener's certificate and key, and of the authority for client certificates. */
 export type TlsOptions = Pick<SecureContextOptions, 'cert' | 'key' | 'ca'> & {
-  /** Whether clients must show a certificate of `ca`. */
+  /** Whether a client must present a certificate that `ca` issued. */
   readonly requireClientCertificate: boolean;
 };
 
+/** Parts from which the API is made. `tls` is null for plain HTTP. */
 export interface AppOptions {
   readonly services: Services;
   readonly identity: Identity;
@@ -50,13 +54,18 @@ export interface AppOptions {
   readonly clock: Clock;
   readonly metrics: Metrics;
   readonly version: string;
-  /** @throws when requests cannot be served now */
+  /** Resolves if requests can be served. @throws Error with the reason if they cannot */
   readonly ready: () => Promise<void>;
 }
 
 const HEADER_LIMIT_BYTES = 16 * 1024;
 const KEEP_ALIVE_MS = 65_000;
 
+/**
+ * Builds the HTTP API with both dialects, without listening yet. Order matters: `onRequest` hooks run as they were added, so that
+ * the bound on concurrency comes first, then authentication, then everything else.
+ * @throws Error for a route without a policy
+ */
 export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   const { limits, services, identity, clock } = options;
   const app = createFastify(options);
@@ -75,6 +84,7 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   return app;
 }
 
+/** Fastify with its limits set, and without its own logger, validation of types by coercion, or removal of unknown fields. */
 function createFastify({ limits, tls }: AppOptions): FastifyInstance {
   const requestTimeout = limits.requestSeconds * 1000;
   const http = {
@@ -107,7 +117,7 @@ function handleErrors(app: FastifyInstance, logger: Logger): void {
       logger.warn({ err: error, requestId: request.id }, 'the database did not take or answer a request');
     const retryAfter = known.details.retryAfter ?? (statusOf(known, error) === 503 ? 1 : undefined);
     if (retryAfter !== undefined) void reply.header('retry-after', String(retryAfter));
-    // Whose body was not read is not asked for another on this connection.
+    // The body was not read, so the connection cannot carry another request.
     if (known.code === 'overloaded' || known.code === 'too-large') void reply.header('connection', 'close');
   });
   app.setErrorHandler((error: FastifyError, request, reply) => {
@@ -135,7 +145,7 @@ function healthRoutes(app: FastifyInstance, { metrics, ready }: AppOptions): voi
     }
   };
   app.get('/readyz', open, readiness);
-  // Where OpenStack's load balancers look.
+  // The path that load balancers of OpenStack clouds check (oslo.middleware).
   app.get('/healthcheck', open, readiness);
   app.get('/metrics', open, async (_request, reply) => {
     reply.type(metrics.registry.contentType);

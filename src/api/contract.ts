@@ -2,19 +2,20 @@ import type { FastifyInstance } from 'fastify';
 import { asPinholeError } from '../contract/mismatch.ts';
 import type { JsonSchema, Shape } from '../contract/shape.ts';
 
-/** Where a schema keeps the shape that it was made of. */
+/** The property in which a schema keeps the shape that it was made from. */
 const SHAPE = Symbol('shape');
 
 type SchemaOfShape = JsonSchema & { readonly [SHAPE]: Shape<unknown> };
 
-/** The JSON Schema of a shape for a route: it documents, and {@link readByContract} reads by the shape itself. */
+/** Returns a shape's JSON Schema for a route. The schema is for documentation; {@link readByContract} reads by the shape itself. */
 export function schemaOf(shape: Shape<unknown>): JsonSchema {
   return { ...shape.schema(), [SHAPE]: shape };
 }
 
 /**
- * Requests are read by the contract's shapes, so that a handler gets what every other reader of the entity would read, and what is
- * refused is refused in the same words everywhere. Answers are written by the handlers through the same shapes.
+ * Makes the routes of `app` read requests by the contract's shapes. A handler then gets the same value as every other reader of
+ * the entity, and a refusal has the same words everywhere. Handlers write their answers through the same shapes, so that the
+ * serializer has nothing left to check.
  */
 export function readByContract(app: FastifyInstance): void {
   app.setValidatorCompiler(({ schema }) => {

@@ -1,16 +1,16 @@
 import type { FastifyError, FastifyInstance } from 'fastify';
 import { ERROR_CODES, InvalidInput, PinholeError } from '../model/errors.ts';
 
-/** Largest request body: a bulk of 1,000 helpers is a tenth of it. */
+/** Largest request body in bytes. A bulk request with 1,000 helpers takes a tenth of it. */
 export const BODY_LIMIT = 1024 * 1024;
 
-/** Stands in an error's `field` for a body that is no JSON at all. */
+/** The `field` of an error about a body that is not JSON at all. */
 export const BAD_JSON = '#json';
 
-/** The escape of a NUL, its backslash not escaped itself. PostgreSQL's texts hold none. */
+/** The JSON escape of a NUL whose backslash is not itself escaped. PostgreSQL cannot store NUL in text. */
 const NUL = /(?<!\\)(?:\\\\)*\\u0000/;
 
-/** Fastify's own parser takes bytes that are not UTF-8 for question marks. */
+/** Replaces Fastify's JSON parser, which reads bytes that are not UTF-8 as U+FFFD. An empty body is undefined. */
 export function parseJsonStrictly(app: FastifyInstance): void {
   const utf8 = new TextDecoder('utf-8', { fatal: true });
   app.removeContentTypeParser('application/json');
@@ -19,7 +19,7 @@ export function parseJsonStrictly(app: FastifyInstance): void {
     try {
       const text = utf8.decode(bytes as Buffer);
       const body = JSON.parse(text);
-      if (NUL.test(text)) done(new InvalidInput('body', 'The request body has a NUL character in it; no field may.'));
+      if (NUL.test(text)) done(new InvalidInput('body', 'Invalid input for body. No field can contain a NUL character.'));
       else done(null, body);
     } catch {
       done(new InvalidInput(BAD_JSON, 'Malformed request body: Cannot understand JSON.'));
@@ -27,7 +27,7 @@ export function parseJsonStrictly(app: FastifyInstance): void {
   });
 }
 
-/** Whatever a handler or Fastify threw, as one of ours. */
+/** Returns the typed error for whatever a handler or Fastify threw. Unknown errors become `internal` and keep their cause. */
 export function asPinholeError(error: Error): PinholeError {
   if (error instanceof PinholeError) return error;
   const { validation, statusCode, code } = error as FastifyError;
@@ -44,6 +44,10 @@ export function asPinholeError(error: Error): PinholeError {
   return new PinholeError('internal', 'Request Failed: internal server error while processing your request.', { cause: error });
 }
 
+/**
+ * Returns the HTTP status of an error: the one of its code, or a more specific 4xx that Fastify gave (415, say) where the code
+ * says 400.
+ */
 export function statusOf(known: PinholeError, original: Error): number {
   const given = (original as FastifyError).statusCode;
   const ours = ERROR_CODES[known.code].http;

@@ -2,10 +2,11 @@ import { createHash } from 'node:crypto';
 import { PinholeError } from '../model/errors.ts';
 import type { Clock } from '../ports/clock.ts';
 
+/** Rates of the token buckets. */
 export interface RateOptions {
-  /** Requests a second of one token (of one user, with Keystone); twice as many at once. 0: any number. */
+  /** Requests per second of one token (with Keystone: of one user), with bursts of twice as many. 0 for no limit. */
   readonly requestsPerSecond: number;
-  /** Refused authentications a second from one address; ten times as many at once. 0: any number. */
+  /** Refused authentications per second from one address, with bursts of ten times as many. 0 for no limit. */
   readonly failuresPerSecond: number;
 }
 
@@ -16,7 +17,7 @@ interface Bucket {
   at: number;
 }
 
-/** A token bucket for each name: what it has not used of its rate gathers up to `burst`. */
+/** One token bucket per name. Unused rate accumulates up to `burst`. Beyond 10,000 names, the least recently used bucket is dropped. */
 class Buckets {
   readonly #rate: number;
   readonly #burst: number;
@@ -29,7 +30,7 @@ class Buckets {
     this.#clock = clock;
   }
 
-  /** @returns seconds until there is one again; 0: there is */
+  /** @returns seconds until the name may take again, rounded up; 0 if it may take now */
   wait(name: string): number {
     if (this.#rate === 0) return 0;
     const { tokens } = this.#filled(name);
@@ -47,43 +48,47 @@ class Buckets {
     bucket.at = now;
     this.#buckets.delete(name);
     this.#buckets.set(name, bucket);
-    // The one that was not used for the longest: it is the fullest.
+    // The least recently used bucket is the fullest, so that dropping it forgives the least.
     if (this.#buckets.size > MAX_BUCKETS) this.#buckets.delete(this.#buckets.keys().next().value as string);
     return bucket;
   }
 }
 
-/** How often who may ask. */
+/** Limits the rate of requests per principal and of refused authentications per address. */
 export class RateLimits {
   readonly #requests: Buckets;
   readonly #failures: Buckets;
-  /** Fingerprints of tokens that were let in. */
+  /** Fingerprints of tokens that were accepted. */
   readonly #good = new Set<string>();
 
+  /** @param clock its monotonic time is used */
   constructor({ requestsPerSecond, failuresPerSecond }: RateOptions, clock: Clock) {
     this.#requests = new Buckets(requestsPerSecond, requestsPerSecond * 2, clock);
     this.#failures = new Buckets(failuresPerSecond, failuresPerSecond * 10, clock);
   }
 
-  /** @throws PinholeError `too-many-requests` */
+  /** Counts a request of the principal with this name. @throws PinholeError `too-many-requests` */
   countRequest(name: string): void {
     refuse(this.#requests.wait(name));
     this.#requests.take(name);
   }
 
+  /** Counts a refused authentication from this address. */
   countFailure(address: string): void {
     this.#failures.take(address);
   }
 
   /**
-   * Whoever was let in before is asked for no patience: many may come from one address, a proxy's, and one of them guess.
-   * @throws PinholeError `too-many-requests` for an address that was refused too often
+   * Refuses an address with too many failures. A token that was accepted before is exempt: many clients can share the address of a
+   * proxy, and one of them may be guessing.
+   * @throws PinholeError `too-many-requests`
    */
   checkAddress(address: string, token: string): void {
     const seconds = this.#failures.wait(address);
     if (seconds > 0 && !this.#good.has(fingerprint(token))) refuse(seconds);
   }
 
+  /** Exempts an accepted token from {@link checkAddress}. */
   rememberGood(token: string): void {
     const key = fingerprint(token);
     if (this.#good.has(key)) return;
@@ -92,12 +97,12 @@ export class RateLimits {
   }
 }
 
-/** Not the token itself: what is kept in memory may be dumped. */
+/** The set holds hashes and no tokens, because memory may end up in a dump. */
 function fingerprint(token: string): string {
   return createHash('sha256').update(token).digest('base64');
 }
 
 function refuse(seconds: number): void {
   if (seconds === 0) return;
-  throw new PinholeError('too-many-requests', `Too many requests; the next one in ${seconds} s.`, { details: { retryAfter: seconds } });
+  throw new PinholeError('too-many-requests', `Too many requests. Try again in ${seconds} s.`, { details: { retryAfter: seconds } });
 }

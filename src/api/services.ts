@@ -8,7 +8,7 @@ import type { Routers } from '../control/routers.ts';
 import type { Status } from '../control/status.ts';
 import type { Tokens } from '../control/tokens.ts';
 
-/** The use cases behind the API. */
+/** The use cases that the routes call. */
 export interface Services {
   readonly routers: Routers;
   readonly helpers: Helpers;

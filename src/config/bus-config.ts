@@ -5,36 +5,41 @@ import { type NeutronConf, readNeutronConf } from './neutron-conf.ts';
 import { section } from './server-config.ts';
 import { type BrokerAddress, parseTransportUrl } from './transport-url.ts';
 
-/** RabbitMQ: of a fleet, or of the cloud that an agent serves. */
+/** How to reach RabbitMQ: the one of a Pinhole fleet, or the one of the cloud that an agent serves. */
 export interface BusConfig extends Omit<BrokerAddress, 'isTls'> {
-  /** Files of PEM; null: no TLS. */
+  /** Paths of PEM files; null for no TLS. */
   readonly tls: { readonly ca: string | null; readonly cert: string | null; readonly key: string | null } | null;
+
+  /** AMQP heartbeat in seconds; 0 for none. */
   readonly heartbeatSeconds: number;
   readonly exchange: string;
-  /** User who speaks for a host, `{host}` in it standing for the host's name; null: anybody. */
+  /** The bus user who speaks for a host, with `{host}` for the host's name; null if any user may. */
   readonly agentUser: string | null;
-  /** Users whom agents take requests and hints of; null: anybody. */
+  /** The users whose requests and hints an agent accepts; null for any user. */
   readonly serverUsers: readonly string[] | null;
 }
 
+/** The flags that concern the bus. */
 export interface BusFlags {
   readonly neutron?: boolean | undefined;
   readonly neutronConf?: string | undefined;
 }
 
 const FIELDS = ['url', 'ca_file', 'cert_file', 'key_file', 'heartbeat_seconds', 'exchange', 'agent_user', 'server_users'] as const;
-/** What a supervisor that may read neutron.conf tells its agent, which may not. */
+/** The variable in which a supervisor passes the content of neutron.conf, as JSON, to its agent, which may not read the file. */
 export const NEUTRON_VARIABLE = 'PINHOLE_NEUTRON_CONF';
-/** What a neutron.conf says that says nothing. */
+/** The result of an empty neutron.conf. */
 const NO_NEUTRON = readNeutronConf('', 'neutron.conf');
 
+/** What the configuration and neutron.conf say about the bus. */
 export interface BusSettings {
-  /** null: the socket of the server on this host. */
+  /** Null for the socket of the server on this host. */
   readonly bus: BusConfig | null;
+  /** The host's name in neutron.conf; null if there is none. */
   readonly host: string | null;
 }
 
-/** Own configuration comes before what neutron.conf says. @throws InvalidInput */
+/** Reads the section `bus`. Pinhole's own configuration wins over neutron.conf. @throws InvalidInput */
 export function readBus(field: Reader, flags: BusFlags, env: NodeJS.ProcessEnv): BusSettings {
   const bus = section(field, ...FIELDS);
   const string = (reader: Reader) => reader.nullable((value) => value.string(4096));
@@ -44,7 +49,7 @@ export function readBus(field: Reader, flags: BusFlags, env: NodeJS.ProcessEnv):
     if (!flags.neutron) return { bus: null, host: null };
     throw new InvalidInput(
       'bus.url',
-      'Which RabbitMQ is the cloud’s? --neutron needs --neutron-conf FILE, or bus.url in the configuration.',
+      'bus.url is not set. --neutron needs the address of the cloud’s RabbitMQ: --neutron-conf FILE, or bus.url in the configuration.',
     );
   }
   const { isTls, ...address } = parseTransportUrl(url, 'bus.url');
@@ -55,15 +60,15 @@ export function readBus(field: Reader, flags: BusFlags, env: NodeJS.ProcessEnv):
   };
   const agentUser = string(bus.agent_user) ?? 'pinhole-agent-{host}';
   const serverUsers = bus.server_users.nullable((list) => list.array(64, (item) => item.string(255))) ?? ['pinhole-server'];
-  const anybody = flags.neutron === true;
+  const inCloud = flags.neutron === true;
   return {
     bus: {
       ...address,
       tls: isTls || conf.ssl ? files : null,
-      heartbeatSeconds: bus.heartbeat_seconds.nullable((value) => value.integer(0, 3_600)) ?? conf.heartbeatSeconds ?? (anybody ? 60 : 15),
-      exchange: string(bus.exchange) ?? (anybody ? (conf.controlExchange ?? 'neutron') : 'pinhole'),
-      agentUser: anybody || agentUser === 'any' ? null : agentUser,
-      serverUsers: anybody || serverUsers.includes('any') ? null : serverUsers,
+      heartbeatSeconds: bus.heartbeat_seconds.nullable((value) => value.integer(0, 3_600)) ?? conf.heartbeatSeconds ?? (inCloud ? 60 : 15),
+      exchange: string(bus.exchange) ?? (inCloud ? (conf.controlExchange ?? 'neutron') : 'pinhole'),
+      agentUser: inCloud || agentUser === 'any' ? null : agentUser,
+      serverUsers: inCloud || serverUsers.includes('any') ? null : serverUsers,
     },
     host: conf.host,
   };
@@ -75,7 +80,7 @@ function neutronConf({ neutronConf: file }: BusFlags, env: NodeJS.ProcessEnv): N
   return file === undefined ? NO_NEUTRON : loadNeutronConf(file);
 }
 
-/** @throws InvalidInput */
+/** Reads a neutron.conf. @throws InvalidInput if the file cannot be read or parsed */
 export function loadNeutronConf(file: string): NeutronConf {
   let text: string;
   try {

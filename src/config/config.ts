@@ -16,18 +16,18 @@ import {
   section,
 } from './server-config.ts';
 
-/** Everything that can be configured, with every default filled in. */
+/** The whole configuration, with all defaults filled in. */
 export interface Config {
   readonly dataDir: string;
   readonly runDir: string;
-  /** Where the API listens. */
+  /** The address on which the API listens. */
   readonly listen: ApiListen;
-  /** Name that this host goes by on the bus and in routers. */
+  /** This host's name on the bus and in routers. */
   readonly host: string;
   readonly logLevel: string;
   readonly api: { readonly allowedHelpers: AllowedHelpers; readonly quotas: QuotaConfig };
   readonly server: ServerConfig;
-  /** null: the socket of the server on this host. */
+  /** Null for the socket of the server on this host. */
   readonly bus: BusConfig | null;
   readonly agent: {
     readonly listen: Listen;
@@ -37,7 +37,7 @@ export interface Config {
     readonly firstPullSeconds: number;
     readonly keepLive: boolean;
   };
-  /** What the kernel process may serve: it takes this from root-owned configuration only. */
+  /** The namespaces that the kernel process may serve. It takes them from root-owned configuration only. */
   readonly kernel: { readonly namespaces: readonly string[]; readonly hostNamespace: boolean };
   readonly users: { readonly pinhole: string; readonly kernel: string; readonly group: string };
   readonly review: { readonly llm: SecondReaderConfig | null };
@@ -45,20 +45,21 @@ export interface Config {
 
 /** An OpenAI-compatible endpoint that `pinhole review --second-reader` asks. */
 export interface SecondReaderConfig {
-  /** Up to where `/chat/completions` follows. */
+  /** URL without the final `/chat/completions`. */
   readonly url: string;
   readonly model: string;
-  /** File with its key; null: it asks for none. */
+  /** Path of the file with the API key; null if the endpoint needs none. */
   readonly keyFile: string | null;
   readonly timeoutSeconds: number;
 }
 
+/** An IP address or host name, and a TCP port; 0 for a free one. */
 export interface Listen {
   readonly host: string;
   readonly port: number;
 }
 
-/** An address and port, or a unix socket. */
+/** An address and port, or the path of a unix socket. */
 export type ApiListen = Listen | { readonly path: string };
 
 export const DEFAULT_CONFIG_FILE = '/etc/pinhole/pinhole.yaml';
@@ -66,18 +67,22 @@ export const DEFAULT_DATA_DIR = '/var/lib/pinhole';
 export const DEFAULT_RUN_DIR = '/run/pinhole';
 const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const;
 const MAX_FILE = 1024 * 1024;
-/** Routers of the L3 agent's: the kernel process serves no others in a cloud. */
+/** Namespaces of Neutron's L3 agent. In a cloud, the kernel process serves no others by default. */
 const NEUTRON_NAMESPACES = ['qrouter-*', 'snat-*'];
 
+/** The flags of the command line that override the configuration. */
 export interface ConfigFlags extends BusFlags {
   readonly config?: string | undefined;
   readonly dataDir?: string | undefined;
   readonly listen?: string | undefined;
-  /** Lets `identity.mode: none` listen on loopback. */
+  /** Allows `identity.mode: none` on a loopback address. */
   readonly insecure?: boolean | undefined;
 }
 
-/** Flags beat `PINHOLE_*` variables, those beat the file. @throws InvalidInput naming the file and the field */
+/**
+ * Reads the configuration. Flags win over `PINHOLE_*` variables, and these over the file. A missing default file counts as empty.
+ * @throws InvalidInput that names the file and the field
+ */
 export function loadConfig(flags: ConfigFlags, env: NodeJS.ProcessEnv): Config {
   const file = flags.config ?? env['PINHOLE_CONFIG'] ?? DEFAULT_CONFIG_FILE;
   const explicit = file !== DEFAULT_CONFIG_FILE;
@@ -189,13 +194,13 @@ function readAllowed(reader: Reader): AllowedHelpers {
   return Object.fromEntries(pairs);
 }
 
-/** `ADDR:PORT`, or `unix:/path`. @throws InvalidInput */
+/** Parses `ADDR:PORT` or `unix:/path`. @param field the field's name, for the message @throws InvalidInput */
 export function parseApiListen(text: string, field: string): ApiListen {
   const [, path] = /^unix:(\/.{1,100})$/.exec(text) ?? [];
   return path ? { path } : parseListen(text, field);
 }
 
-/** @throws InvalidInput unless `ADDR:PORT`, with an IPv6 address in brackets; port 0 takes a free one */
+/** Parses `ADDR:PORT`, with an IPv6 address in brackets. Port 0 stands for a free one. @throws InvalidInput */
 export function parseListen(text: string, field: string): Listen {
   const [, bracketed, plain, portText] = /^(?:\[([0-9a-fA-F:]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text) ?? [];
   const host = bracketed ?? plain;
@@ -205,18 +210,18 @@ export function parseListen(text: string, field: string): Listen {
   return { host, port };
 }
 
-/** Files and sockets, one home for each path. */
+/** Returns the path of every file and socket. Each is defined here only. */
 export function paths(config: Pick<Config, 'dataDir' | 'runDir'>) {
   return {
     database: join(config.dataDir, 'server', 'pinhole.db'),
     serverDir: join(config.dataDir, 'server'),
-    /** Name of this server's audit chain, and the key that signs its heads: this host's, whatever the database. */
+    /** Name of this server's audit chain, and the key that signs its heads. Both belong to this host, whatever the database. */
     serverId: join(config.dataDir, 'server', 'server-id'),
     auditKey: join(config.dataDir, 'server', 'audit-key.pem'),
     agentDir: join(config.dataDir, 'agent'),
     agentState: join(config.dataDir, 'agent', 'desired.json'),
     adminToken: join(config.dataDir, 'admin-token'),
-    /** Where the clients of this host find the server's address. */
+    /** The file in which clients on this host find the server's address. */
     endpoint: join(config.runDir, 'server', 'endpoint'),
     serverSocketDir: join(config.runDir, 'server'),
     busSocket: join(config.runDir, 'server', 'bus.sock'),

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 
-/** A file's text; null where there is none. @throws whatever else keeps it from being read */
+/** Returns a file's text, decoded as UTF-8; null if there is no such file. @throws Error for any other failure */
 export function readIfThere(path: string): string | null {
   try {
     return readFileSync(path, 'utf8');

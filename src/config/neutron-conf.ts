@@ -1,7 +1,7 @@
 import { type IniFile, parseIni } from '../formats/ini.ts';
 import { InvalidInput } from '../model/errors.ts';
 
-/** What Pinhole takes from a `neutron.conf`; null where it says nothing. */
+/** What Pinhole takes from a `neutron.conf`; null for options that it does not set. */
 export interface NeutronConf {
   readonly transportUrl: string | null;
   readonly host: string | null;
@@ -17,9 +17,10 @@ const RABBIT = 'oslo_messaging_rabbit';
 const MAX_REFERENCES = 16;
 
 /**
- * Reads the options of a neutron.conf that say how to reach its broker, by the names that oslo.messaging 14 has for them, the
- * deprecated ones too.
- * @throws InvalidInput naming file and line
+ * Reads the options of a neutron.conf that say how to reach its broker, under the names that oslo.messaging 14 has for them,
+ * including the deprecated ones.
+ * @param file the file's name, for messages
+ * @throws InvalidInput that names file and line
  */
 export function readNeutronConf(text: string, file: string): NeutronConf {
   const sections = parseIni(text, file);
@@ -46,7 +47,7 @@ export function readNeutronConf(text: string, file: string): NeutronConf {
   };
 }
 
-/** `$name` and `${section.name}` stand for other options, `$$` for a dollar. */
+/** Replaces `$name` and `${section.name}` by other options' values, and `$$` by a dollar, as oslo.config does. */
 function substitute(sections: IniFile, section: string, value: string, depth = 0): string {
   if (depth > MAX_REFERENCES) throw new InvalidInput('neutron-conf', `neutron.conf: '${section}' refers to itself.`);
   return value.replace(/\$(?:\$|\{([\w.]+)\}|(\w+))/g, (whole, braced?: string, plain?: string) => {

@@ -4,10 +4,13 @@ import { InvalidInput } from '../model/errors.ts';
 
 const MAX_FILE = 1024 * 1024;
 
-/** Check strings by rule name, from a policy file in oslo.policy's YAML. @throws InvalidInput naming the file and what is wrong */
+/**
+ * Reads a policy file in oslo.policy's YAML. @returns check strings by rule name
+ * @throws InvalidInput that names the file and what is wrong
+ */
 export function readPolicyFile(file: string): Record<string, string> {
   const rules = parseFile(file) ?? {};
-  if (typeof rules !== 'object' || Array.isArray(rules)) throw bad(file, 'is no map of rule names to checks');
+  if (typeof rules !== 'object' || Array.isArray(rules)) throw bad(file, 'is not a map of rule names to checks');
   for (const [name, check] of Object.entries(rules)) {
     if (typeof check !== 'string') throw bad(file, `${name} is not a check in quotes, like "rule:admin_only"`);
   }

@@ -3,10 +3,10 @@ import { Reader } from '../contract/reader.ts';
 import { InvalidInput } from '../model/errors.ts';
 import type { ApiListen } from './config.ts';
 
-/** What the server alone needs to know. Secrets are named by their files, which the server reads when it starts. */
+/** Configuration of the server alone. Secrets are given as files, which the server reads when it starts. */
 export interface ServerConfig {
   readonly database: {
-    /** null: the embedded SQLite. */
+    /** Null for the embedded SQLite. */
     readonly url: string | null;
     readonly connections: number;
   };
@@ -14,7 +14,7 @@ export interface ServerConfig {
     | { readonly mode: 'token' }
     | { readonly mode: 'none' }
     | { readonly mode: 'keystone'; readonly keystone: KeystoneConfig };
-  /** oslo.policy's YAML; null: the default rules. */
+  /** Path of a policy file in oslo.policy's YAML; null for the default rules. */
   readonly policyFile: string | null;
   readonly tls: TlsConfig | null;
   readonly limits: {
@@ -28,10 +28,11 @@ export interface ServerConfig {
   readonly retention: { readonly auditDays: number; readonly eventDays: number };
 }
 
+/** The section `identity.keystone`. */
 export interface KeystoneConfig {
   readonly authUrl: string;
   readonly username: string;
-  /** A file with the password, or the password from `PINHOLE_KEYSTONE_PASSWORD`. */
+  /** Path of a file with the password, or the password itself, from `PINHOLE_KEYSTONE_PASSWORD`. */
   readonly password: { readonly file: string } | { readonly text: string };
   readonly userDomain: string;
   readonly project: string;
@@ -41,6 +42,7 @@ export interface KeystoneConfig {
   readonly caFile: string | null;
 }
 
+/** Paths of PEM files for the API's listener. */
 export interface TlsConfig {
   readonly certificate: string;
   readonly key: string;
@@ -48,22 +50,26 @@ export interface TlsConfig {
   readonly requireClientCertificate: boolean;
 }
 
+/** Default quotas; -1 for no limit. */
 export interface QuotaConfig {
   readonly helpersPerRouter: number;
   readonly helpersPerProject: number;
   readonly routersPerProject: number;
 }
 
+/** Top-level fields that {@link readServerConfig} reads. */
 export const SERVER_SECTIONS = ['database', 'identity', 'policy_file', 'tls', 'limits', 'retention'] as const;
+/** Fields of the section `api` that {@link readQuotas} reads. */
 export const QUOTA_FIELDS = ['quota_per_router', 'quota_helpers_per_project', 'quota_routers_per_project'] as const;
 
 type Fields<K extends string> = Record<K, Reader>;
 
-/** Fields of a section that may be left out. */
+/** Returns readers of a section's fields. A missing section has only missing fields. @throws PinholeError for an unknown field */
 export function section<K extends string>(field: Reader, ...keys: K[]): Fields<K> {
   return (field.isNull ? new Reader({}, field.path) : field).object(...keys);
 }
 
+/** Reads the default quotas: -1 (no limit) or a positive number. @throws PinholeError that names the field */
 export function readQuotas(api: Fields<(typeof QUOTA_FIELDS)[number]>): QuotaConfig {
   const limit = (field: Reader, max: number) => field.nullable((value) => value.integer(-1, max));
   return {
@@ -73,6 +79,11 @@ export function readQuotas(api: Fields<(typeof QUOTA_FIELDS)[number]>): QuotaCon
   };
 }
 
+/**
+ * Reads the server's sections.
+ * @param top readers of the top-level fields
+ * @throws InvalidInput, PinholeError that names the field
+ */
 export function readServerConfig(
   top: Fields<(typeof SERVER_SECTIONS)[number]>,
   env: NodeJS.ProcessEnv,
@@ -123,7 +134,7 @@ function readTls(reader: Reader): TlsConfig {
   );
   const clientCa = client_ca.nullable((value) => value.string(4096));
   const required = require_client_certificate.nullable((value) => value.boolean()) ?? clientCa !== null;
-  if (required && clientCa === null) client_ca.fail('the file of the authority that client certificates are of');
+  if (required && clientCa === null) client_ca.fail('the file of the authority that issues client certificates');
   return { certificate: certificate.string(4096), key: key.string(4096), clientCa, requireClientCertificate: required };
 }
 
@@ -138,7 +149,7 @@ function readIdentity(
   if (mode === 'none' && !('path' in listen) && !(insecure && isLoopback(listen.host))) {
     throw new InvalidInput(
       'identity.mode',
-      "identity.mode: 'none' lets everybody in who can reach the API: it needs 'listen: unix:/path' (the socket is its owner's alone), or a loopback address and --insecure.",
+      "identity.mode: 'none' makes every client of the API an admin. It needs 'listen: unix:/path', a socket that only its owner can open, or a loopback address and --insecure.",
     );
   }
   return { mode };

@@ -1,8 +1,8 @@
 import { InvalidInput } from '../model/errors.ts';
 
-/** Brokers of one cluster, and who we are to them. */
+/** The brokers of one cluster, and the account to use. */
 export interface BrokerAddress {
-  /** `host:port` of each. */
+  /** `host:port` of each broker; IPv6 addresses in brackets. */
   readonly hosts: readonly string[];
   readonly username: string;
   readonly password: string;
@@ -14,8 +14,10 @@ const EXAMPLE = 'rabbit://user:password@host:5672,user:password@other:5672/vhost
 const PORTS = { plain: 5672, tls: 5671 } as const;
 
 /**
- * A transport URL: oslo.messaging's (`rabbit://`, oslo_messaging/transport.py) or AMQP's own (`amqp://`, `amqps://`), with
- * several brokers behind commas. They are taken to share the first one's user, as brokers of one cluster do.
+ * Parses a transport URL: oslo.messaging's (`rabbit://`, oslo_messaging/transport.py) or AMQP's own (`amqp://`, `amqps://`), with
+ * several brokers separated by commas. The first broker's account is used for all, because brokers of one cluster share their
+ * accounts. Port 5672, or 5671 with TLS, is the default, and `guest` the default account.
+ * @param field the field's name, for the message
  * @throws InvalidInput
  */
 export function parseTransportUrl(text: string, field: string): BrokerAddress {
@@ -23,7 +25,7 @@ export function parseTransportUrl(text: string, field: string): BrokerAddress {
   const [, scheme = '', authorities = '', path = '', query = ''] =
     /^([a-z+]+):\/\/([^/?#]*)(?:\/([^?#]*))?(?:\?([^#]*))?$/.exec(text) ?? [];
   if (!['rabbit', 'amqp', 'amqps', 'kombu+amqp'].includes(scheme))
-    throw fail(scheme === '' ? 'no URL' : `'${scheme}' is no transport of RabbitMQ`);
+    throw fail(scheme === '' ? 'it is not a URL' : `'${scheme}' is not a transport of RabbitMQ`);
   const ssl = new URLSearchParams(query).get('ssl');
   const isTls = scheme === 'amqps' || ssl === '1' || ssl?.toLowerCase() === 'true';
   const brokers = authorities.split(',').map((one) => parseAuthority(one, isTls ? PORTS.tls : PORTS.plain));

@@ -4,7 +4,7 @@ import { record } from './record.ts';
 import { text } from './scalars.ts';
 import type { Of } from './shape.ts';
 
-/** The JSON text that was hashed: what a database says of it must stay to the byte, so it is not looked into. */
+/** The JSON text that went into the hash. It must stay the same to the byte, so it is not parsed. */
 const SNAPSHOT = text({ max: 16 * 1024 * 1024, multiline: true, what: 'a state as JSON' });
 
 const ENTRY = {
@@ -17,9 +17,10 @@ const ENTRY = {
 };
 
 const HEAD = { seq: documented(COUNT, 'number of the entry in its chain'), hash: SHA256 };
-/** Each server's chain has its server's name. */
+/** Each server has one chain, which has a UUID as name. */
 const CHAIN = text({ max: 255, what: 'the name of a chain' });
 
+/** An audit entry, as the API shows it. */
 export const AUDIT_ENTRY = record({
   id: COUNT,
   chain: CHAIN,
@@ -28,14 +29,14 @@ export const AUDIT_ENTRY = record({
   before: nullable(SNAPSHOT),
   after: nullable(SNAPSHOT),
 });
-/** An entry as it is stored: `before` and `after` are the JSON text that was hashed. */
+/** An entry as it is stored. `before` and `after` are the JSON text that went into the hash. */
 export type StoredAudit = Of<typeof AUDIT_ENTRY>;
 
-/** Who did what to what. Never holds a token or another secret. */
+/** Who did what to what. An entry never contains a token or another secret. */
 export type AuditEntry = Of<ReturnType<typeof record<typeof ENTRY>>> & { readonly before: object | null; readonly after: object | null };
 
 const CHAIN_HEAD = record(HEAD);
-/** Where a chain stands: the hash of its entry number `seq`. */
+/** A position in a chain: the number of an entry and its hash (SHA-256 in hex). */
 export type ChainHead = Of<typeof CHAIN_HEAD>;
 
 export const SIGNED_HEAD = record({
@@ -46,7 +47,7 @@ export const SIGNED_HEAD = record({
   publicKey: documented(text({ max: 1_000, multiline: true, what: 'a public key in PEM' }), 'SPKI in PEM'),
   signature: documented(text({ max: 255, what: 'a signature in base64' }), 'Ed25519 over the head, in base64'),
 });
-/** What a server signs: all of its entries up to `seq` are as they were. */
+/** A server's signature: all its entries up to `seq` are unchanged. */
 export type SignedHead = Of<typeof SIGNED_HEAD>;
 
 export const AUDIT_CHAIN = record({ chain: CHAIN, anchor: CHAIN_HEAD, tail: CHAIN_HEAD, signed: nullable(SIGNED_HEAD) });

@@ -2,7 +2,7 @@ import { errorToData } from '../model/errors.ts';
 import { asPinholeError, formatPath, type Item, Mismatch } from './mismatch.ts';
 import { inside, type JsonSchema, type Shape } from './shape.ts';
 
-/** A value or null. A field of a record that is not there counts as null. */
+/** A value or null. A missing field of a record counts as null. */
 export class NullableShape<T> implements Shape<T | null> {
   readonly inner: Shape<T>;
 
@@ -23,9 +23,9 @@ export class NullableShape<T> implements Shape<T | null> {
   }
 }
 
-/** A field that may be left out; what that means is the reader's to say (an update leaves it as it is). */
+/** A field that may be missing. Its meaning depends on the entity: an update leaves the field as it is. */
 export class OptionalShape<T> implements Shape<T | undefined> {
-  /** Tells it from other shapes with an inner one, for the type of records. */
+  /** Distinguishes this class from others with an inner shape, for the type of records. */
   readonly mayBeAbsent = true;
   readonly inner: Shape<T>;
 
@@ -46,7 +46,7 @@ export class OptionalShape<T> implements Shape<T | undefined> {
   }
 }
 
-/** A field that may be left out or null, and what it is then. Written always. */
+/** A field that may be missing or null, and the value that it then has. It is always written. */
 export class DefaultShape<T> implements Shape<T> {
   readonly inner: Shape<T>;
   readonly fallback: T;
@@ -69,7 +69,7 @@ export class DefaultShape<T> implements Shape<T> {
   }
 }
 
-/** The inner shape with words about what it is for, which the schema carries. */
+/** The inner shape with a description of its purpose, which the schema carries. */
 export class DocumentedShape<T> implements Shape<T> {
   readonly inner: Shape<T>;
   readonly note: string;
@@ -92,6 +92,7 @@ export class DocumentedShape<T> implements Shape<T> {
   }
 }
 
+/** A list of at most `max` items of one shape. */
 export class ListShape<T> implements Shape<readonly T[]> {
   readonly item: Shape<T>;
   readonly max: number;
@@ -114,13 +115,13 @@ export class ListShape<T> implements Shape<readonly T[]> {
   }
 }
 
-/** A list from a peer, read item by item: a bad item is a typed error of its own and costs the others nothing. */
+/** A list from a peer that is read item by item. An item that cannot be read becomes a typed error and does not affect the others. */
 export class ItemsShape<T> implements Shape<readonly Item<T>[]> {
   readonly item: Shape<T>;
   readonly max: number;
   readonly key: string;
 
-  /** @param key name, on the wire, of the field that tells an item from others */
+  /** @param key name on the wire of the field that identifies an item */
   constructor(item: Shape<T>, max: number, key: string) {
     this.item = item;
     this.max = max;
@@ -137,7 +138,7 @@ export class ItemsShape<T> implements Shape<readonly Item<T>[]> {
     });
   }
 
-  /** Only what could be read is written. */
+  /** Writes the items that could be read. */
   write(value: readonly Item<T>[]): unknown {
     return value.flatMap((one) => (one.ok ? [this.item.write(one.value)] : []));
   }
@@ -147,7 +148,7 @@ export class ItemsShape<T> implements Shape<readonly Item<T>[]> {
   }
 }
 
-/** A longer text is no key. */
+/** Characters up to which a text counts as a key. */
 const MAX_KEY = 64;
 
 function keyOf(item: unknown, name: string): string | null {
@@ -162,7 +163,7 @@ function readList(value: unknown, max: number): readonly unknown[] {
   return value;
 }
 
-/** A pair as a list of two. */
+/** A pair, as a list of two items. */
 export class PairShape<A, B> implements Shape<readonly [A, B]> {
   readonly first: Shape<A>;
   readonly second: Shape<B>;
@@ -186,13 +187,16 @@ export class PairShape<A, B> implements Shape<readonly [A, B]> {
   }
 }
 
-/** A shape with a rule of its own, or with another form inside the program than on the wire. */
+/** A shape with an additional rule, or whose value has another form in the program than on the wire. */
 export class MappedShape<W, T> implements Shape<T> {
   readonly inner: Shape<W>;
   readonly from: (wire: W) => T;
   readonly to: (value: T) => W;
 
-  /** @param from may throw Mismatch */
+  /**
+   * @param from returns the program's form; may throw Mismatch
+   * @param to is the inverse of `from`
+   */
   constructor(inner: Shape<W>, from: (wire: W) => T, to: (value: T) => W) {
     this.inner = inner;
     this.from = from;
@@ -212,12 +216,12 @@ export class MappedShape<W, T> implements Shape<T> {
   }
 }
 
-/** The first shape that reads the value; they are told apart by the JSON type that each wants. */
+/** One of several shapes, chosen by the JSON type of the value. The last one reads a value that no choice claims. */
 export class EitherShape<T> implements Shape<T> {
   readonly choices: readonly { readonly when: (value: unknown) => boolean; readonly shape: Shape<unknown> }[];
   readonly choose: (value: T) => number;
 
-  /** @param choose which of the choices writes a value */
+  /** @param choose returns the index of the choice that writes a value */
   constructor(choices: EitherShape<T>['choices'], choose: (value: T) => number) {
     this.choices = choices;
     this.choose = choose;
@@ -237,34 +241,50 @@ export class EitherShape<T> implements Shape<T> {
   }
 }
 
+/** Returns a shape for a value or null; see {@link NullableShape}. */
 export function nullable<T>(inner: Shape<T>): NullableShape<T> {
   return new NullableShape(inner);
 }
 
+/** Returns a shape for a field that may be missing; see {@link OptionalShape}. */
 export function optional<T>(inner: Shape<T>): OptionalShape<T> {
   return new OptionalShape(inner);
 }
 
+/** Returns a shape for a field that has a value even if it is missing; see {@link DefaultShape}. */
 export function withDefault<T>(inner: Shape<T>, fallback: T): DefaultShape<T> {
   return new DefaultShape(inner, fallback);
 }
 
+/** Returns the shape with a description. @param note a clause for the schema */
 export function documented<T>(inner: Shape<T>, note: string): DocumentedShape<T> {
   return new DocumentedShape(inner, note);
 }
 
+/** Returns a shape for a list. One item that cannot be read makes the whole list a Mismatch. @param max number of items */
 export function list<T>(item: Shape<T>, max: number): ListShape<T> {
   return new ListShape(item, max);
 }
 
+/**
+ * Returns a shape for a list from a peer; see {@link ItemsShape}.
+ * @param max number of items
+ * @param key name on the wire of the field that identifies an item
+ */
 export function items<T>(item: Shape<T>, max: number, key: string): ItemsShape<T> {
   return new ItemsShape(item, max, key);
 }
 
+/** Returns a shape for a list of exactly two items. */
 export function pair<A, B>(first: Shape<A>, second: Shape<B>): PairShape<A, B> {
   return new PairShape(first, second);
 }
 
+/**
+ * Returns a shape with another form in the program; see {@link MappedShape}.
+ * @param from may throw Mismatch
+ * @param to is the inverse of `from`
+ */
 export function mapped<W, T>(inner: Shape<W>, from: (wire: W) => T, to: (value: T) => W): MappedShape<W, T> {
   return new MappedShape(inner, from, to);
 }

@@ -5,13 +5,14 @@ import { BOOLEAN, integer, literal } from './scalars.ts';
 import type { Of, Shape } from './shape.ts';
 
 const BLOCKED_PORTS = list(PORT, 256);
-/** Connections a second. */
+/** Connections per second. */
 export const RATE = integer(1, 1_000_000);
 
 export const CONFINEMENT = record({ blockedPorts: BLOCKED_PORTS, ratePerSecond: RATE });
-/** Holds the related connections that helpers announce to their data protocol, off low and listed ports, under a rate. */
+/** Limits for the related connections that helpers announce: their data protocol only, no low or listed ports, and a maximum rate. */
 export type Confinement = Of<typeof CONFINEMENT>;
 
+/** Ports of databases, proxies, file services and administration services, and a rate. */
 export const DEFAULT_CONFINEMENT: Confinement = {
   blockedPorts: [1080, 1433, 2049, 2375, 3128, 3306, 3389, 5432, 5900, 5985, 6379, 8080, 8443, 9200, 11211, 27017],
   ratePerSecond: 100,
@@ -19,7 +20,7 @@ export const DEFAULT_CONFINEMENT: Confinement = {
 
 const isBoolean = (value: unknown): boolean => typeof value === 'boolean';
 
-/** `confine` as the API shows it, and as an agent pulls it: false, or the ports and the rate. */
+/** `confine` as the API shows it and agents pull it: false, or ports and rate. */
 export const CONFINE: Shape<Confinement | null> = new EitherShape<Confinement | null>(
   [
     {
@@ -40,7 +41,7 @@ const GIVEN = record({
   ratePerSecond: withDefault(RATE, DEFAULT_CONFINEMENT.ratePerSecond),
 });
 
-/** `confine` as people write it: true or false, or the ports or the rate where they are not the usual ones. Written in full. */
+/** `confine` as people write it: true, false, or those of ports and rate that differ from the defaults. It is written in full. */
 export const CONFINE_INPUT: Shape<Confinement | null> = new EitherShape<Confinement | null>(
   [
     {

@@ -7,7 +7,7 @@ import { MAX_HELPERS_PER_ROUTER, NAME, REVISION, ROUTER_ID } from './primitives.
 import { record } from './record.ts';
 import type { Of, Shape } from './shape.ts';
 
-/** A part of a peer's message that could not be read: what it is called, and why it is refused. */
+/** A part of a peer's message that could not be read: its id as far as known, and the reason. */
 export interface Refused {
   readonly id: string;
   readonly reason: string;
@@ -22,14 +22,14 @@ const FIELDS = {
 };
 const WIRE = record({ ...FIELDS, helpers: items(DESIRED_HELPER, MAX_HELPERS_PER_ROUTER, 'id') }, { confinement: 'confine' });
 
-/** What a router's kernel should hold, as an agent pulls it. */
+/** What a router's kernel should contain, as an agent pulls it. */
 export interface DesiredRouter extends Of<ReturnType<typeof record<typeof FIELDS>>> {
   readonly helpers: readonly DesiredHelper[];
-  /** Helpers that the sender described in a way that cannot be read: they are not applied, and their status says why. */
+  /** Helpers that could not be read. They are not applied, and their status says why. */
   readonly refused?: readonly Refused[];
 }
 
-/** A helper that cannot be read costs its router's other helpers nothing. */
+/** A helper that cannot be read does not affect the router's other helpers. */
 export const DESIRED_ROUTER: Shape<DesiredRouter> = mapped(
   WIRE,
   ({ helpers, ...fields }) => ({
@@ -40,7 +40,10 @@ export const DESIRED_ROUTER: Shape<DesiredRouter> = mapped(
   ({ refused: _, helpers, ...fields }) => ({ ...fields, helpers: helpers.map((value) => ({ ok: true as const, value })) }),
 );
 
-/** What two sides compare instead of sending everything: which routers there are, and their revisions. */
+/**
+ * Returns the SHA-256, in hex, of ids and revisions, whatever their order. A server and an agent compare it before they exchange
+ * more.
+ */
 export function routersDigest(routers: readonly Pick<DesiredRouter, 'id' | 'revision'>[]): string {
   const lines = routers.map(({ id, revision }) => `${id} ${revision}\n`).sort();
   return createHash('sha256').update(lines.join('')).digest('hex');

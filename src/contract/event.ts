@@ -5,6 +5,7 @@ import { json, oneOf } from './scalars.ts';
 import type { Of } from './shape.ts';
 
 const EVENT_KIND = oneOf('change', 'status', 'drift');
+/** change: of a router or helper; status: a new report of an agent; drift: an agent repaired another program's change. */
 export type EventKind = Of<typeof EVENT_KIND>;
 
 const FIELDS = {
@@ -16,8 +17,12 @@ const FIELDS = {
   data: documented(json(4 * 1024 * 1024), 'for change: the audit action and what is there now; for status and drift: what the agent said'),
 };
 const NEW_EVENT = record(FIELDS);
+/** An event before it has a number. */
 export type NewEvent = Of<typeof NEW_EVENT>;
 
-/** Numbers rise in the order of commits, over all servers, without holes: a reader of all up to N has missed nothing below. */
+/**
+ * Numbers rise in the order of commits, over all servers, without gaps: a client that has read all events up to N has missed none
+ * below.
+ */
 export const EVENT = record({ seq: COUNT, ...FIELDS });
 export type StoredEvent = Of<typeof EVENT>;

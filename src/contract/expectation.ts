@@ -12,17 +12,17 @@ export const EXPECTATION = record({
   port: documented(PORT_OR_NONE, '0 where the announcement named none'),
   master: record({ source: ADDRESS, destination: ADDRESS, port: PORT_OR_NONE }),
 });
-/** An agent tells no more of one router at a time. */
+/** Maximum number of expectations in one answer about one router. */
 export const MAX_EXPECTATIONS = 50_000;
-/** The kernel's pinhole for a connection that a helper has read of. */
+/** The kernel's expectation of a connection that a helper has read of. The helper's own connection is its `master`. */
 export type Expectation = Of<typeof EXPECTATION>;
 
 const CHANGE = { routerId: ROUTER_REF, change: oneOf('new', 'gone'), expectation: EXPECTATION };
 
-/** As an agent tells it. */
+/** A change, as an agent sends it. */
 export const EXPECTATION_CHANGE = record(CHANGE);
 export type ExpectationChange = Of<typeof EXPECTATION_CHANGE>;
 
-/** As the API streams it. */
+/** A change, as the API streams it. */
 export const EXPECTATION_EVENT = record({ at: TIME, ...CHANGE });
 export type ExpectationEvent = Of<typeof EXPECTATION_EVENT>;

@@ -4,7 +4,7 @@ import { partial, record } from './record.ts';
 import { SCOPE } from './scope.ts';
 import type { Of } from './shape.ts';
 
-/** What is declared of a helper, apart from who it is. */
+/** The declared properties of a helper, without its id. */
 const DECLARED = {
   protocol: documented(PROTOCOL_NAME, 'tcp or udp'),
   port: documented(PORT, 'the destination port of new connections that get the helper'),
@@ -18,12 +18,14 @@ const LATER = {
 /** A conntrack helper, as the API shows it. */
 export const HELPER = record({ id: HELPER_ID, ...DECLARED, ...LATER, revision: REVISION });
 
-/** One declared conntrack helper. `protocol` may be any that the API accepts; the catalogue says what a kernel has. */
+/** One declared conntrack helper. `protocol` may be any that the API accepts; the catalogue knows which of them kernels have. */
 export type ConntrackHelper = Of<typeof HELPER> & { readonly routerId: RouterId };
 
+/** The body of a request that creates a helper. */
 export const HELPER_CREATE = record({ ...DECLARED, scope: optional(LATER.scope), expiresAt: optional(LATER.expiresAt) });
 export type HelperInput = Of<typeof HELPER_CREATE>;
 
+/** The body of a request that changes a helper. A missing field stays as it is. */
 export const HELPER_UPDATE = partial({ ...DECLARED, ...LATER });
 export type HelperChange = Of<typeof HELPER_UPDATE>;
 

@@ -20,7 +20,10 @@ import { BOOLEAN } from './scalars.ts';
 import { SCOPE_FIELDS, type Scope, scopeOf } from './scope.ts';
 import type { Of, Shape } from './shape.ts';
 
-/** A file of routers and their helpers, for `apply`, `diff` and `export`. What `export` writes, `apply` reads back to the same. */
+/**
+ * The file format of `apply`, `diff` and `export`: routers and their helpers. What `export` writes, `apply` reads back to the same
+ * routers.
+ */
 
 const HELPER_WIRE = record({
   helper: HELPER_NAME,
@@ -30,6 +33,7 @@ const HELPER_WIRE = record({
   expiresAt: documented(nullable(TIME), 'null, or left out: as it is'),
 });
 
+/** A helper in a file, with the defaults for protocol and port filled in. Null `expiresAt` leaves the time as it is. */
 export interface ManifestHelper {
   readonly helper: string;
   readonly protocol: Protocol;
@@ -38,7 +42,7 @@ export interface ManifestHelper {
   readonly expiresAt: string | null;
 }
 
-/** The protocol may be left out where the helper has one only, the port where it has a usual one. */
+/** The protocol may be missing if the helper has only one, and the port if the helper has a usual one. */
 const MANIFEST_HELPER: Shape<ManifestHelper> = mapped(
   HELPER_WIRE,
   ({ helper, protocol: given, port, expiresAt, source, destination, inInterface }) => {
@@ -69,14 +73,14 @@ const ROUTER_WIRE = record(
   { confinement: 'confine' },
 );
 
-/** A router as a file says it; null where the file leaves a field as it is. A file that names no namespace means none. */
+/** A router in a file. Null leaves a field as it is, except for `netns`: a file without a namespace means that the router has none. */
 export type ManifestRouter = Omit<Of<typeof ROUTER_WIRE>, 'hostNetns'>;
 
 const MANIFEST_ROUTER: Shape<ManifestRouter> = mapped(
   ROUTER_WIRE,
   ({ hostNetns, netns, ...rest }) => {
     if (hostNetns && netns !== null) throw new Mismatch('nothing beside host_netns', 'netns');
-    if (rest.name === '' && rest.id === null) throw new Mismatch('a name that is not empty, or an id beside it', 'name');
+    if (rest.name === '' && rest.id === null) throw new Mismatch('a name that is not empty, or an id', 'name');
     return { ...rest, netns: hostNetns ? HOST_NETNS : netns };
   },
   ({ netns, ...rest }) => ({ ...rest, netns: netns === HOST_NETNS ? null : netns, hostNetns: netns === HOST_NETNS }),
@@ -84,6 +88,7 @@ const MANIFEST_ROUTER: Shape<ManifestRouter> = mapped(
 
 const MAX_ROUTERS = 100_000;
 
+/** A whole file. No two routers have the same id, or the same name without ids. */
 export const MANIFEST = mapped(
   record({ routers: list(MANIFEST_ROUTER, MAX_ROUTERS) }),
   (manifest) => {
@@ -102,12 +107,12 @@ export const MANIFEST = mapped(
 );
 export type Manifest = Of<typeof MANIFEST>;
 
-/** @throws Mismatch for a name that the catalogue does not have, or a helper that runs over several protocols */
+/** Returns the protocol of a helper that has only one. @throws Mismatch for an unknown helper, or one with several protocols */
 function onlyProtocol(helper: string): Protocol {
   const usable = Object.entries(protocolsOf(helper)).filter(([, { kernel }]) => kernel !== null);
   const [only] = usable;
   if (usable.length === 1 && only) return only[0] as Protocol;
-  throw new Mismatch(`a protocol: ${helper} runs over ${Object.keys(protocolsOf(helper)).join(' and ')}`, 'protocol');
+  throw new Mismatch(`a protocol: ${helper} uses ${Object.keys(protocolsOf(helper)).join(' and ')}`, 'protocol');
 }
 
 function usualPort(helper: string, protocol: Protocol): number {

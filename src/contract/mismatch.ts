@@ -1,29 +1,29 @@
 import { type ErrorData, InvalidInput, PinholeError } from '../model/errors.ts';
 
 /**
- * A value is not of its shape. Containers put their own step in front of the path while the error travels up, so that a value
- * that is right costs no path.
+ * A value does not have its shape. Each container prepends its own step to the path while the error propagates, so that reading a
+ * valid value costs nothing for paths.
  */
 export class Mismatch extends Error {
   readonly expected: string;
-  /** Names of fields and numbers of items, outermost first. */
+  /** Names of fields and indices of items, from the outermost inwards. */
   readonly path: (string | number)[];
 
-  /** @param expected what would be right, to be read after "expected" */
+  /** @param expected what would be right, as a phrase after "expected" */
   constructor(expected: string, ...path: (string | number)[]) {
     super(expected);
     this.expected = expected;
     this.path = path;
   }
 
-  /** The same error, seen from one level further out. */
+  /** Prepends the step of the next outer level. @returns this error */
   within(step: string | number): this {
     this.path.unshift(step);
     return this;
   }
 }
 
-/** `routers[3].name`, from where the value stands and the steps inside it. */
+/** Returns a path like `routers[3].name`. @param start the path of the value itself; empty for the top */
 export function formatPath(start: string, steps: readonly (string | number)[]): string {
   return steps.reduce<string>((text, step) => {
     if (typeof step === 'number') return `${text}[${step}]`;
@@ -31,10 +31,16 @@ export function formatPath(start: string, steps: readonly (string | number)[]): 
   }, start);
 }
 
-/** Which error a mismatch becomes: a peer's message is `invalid-message`, what a person or client wrote is `invalid-input`. */
+/**
+ * Decides which error a mismatch becomes: `invalid-message` for a peer's message, `invalid-input` for what a person or client
+ * wrote.
+ */
 export type Origin = 'message' | 'input';
 
-/** The typed error of a mismatch; `details.field` is its path. Any other error is returned as it is. */
+/**
+ * Returns the typed error of a mismatch; its `details.field` is the path. Any other error is returned unchanged.
+ * @param start the path of the value that was read; empty for the top
+ */
 export function asPinholeError(error: unknown, start: string, origin: Origin): unknown {
   if (!(error instanceof Mismatch)) return error;
   const field = formatPath(start, error.path);
@@ -42,7 +48,7 @@ export function asPinholeError(error: unknown, start: string, origin: Origin): u
   return origin === 'input' ? new InvalidInput(field, message) : new PinholeError('invalid-message', message, { details: { field } });
 }
 
-/** One item of a list that was read item by item. `key` is what tells the item from others, as far as it could be read. */
+/** One item of a list that was read item by item. `key` identifies an item that could not be read; null if not even the key could. */
 export type Item<T> =
   | { readonly ok: true; readonly value: T }
   | { readonly ok: false; readonly key: string | null; readonly error: ErrorData };

@@ -2,13 +2,14 @@ import { Mismatch } from './mismatch.ts';
 import { text } from './scalars.ts';
 
 /**
- * A router's network namespace: a file name under /run/netns, or {@link HOST_NETNS}. A slash cannot stand in a file name,
- * so the host's own namespace has a name that no namespace can take.
+ * A router's network namespace: a file name under /run/netns, or {@link HOST_NETNS}. A file name cannot contain a slash, so that
+ * no namespace can have the same name as the host's own.
  */
 export type Netns = string;
+/** The host's own network namespace. */
 export const HOST_NETNS: Netns = '/';
 
-/** At most NAME_MAX of the file systems that /run is on. */
+/** The bound is NAME_MAX (linux/limits.h). */
 export const NETNS = text({
   max: 255,
   min: 1,
@@ -17,7 +18,7 @@ export const NETNS = text({
   canonical: notAFolder('the name of a network namespace'),
 });
 
-/** For names that become part of a path: `.` and `..` are folders. */
+/** Returns a check for names that become part of a path: it refuses `.` and `..`. @param what what the name is, for the message */
 export function notAFolder(what: string): (name: string) => string {
   return (name) => {
     if (name === '.' || name === '..') throw new Mismatch(`${what}, not of a folder`);
@@ -25,10 +26,13 @@ export function notAFolder(what: string): (name: string) => string {
   };
 }
 
-/** What a pattern of namespaces in the configuration may be: a name in which `*` stands for any run of characters. */
+/** A pattern of namespaces in the configuration, in which `*` stands for any characters. */
 export const NETNS_PATTERN = text({ max: 255, min: 1, pattern: /^[A-Za-z0-9_.@:+*-]+$/, what: "a name of namespaces like 'qrouter-*'" });
 
-/** Compiles `qrouter-*` style patterns; `*` stands for any run of characters and never matches the host's own namespace. */
+/**
+ * Returns a function that tells whether a namespace matches one of the patterns. `*` stands for any characters; no pattern matches
+ * the host's own namespace, about which `hostNamespace` decides.
+ */
 export function netnsMatcher(patterns: readonly string[], hostNamespace: boolean): (netns: Netns) => boolean {
   const sources = patterns.map((pattern) =>
     pattern
@@ -40,7 +44,7 @@ export function netnsMatcher(patterns: readonly string[], hostNamespace: boolean
   return (netns) => (netns === HOST_NETNS ? hostNamespace : sources.length > 0 && regex.test(netns));
 }
 
-/** A namespace as people are shown it. */
+/** Returns a namespace's name for people: `-` for null, `(host)` for the host's own. */
 export function showNetns(netns: Netns | null): string {
   if (netns === null) return '-';
   return netns === HOST_NETNS ? '(host)' : netns;

@@ -3,9 +3,9 @@ import { record } from './record.ts';
 import { oneOf, text } from './scalars.ts';
 import type { Of } from './shape.ts';
 
-/** Part of a table in nft's text; a map with many ports is the longest. */
+/** Part of a table as nft text. The longest is a map with many ports. */
 const NFT_TEXT = text({ max: 256 * 1024, multiline: true, what: 'nft text' });
-/** A whole table in nft's text. */
+/** A whole table as nft text. */
 const NFT_TABLE = text({ max: 1024 * 1024, multiline: true, what: 'a table as nft text' });
 const MAX_CHANGES = 10_000;
 
@@ -15,7 +15,7 @@ export const TABLE_DIFFERENCE = record({
   name: documented(text({ max: 64, what: 'a name in nft' }), "the object's or chain's name; for a rule its chain"),
   detail: NFT_TEXT,
 });
-/** One difference between a router's desired and observed table. Data, for people and programs. */
+/** One difference between a router's desired and observed table, for people and programs. */
 export type TableDifference = Of<typeof TABLE_DIFFERENCE>;
 
 export const LIVE_PLAN = record({
@@ -23,5 +23,5 @@ export const LIVE_PLAN = record({
   foreign: documented(list(NFT_TEXT, MAX_CHANGES), 'parts of our table that Pinhole did not make; a sync removes them'),
   table: documented(nullable(NFT_TABLE), 'the desired table as nft text; null for none'),
 });
-/** What a sync would do now, as an agent found by reading its kernel. */
+/** What a sync would change now. The agent reads its kernel to find out. */
 export type LivePlan = Of<typeof LIVE_PLAN>;

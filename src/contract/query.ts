@@ -4,9 +4,9 @@ import { record } from './record.ts';
 import { text } from './scalars.ts';
 import type { Of } from './shape.ts';
 
-/** Parameters of paths and queries: always text. */
+/** Parameters of paths and queries. They always arrive as text. */
 
-/** Any text: one that is no id finds nothing. */
+/** Any text is accepted: a text that is not an id finds nothing. */
 const ANY_ID = text({ max: 256, what: 'an id' });
 export const ROUTER_PARAMS = record({ id: ANY_ID });
 export const HELPER_PARAMS = record({ id: ANY_ID, helper: ANY_ID });
@@ -27,8 +27,9 @@ export const AUDIT_QUERY = record({
   target: optional(WORD),
   projectId: optional(PROJECT_ID),
 });
+/** The parameters of a request for audit entries; see `AuditFilter` of the store. */
 export type AuditQuery = Of<typeof AUDIT_QUERY>;
 
-/** The number of an event, or nothing: a browser that never got one sends an empty `Last-Event-ID`. */
+/** The number of an event, or empty: a browser that has not received one sends an empty `Last-Event-ID`. */
 export const EVENT_POSITION = text({ max: 15, pattern: /^\d{0,15}$/, what: 'the number of an event' });
 export const EVENT_QUERY = record({ after: optional(EVENT_POSITION) });

@@ -6,7 +6,7 @@ export type Fields = Readonly<Record<string, Shape<unknown>>>;
 
 type OptionalKeys<F> = { [K in keyof F]: F[K] extends OptionalShape<infer _> ? K : never }[keyof F];
 
-/** The type of a record: fields that may be left out are optional. */
+/** The type of a record. Fields that may be missing are optional. */
 export type RecordOf<F> = { readonly [K in Exclude<keyof F, OptionalKeys<F>>]: Of<F[K]> } & {
   readonly [K in OptionalKeys<F>]?: Of<F[K]>;
 };
@@ -18,10 +18,10 @@ interface Entry {
   readonly shape: Shape<unknown>;
 }
 
-/** Names on the wire that are other words than in the program. */
+/** Names on the wire that are not the snake_case of the program's name. */
 type Renamed = Readonly<Record<string, string>>;
 
-/** An object with these fields and no other. Names are camelCase in the program and snake_case on every wire. */
+/** An object with exactly these fields. Names are camelCase in the program and snake_case on every wire. */
 export class RecordShape<F extends Fields> implements Shape<RecordOf<F>> {
   readonly fields: F;
   readonly entries: readonly Entry[];
@@ -39,7 +39,7 @@ export class RecordShape<F extends Fields> implements Shape<RecordOf<F>> {
     return this.#read(value as Readonly<Record<string, unknown>>);
   }
 
-  /** Reads an answer of a peer that may be newer: fields that are not known here are passed over. @throws Mismatch */
+  /** Reads an answer of a peer that may be newer: unknown fields are ignored. @throws Mismatch */
   readKnown(value: unknown): RecordOf<F> {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Mismatch('an object');
     return this.#read(value as Readonly<Record<string, unknown>>);
@@ -76,10 +76,10 @@ export class RecordShape<F extends Fields> implements Shape<RecordOf<F>> {
   }
 }
 
-/** Of a name that is refused, so much is shown. */
+/** Number of characters of a refused name that a message shows. */
 const MAX_SHOWN = 64;
 
-/** One of several records, told apart by the text of one field. */
+/** One of several records, which differ in the text of one field. */
 export class TaggedShape<T> implements Shape<T> {
   readonly tag: string;
   readonly choices: ReadonlyMap<string, Shape<unknown>>;
@@ -111,17 +111,20 @@ function mayBeAbsent(shape: Shape<unknown>): boolean {
   return shape instanceof OptionalShape || shape instanceof NullableShape || shape instanceof DefaultShape;
 }
 
-/** `expires_at` for `expiresAt`. */
+/** Returns the name on the wire: `expires_at` for `expiresAt`. */
 export function wireName(key: string): string {
   return key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 
-/** @param renamed names on the wire that are not the snake_case of the field's */
+/**
+ * Returns the shape of a record.
+ * @param renamed names on the wire that are not the snake_case of the field's name, by field
+ */
 export function record<F extends Fields>(fields: F, renamed: Renamed = {}): RecordShape<F> {
   return new RecordShape(fields, renamed);
 }
 
-/** The same fields, each of which may be left out: what a change may name. */
+/** Returns the shape of a record with the same fields, each of which may be missing: the fields that a change may name. */
 export function partial<F extends Fields>(fields: F, renamed: Renamed = {}): RecordShape<{ [K in keyof F]: OptionalShape<Of<F[K]>> }> {
   const all = Object.entries(fields).map(([key, shape]) => [key, optional(shape)]);
   return new RecordShape(Object.fromEntries(all) as { [K in keyof F]: OptionalShape<Of<F[K]>> }, renamed);
@@ -129,7 +132,10 @@ export function partial<F extends Fields>(fields: F, renamed: Renamed = {}): Rec
 
 type TaggedRecord<Tag extends string, C> = { [K in keyof C]: Of<C[K]> & { readonly [T in Tag]: K } }[keyof C];
 
-/** Records told apart by `tag`, whose name is the same on the wire. Each choice has the tag among its fields. */
+/**
+ * Returns the shape of one of several records, which `tag` distinguishes. The tag has the same name on the wire, and is a field of
+ * each choice.
+ */
 export function tagged<const Tag extends string, const C extends Readonly<Record<string, Shape<unknown>>>>(
   tag: Tag,
   choices: C,

@@ -11,6 +11,7 @@ const NAMESPACE = documented(nullable(NETNS), "its network namespace on that hos
 /** `confinement` is called `confine` wherever people read or write it. */
 const NAMES = { confinement: 'confine' } as const;
 
+/** A router, as the API shows it. */
 export const ROUTER = record(
   {
     id: ROUTER_ID,
@@ -27,10 +28,10 @@ export const ROUTER = record(
   NAMES,
 );
 
-/** A network namespace on one host, and what is declared of it. Host and namespace both null: declared, served by no agent. */
+/** A declared router: a network namespace on one host. An agent serves it only if host and namespace are not null. */
 export type Router = Of<typeof ROUTER>;
 
-/** What a request may say of a router. */
+/** The body of a request that creates or changes a router. */
 export const ROUTER_INPUT = partial(
   {
     name: NAME,

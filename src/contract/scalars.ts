@@ -1,27 +1,28 @@
 import { Mismatch } from './mismatch.ts';
 import type { JsonSchema, Shape } from './shape.ts';
 
+/** The rules of a text. */
 export interface TextOptions {
-  /** In bytes of UTF-8, the unit of every length in Pinhole. */
+  /** In bytes of UTF-8, the unit of all lengths in Pinhole. */
   readonly max: number;
-  /** In bytes, too. */
+  /** In bytes of UTF-8 as well. Absent: an empty text is valid. */
   readonly min?: number;
   readonly pattern?: RegExp;
-  /** What it is, for messages and the schema, as in "expected …": `the name of a host`. */
+  /** What the text is, for messages and the schema, as a phrase after "expected": `the name of a host`. */
   readonly what: string;
   /** @returns the canonical spelling. @throws Mismatch */
   readonly canonical?: (text: string) => string;
-  /** Whether lines may end in it, and tabs stand in it. */
+  /** Whether the text may contain line ends and tabs. */
   readonly multiline?: boolean;
-  /** What JSON Schema calls it, where it has a word for it. */
+  /** The format's name in JSON Schema, if it has one. */
   readonly format?: string;
 }
 
-/** Category Cc of Unicode: they end lines, drive terminals, or end strings in C. */
+/** Unicode category Cc: characters that end lines, control terminals, or end strings in C. */
 const CONTROL = /\p{Cc}/u;
 const CONTROL_IN_LINES = /(?![\n\t])\p{Cc}/u;
 
-/** Well-formed Unicode without control characters, bounded in bytes. */
+/** Well-formed Unicode without control characters, with bounds in bytes. */
 export class TextShape<T extends string = string> implements Shape<T> {
   readonly options: TextOptions;
 
@@ -36,7 +37,7 @@ export class TextShape<T extends string = string> implements Shape<T> {
   read(value: unknown): T {
     const { max, min = 0, pattern, what, canonical, multiline = false } = this.options;
     if (typeof value !== 'string') throw new Mismatch(what);
-    // A character is one to three bytes a UTF-16 unit: most texts need not be measured.
+    // UTF-8 has at most three bytes per UTF-16 unit, so that most texts need not be measured.
     const tooLong = value.length > max || (value.length * 3 > max && Buffer.byteLength(value) > max);
     if (tooLong) throw new Mismatch(`${what}, of at most ${max} bytes of UTF-8`);
     if (min > 0 && Buffer.byteLength(value) < min) throw new Mismatch(min === 1 ? `${what}, not an empty text` : what);
@@ -63,6 +64,7 @@ export class TextShape<T extends string = string> implements Shape<T> {
   }
 }
 
+/** An integer from `min` to `max`, both included. */
 export class IntegerShape implements Shape<number> {
   readonly min: number;
   readonly max: number;
@@ -101,9 +103,10 @@ class BooleanShape implements Shape<boolean> {
   }
 }
 
+/** true or false. */
 export const BOOLEAN: Shape<boolean> = new BooleanShape();
 
-/** One of some words. */
+/** One of several words. */
 export class ChoiceShape<T extends string> implements Shape<T> {
   readonly values: readonly T[];
 
@@ -126,7 +129,7 @@ export class ChoiceShape<T extends string> implements Shape<T> {
   }
 }
 
-/** One value and no other: the tag of a union, a version. */
+/** Exactly one value: the tag of a union, or a version. */
 export class LiteralShape<const T extends string | boolean | null> implements Shape<T> {
   readonly value: T;
 
@@ -148,7 +151,7 @@ export class LiteralShape<const T extends string | boolean | null> implements Sh
   }
 }
 
-/** Any JSON, bounded in size and depth: what Pinhole carries and does not look into. */
+/** Any JSON object up to a size and depth, which Pinhole passes on without reading it. */
 export class JsonShape implements Shape<Readonly<Record<string, unknown>>> {
   readonly maxBytes: number;
   readonly maxDepth: number;
@@ -179,23 +182,27 @@ function isShallow(value: unknown, depth: number): boolean {
   return depth > 0 && Object.values(value).every((inner) => isShallow(inner, depth - 1));
 }
 
+/** Returns the shape of a text with these rules. */
 export function text<T extends string = string>(options: TextOptions): TextShape<T> {
   return new TextShape<T>(options);
 }
 
-/** @param range smallest and largest, both included */
+/** Returns the shape of an integer. @param range smallest and largest value, both included */
 export function integer(...[min, max]: [min: number, max: number]): IntegerShape {
   return new IntegerShape(min, max);
 }
 
+/** Returns the shape of one of these words. */
 export function oneOf<const T extends string>(...values: readonly T[]): ChoiceShape<T> {
   return new ChoiceShape(values);
 }
 
+/** Returns the shape of exactly this value. */
 export function literal<const T extends string | boolean | null>(value: T): LiteralShape<T> {
   return new LiteralShape(value);
 }
 
+/** Returns the shape of any JSON object. @param maxBytes size as compact JSON @param maxDepth number of nested levels */
 export function json(maxBytes: number, maxDepth = 16): JsonShape {
   return new JsonShape(maxBytes, maxDepth);
 }

@@ -5,7 +5,7 @@ import { INTERFACE_NAME, NETWORK } from './primitives.ts';
 import { record } from './record.ts';
 import type { Of } from './shape.ts';
 
-/** The parts of a scope, in the order in which they are shown. */
+/** The parts of a scope, in the order in which people see them. */
 export const SCOPE_FIELDS = {
   source: nullable(NETWORK),
   destination: nullable(NETWORK),
@@ -14,17 +14,17 @@ export const SCOPE_FIELDS = {
 
 const PARTS = record(SCOPE_FIELDS);
 
-/** Narrows a helper to some of a router's traffic; all parts that are not null must match. Networks are in canonical form. */
+/** Restricts a helper to some of a router's traffic. All parts that are not null must match. Networks are in canonical form. */
 export type Scope = Of<typeof PARTS>;
 
-/** A scope; null for all of the router's traffic, which is also what a scope without parts means. */
+/** A scope, or null for all of the router's traffic. A scope without parts is read as null. */
 export const SCOPE = mapped<Scope | null, Scope | null>(
   nullable(PARTS),
   (parts) => parts && scopeOf(parts),
   (scope) => scope,
 );
 
-/** @throws Mismatch for networks of two families. @returns null for no part */
+/** Returns the scope with these parts; null if there are none. @throws Mismatch for networks of two address families */
 export function scopeOf(parts: Scope): Scope | null {
   const { source, destination, inInterface } = parts;
   if (source && destination && source.includes(':') !== destination.includes(':'))
@@ -32,14 +32,14 @@ export function scopeOf(parts: Scope): Scope | null {
   return source || destination || inInterface ? parts : null;
 }
 
-/** The family that a scope's networks are of, or null where it holds for both. */
+/** Returns the address family of a scope's networks; null if the scope applies to both families. */
 export function scopeFamily(scope: Scope | null): Family | null {
   const network = scope?.source ?? scope?.destination;
   if (!network) return null;
   return network.includes(':') ? 'ipv6' : 'ipv4';
 }
 
-/** Canonical text of a scope: part of the unique key of a helper, and what people see. Empty for none. */
+/** Returns a scope as text for people, like `from 192.0.2.0/24 in eth0`; empty for null. Equal scopes have equal text. */
 export function formatScope(scope: Scope | null): string {
   if (!scope) return '';
   const parts = [

@@ -4,27 +4,30 @@ import { asPinholeError, type Mismatch, type Origin } from './mismatch.ts';
 export type JsonSchema = Readonly<Record<string, unknown>>;
 
 /**
- * What a value is: one description from which come the reader of untrusted JSON, the writer, the JSON Schema and, by inference,
- * the type. Tests make arbitrary values of it as well (`test/support/arbitrary-of.ts`).
+ * The description of a value. It is the source of the reader of untrusted JSON, the writer, the JSON Schema and, by inference, the
+ * type. Tests generate arbitrary values from it as well (`test/support/arbitrary-of.ts`).
  *
- * Law, for every shape and value: `read(write(value))` equals `value`.
+ * Law, for every shape and every value of its type: `read(write(value))` equals `value`.
  */
 export interface Shape<T> {
-  /** Reads a value as `JSON.parse` gives it. @throws Mismatch */
+  /** Returns the value of JSON, as `JSON.parse` returns it. @throws Mismatch */
   read(value: unknown): T;
-  /** The JSON form, for `JSON.stringify`. */
+  /** Returns the JSON form, for `JSON.stringify`. */
   write(value: T): unknown;
-  /** Accepts at least what {@link read} accepts; where it accepts more, its description says what is checked besides. */
+  /**
+   * Returns the schema. It accepts at least what {@link read} accepts; where it accepts more, its description says what else is
+   * checked.
+   */
   schema(): JsonSchema;
 }
 
-/** The type that a shape describes. */
+/** The type of the values that a shape describes. */
 export type Of<S> = S extends Shape<infer T> ? T : never;
 
 /**
  * Reads untrusted JSON.
- * @param path where the value stands, for the message: `push.resource_list`; empty for the top
- * @throws PinholeError `invalid-message`, or `invalid-input` where a person or client wrote it; `details.field` names the field
+ * @param path where the value is, for the message, like `push.resource_list`; empty for the top
+ * @throws PinholeError `invalid-message`, or `invalid-input` for what a person or client wrote; `details.field` names the field
  */
 export function read<T>(shape: Shape<T>, value: unknown, path = '', origin: Origin = 'message'): T {
   try {
@@ -34,7 +37,7 @@ export function read<T>(shape: Shape<T>, value: unknown, path = '', origin: Orig
   }
 }
 
-/** Runs a reader of a part and puts the part's step in front of its mismatch. */
+/** Runs the reader of a part, and prepends the part's step to its mismatch. */
 export function inside<T>(step: string | number, work: () => T): T {
   try {
     return work();

@@ -7,8 +7,8 @@ import { oneOf } from './scalars.ts';
 import type { Of } from './shape.ts';
 
 /**
- * ACTIVE: the kernel has it. PENDING: declared, not applied yet. ERROR: cannot be applied, the reason says why.
- * STALE: applied from the last good state on disk while the server cannot be reached. UNKNOWN: its agent is silent.
+ * ACTIVE: the kernel has the helper. PENDING: it is declared and not applied yet. ERROR: it cannot be applied; the reason says why.
+ * STALE: it is applied from the last good state on disk while the server cannot be reached. UNKNOWN: its agent is silent.
  */
 export const STATUS = oneOf('ACTIVE', 'PENDING', 'ERROR', 'STALE', 'UNKNOWN');
 export type StatusValue = Of<typeof STATUS>;
@@ -24,6 +24,7 @@ export type FamilyStatus = Of<typeof FAMILY_STATUS>;
 const FAMILIES_OF_A_HELPER = list(FAMILY_STATUS, 2);
 
 export const HELPER_STATUS = record({ helperId: HELPER_REF, families: FAMILIES_OF_A_HELPER });
+/** Status of one helper in each of its address families. */
 export type HelperStatus = Of<typeof HELPER_STATUS>;
 
 export const ROUTER_REPORT = record({
@@ -31,12 +32,12 @@ export const ROUTER_REPORT = record({
   revision: documented(REVISION, 'revision of the desired state that the report is about'),
   reason: documented(REASON, 'why the router as a whole is not in sync; empty when it is'),
   helpers: list(HELPER_STATUS, MAX_HELPERS_PER_ROUTER),
-  drifts: documented(COUNT, 'repairs of changes by others since the agent started'),
+  drifts: documented(COUNT, "number of repairs of other programs' changes since the agent started"),
 });
-/** What an agent says of one router after a sync. */
+/** What an agent reports about one router after a sync. */
 export type RouterReport = Of<typeof ROUTER_REPORT>;
 
-/** A router with what is declared and what became of it, as the API shows it. */
+/** A router, its helpers and what its agent reported about them, as the API shows it. */
 export const ROUTER_STATUS = record({
   router: ROUTER,
   reason: ROUTER_REPORT.fields.reason,

@@ -8,9 +8,10 @@ import type { Of } from './shape.ts';
 export const ROLE = oneOf('admin', 'member', 'reader');
 export type Role = Of<typeof ROLE>;
 
-const PROJECT = documented(nullable(PROJECT_ID), 'the project that the token is for; null: all, which an admin alone may have');
+const PROJECT = documented(nullable(PROJECT_ID), "the token's project; null: all, for admins only");
 const EXPIRES = documented(nullable(TIME), 'null: never');
 
+/** The body of a request that creates a token. */
 export const TOKEN_CREATE = record({
   role: ROLE,
   projectId: optional(PROJECT),
@@ -23,12 +24,12 @@ const ID_BYTES = 8;
 const SECRET_BYTES = 32;
 const TEXT = /^ph_([0-9a-f]{16})_([A-Za-z0-9_-]{43})$/;
 
-/** A new bearer token, `ph_<id>_<secret>`: 64 bits that find it, 256 that prove it. */
+/** Returns a new bearer token, `ph_<id>_<secret>`: 64 random bits to find it, and 256 to prove it. */
 export function newTokenText(): string {
   return `ph_${randomBytes(ID_BYTES).toString('hex')}_${randomBytes(SECRET_BYTES).toString('base64url')}`;
 }
 
-/** The parts of a token's text; null for a text that is no token. */
+/** Returns the parts of a token's text; null for text that is not a token. */
 export function parseTokenText(text: string): { readonly id: string; readonly secret: string } | null {
   const [, id, secret] = TEXT.exec(text) ?? [];
   return id === undefined || secret === undefined ? null : { id, secret };
@@ -47,5 +48,5 @@ const SHOWN = {
 export const TOKEN = record(SHOWN);
 export type TokenView = Of<typeof TOKEN>;
 
-/** The answer to the request that made it, the only one with the text of the token. */
+/** The answer to the request that creates a token. No other answer contains the token's text. */
 export const NEW_TOKEN = record({ ...SHOWN, token: text({ max: 64, pattern: TEXT, what: 'a token' }) });

@@ -9,10 +9,13 @@ import type { Principal } from './principal.ts';
 
 export type { AuditChain, StoredAudit };
 
-/** Heads are signed this often while there is something new: what somebody with the database can forge unseen is as much. */
+/**
+ * Interval between signatures while there are new entries. An intruder with the database can forge at most the entries of this
+ * interval without detection.
+ */
 const SIGN_EVERY_MS = 10_000;
 
-/** The audit as it is read, and this server's signature under its chain. The key is this host's, never the database's. */
+/** Reads the audit and signs the head of this server's chain. The signing key is on this host and never in the database. */
 export class Audit {
   readonly #context: Context;
   readonly #privateKey: KeyObject;
@@ -21,7 +24,10 @@ export class Audit {
   #signedSeq = -1;
   #timer: Timer | null = null;
 
-  /** @param privateKey Ed25519, PKCS#8 in PEM */
+  /**
+   * @param privateKey Ed25519 as PKCS#8 in PEM
+   * @throws Error for text that is no such key
+   */
   constructor(context: Context, privateKey: string) {
     this.#context = context;
     this.#privateKey = createPrivateKey(privateKey);
@@ -31,22 +37,27 @@ export class Audit {
       .digest('hex');
   }
 
+  /** Starts signing at intervals. */
   start(): void {
     this.#timer = this.#context.clock.every(SIGN_EVERY_MS, () => void this.#signQuietly());
   }
 
+  /** Stops the interval and signs once more. */
   async close(): Promise<void> {
     this.#timer?.cancel();
     await this.#signQuietly();
   }
 
-  /** @throws Denied */
+  /** Returns the entries that the filter selects. @throws Denied */
   async list(principal: Principal, filter: AuditFilter): Promise<StoredAudit[]> {
     this.#context.policy().enforce(principal, 'get_audit', {});
     return this.#context.store.read.audit(filter);
   }
 
-  /** Where each chain begins and ends, with this server's newly signed. */
+  /**
+   * Returns the name of this server's chain, and begin, end and signed head of every chain. This server's head is signed first.
+   * @throws Denied
+   */
   async chains(principal: Principal) {
     this.#context.policy().enforce(principal, 'get_audit', {});
     await this.#sign();
@@ -69,19 +80,21 @@ export class Audit {
   }
 
   async #signQuietly(): Promise<void> {
-    await this.#sign().catch((error) => this.#context.logger.warn({ err: error }, 'the audit chain could not be signed; tried again'));
+    await this.#sign().catch((error) =>
+      this.#context.logger.warn({ err: error }, 'the audit chain could not be signed and will be tried again'),
+    );
   }
 }
 
-/** A new Ed25519 key, PKCS#8 in PEM. */
+/** Returns a new Ed25519 key as PKCS#8 in PEM. */
 export function newAuditKey(): string {
   return generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }) as string;
 }
 
-/** At most `max` entries. @throws InvalidInput for `after` without the chain that it counts in */
+/** Returns the filter of a query, with `limit` clamped to 1..`max`. @throws InvalidInput for `after` without `chain` */
 export function auditFilter(query: AuditQuery, max: number): AuditFilter {
   const { chain, after, limit = max } = query;
   if (after !== undefined && chain === undefined)
-    throw new InvalidInput('chain', "Invalid input for chain. 'after' counts within one chain: say which.");
+    throw new InvalidInput('chain', "Invalid input for chain. 'after' counts entries of one chain, so it needs 'chain' too.");
   return { ...query, limit: Math.min(Math.max(1, limit), max) };
 }

@@ -5,8 +5,9 @@ import { type Policy, type RuleName, routerTarget } from './policy/policy.ts';
 import type { Principal } from './principal.ts';
 
 /**
- * A router that the principal may not see is not found; one that it may only see is denied for the rest.
- * @throws NotFound, Denied
+ * Returns the router if the rule allows the access. A router that the principal may not see counts as not found.
+ * @throws NotFound, also for null
+ * @throws Denied if the principal may see the router but the rule refuses the access
  */
 export function authoriseRouter(
   policy: Policy,
@@ -21,13 +22,13 @@ export function authoriseRouter(
 }
 
 /**
- * Narrows what is read to what the principal may see; what is read is checked one by one all the same. Only somebody whom the
- * rules let see a router of no project, nor of its own, reads them all.
+ * Returns a filter that narrows a query to what the principal can see at most: its own project's routers, or all of them if the
+ * rules let it see a router of a project that cannot exist. The caller still checks each router.
  */
 export function visible(policy: Policy, principal: Principal): Pick<RouterFilter, 'projectId'> {
-  const seesAll = policy.allows(principal, 'get_router', routerTarget({ projectId: NOBODYS }));
-  return seesAll ? {} : { projectId: principal.projectId ?? NOBODYS };
+  const seesAll = policy.allows(principal, 'get_router', routerTarget({ projectId: NO_PROJECT }));
+  return seesAll ? {} : { projectId: principal.projectId ?? NO_PROJECT };
 }
 
-/** No project has this id: it is longer than any may be. */
-const NOBODYS = '#'.repeat(256);
+/** No project has this id: it is longer than an id may be. */
+const NO_PROJECT = '#'.repeat(256);

@@ -9,37 +9,40 @@ import type { Outbox } from './outbox.ts';
 import type { Policy } from './policy/policy.ts';
 import type { Principal } from './principal.ts';
 
-/** At most so many; -1: any number. */
+/** Default quotas from the configuration; -1 means no limit. */
 export interface Quotas {
   readonly helpersPerRouter: number;
   readonly helpersPerProject: number;
   readonly routersPerProject: number;
 }
 
-/** What the use cases work with. */
+/** The collaborators of all use cases. */
 export interface Context extends Ports {
   readonly store: Store;
   readonly bus: Bus;
   readonly outbox: Outbox;
-  /** The policy as it is now: a reload replaces it. */
+  /** Returns the current policy. A reload replaces it. */
   readonly policy: () => Policy;
   readonly allowed: AllowedHelpers;
   readonly quotas: Quotas;
-  /** Host of routers that an admin gives a namespace but no host: the embedded server's own. */
+  /** The host of a router to which an admin gives a namespace but no host: the server's own in an embedded installation, else null. */
   readonly defaultHost: string | null;
-  /** The user of the bus who speaks for a host; null where the bus lets in only those who may speak for any. */
+  /** Returns the user of the bus who speaks for a host; null if the bus only admits users who may speak for any host. */
   readonly userOfHost: (host: string) => string | null;
 }
 
-/** What was done, for the audit. */
+/** What happened, as the audit records it. */
 export type Change = Pick<AuditEntry, 'action' | 'target' | 'projectId' | 'before' | 'after' | 'at'>;
 
-/** Appends the audit row of a change, in the change's own transaction. */
+/** Appends the audit entry of a change, in the change's own transaction. */
 export function audit(tx: Writes, principal: Principal, change: Change): void {
   tx.appendAudit({ requestId: principal.requestId, actor: principal.name, ...change });
 }
 
-/** What a change of a router or of its helpers leaves behind: an audit row, an event, a hint for each host concerned. */
+/**
+ * Appends what a change of a router or of its helpers leaves behind: an audit entry, an event, and a hint to each host concerned.
+ * @param change `hosts`: the hosts before and after the change, null for none
+ */
 export function record(tx: Writes, principal: Principal, change: Change & { router: Router; hosts: readonly (string | null)[] }): void {
   const { router, hosts, ...rest } = change;
   audit(tx, principal, rest);
@@ -54,7 +57,7 @@ export function record(tx: Writes, principal: Principal, change: Change & { rout
   notifyHosts(tx, router.id, hosts, rest.at);
 }
 
-/** Notes for each host concerned that a router changed; the outbox hints at it once the transaction is durable. */
+/** The outbox sends the hints once the transaction is durable. */
 function notifyHosts(tx: Writes, routerId: RouterId, hosts: readonly (string | null)[], at: string): void {
   for (const host of new Set(hosts)) if (host !== null) tx.appendOutbox(host, routerId, at);
 }

@@ -6,18 +6,23 @@ import type { Principal } from './principal.ts';
 
 const PAGE = 500;
 const MAX_FOLLOWERS = 200;
-/** Notifications may be lost; this finds what they were about. */
+/** Notifications can be lost. A follower therefore looks for new events at least this often. */
 const SWEEP_MS = 2_000;
 
+/** One client that follows events. */
 export interface Follower {
-  /** Asked before each page: a token that ended since ends the stream. @throws PinholeError */
+  /**
+   * Returns the client's principal. Called before each page, so that a token that has expired or was revoked ends the stream.
+   * @throws PinholeError
+   */
   authenticate(): Promise<Principal>;
-  /** Resolves when more can be taken. */
+  /** Sends a page and resolves when the client can take more. */
   send(events: readonly StoredEvent[]): Promise<void>;
+  /** Aborted when the client has gone. */
   readonly signal: AbortSignal;
 }
 
-/** Events in the order of their numbers, each follower at its own pace; each event is authorised for each. */
+/** Sends events in the order of their numbers. Each follower reads at its own pace, and sees the events of projects that it may see. */
 export class EventFeed {
   readonly #context: Context;
   readonly #waiting = new Set<() => void>();
@@ -29,24 +34,26 @@ export class EventFeed {
   }
 
   /**
-   * Where to follow from: after an event, or from now.
-   * @throws PinholeError `events-gone` where retention removed what comes next; `overloaded` for too many followers
+   * Returns the number of the event after which to follow: `after`, or the newest for null.
+   * @throws PinholeError `events-gone` if retention has removed events after `after`, or the number is of another database;
+   * `overloaded` for too many followers
    */
   async start(after: number | null): Promise<number> {
-    if (this.#followers >= MAX_FOLLOWERS) throw new PinholeError('overloaded', `At most ${MAX_FOLLOWERS} may follow events of one server.`);
+    if (this.#followers >= MAX_FOLLOWERS)
+      throw new PinholeError('overloaded', `One server has at most ${MAX_FOLLOWERS} followers of events.`);
     const { oldest, newest } = await this.#context.store.read.eventRange();
     if (after === null) return newest;
-    if (after > newest) throw gone(`There is no event ${after} yet: the database is another than before. The newest is ${newest}.`);
-    if (after < oldest - 1) throw gone(`Events up to ${oldest - 1} are kept no more. Read the state anew, then follow from ${newest}.`);
+    if (after > newest) throw gone(`There is no event ${after} in this database. The newest is ${newest}.`);
+    if (after < oldest - 1) throw gone(`Events up to ${oldest - 1} have been removed. Read the state again, then follow from ${newest}.`);
     return after;
   }
 
-  /** Sends what is there and what comes, until the follower goes. @throws what its authentication throws */
+  /** Sends existing and new events until the follower's signal is aborted. @throws the error of its `authenticate` */
   async follow(from: number, follower: Follower): Promise<void> {
     this.#followers++;
     try {
       for (let at = from; !follower.signal.aborted; ) {
-        // Asked for before reading: what is committed in between is not missed.
+        // The wait starts before the read, so that it does not miss events that are committed in between.
         const woken = this.#nextWake(follower.signal);
         const principal = await follower.authenticate();
         const events = await this.#context.store.read.events(at, PAGE);

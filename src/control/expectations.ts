@@ -15,12 +15,12 @@ import { enforceSender } from './senders.ts';
 
 type Listener = (event: ExpectationEvent) => void;
 
-/** Agents send expectations while they are asked to; a server that died is forgotten after this. */
+/** An agent sends expectations for this long after a request. If a server dies, the agent stops by itself. */
 const LEASE_SECONDS = 30;
 const RENEW_MS = 10_000;
 const WATCH_TIMEOUT_MS = 5_000;
 
-/** Live expectations: asked of agents, and followed while somebody watches. */
+/** Live expectations: listed on request, and streamed by agents while a client follows them. */
 export class ExpectationFeed {
   readonly #context: Context;
   readonly #routers: Routers;
@@ -32,7 +32,10 @@ export class ExpectationFeed {
     this.#routers = routers;
   }
 
-  /** @throws NotFound; PinholeError `unreachable` where the router's agent is not there */
+  /**
+   * Returns the expectations that the router's kernel has now; none for a router that no agent serves.
+   * @throws NotFound, Denied; PinholeError `unreachable` or `timeout` if the router's agent does not answer
+   */
   async list(principal: Principal, id: RouterId): Promise<readonly Expectation[]> {
     const { policy, store } = this.#context;
     const router = authoriseRouter(policy(), principal, await store.read.router(id), { id, rule: 'get_router_expectations' });
@@ -41,8 +44,8 @@ export class ExpectationFeed {
   }
 
   /**
-   * Follows what the principal may see, from the moment that the agents have been told.
-   * @returns how to stop
+   * Calls `listener` for each change in a router that the principal may see now. Resolves when the agents have been asked.
+   * @returns a function that ends the watch
    */
   async watch(principal: Principal, listener: Listener): Promise<() => void> {
     const policy = this.#context.policy();
@@ -61,11 +64,15 @@ export class ExpectationFeed {
     };
   }
 
+  /** Stops asking agents. */
   close(): void {
     this.#renewal?.cancel();
   }
 
-  /** Over the bus, from an agent. @throws PinholeError `denied` for a router of a host that the sender does not speak for */
+  /**
+   * Passes on a change that an agent sent over the bus. @throws PinholeError `denied` if the sender does not speak for the
+   * router's host
+   */
   async onEvent(change: ExpectationChange, sender: Sender): Promise<null> {
     const { routerId } = change;
     const event: ExpectationEvent = { at: this.#context.clock.now().toISOString(), ...change };

@@ -3,10 +3,10 @@ import type { Context } from './context.ts';
 import type { Helpers } from './helpers.ts';
 
 const BATCH = 200;
-/** Looks at least this often: timers drift, clocks are set, other servers add helpers. */
+/** Looks at least this often, because clocks are set and other servers add helpers. */
 const MAX_WAIT_MS = 5_000;
 
-/** Deletes helpers at the end of their time. Agents stop applying them at that time by themselves. */
+/** Deletes helpers that have expired. Agents stop applying them at the same time by themselves. */
 export class Expiry {
   readonly #context: Context;
   readonly #helpers: Helpers;
@@ -18,10 +18,12 @@ export class Expiry {
     this.#helpers = helpers;
   }
 
+  /** Starts looking for expired helpers. */
   start(): void {
     this.#runAfter(0);
   }
 
+  /** Stops. A deletion under way is completed. */
   close(): void {
     this.#closed = true;
     this.#timer?.cancel();
@@ -35,7 +37,7 @@ export class Expiry {
       if (done === BATCH) wait = 0;
       else if (next) wait = Math.min(MAX_WAIT_MS, Math.max(0, Date.parse(next) - this.#context.clock.now().getTime()));
     } catch (error) {
-      this.#context.logger.warn({ err: error }, 'ending helpers whose time has come failed; tried again');
+      this.#context.logger.warn({ err: error }, 'expired helpers could not be deleted and will be tried again');
     }
     this.#runAfter(wait);
   }

@@ -22,7 +22,7 @@ interface RecordedChange {
   readonly after: ConntrackHelper | null;
 }
 
-/** Use cases of conntrack helpers: the only writer of them. Their parent router decides about access. */
+/** Use cases of conntrack helpers. No other code writes helpers. The policy decides by the parent router's project. */
 export class Helpers {
   readonly #context: Context;
 
@@ -30,13 +30,13 @@ export class Helpers {
     this.#context = context;
   }
 
-  /** Of a router that is not there, or not the principal's: none (Neutron's answer). */
+  /** Returns the router's helpers, ordered by id. Empty if there is no such router or the principal may not see it, as in Neutron. */
   async list(principal: Principal, routerId: RouterId): Promise<ConntrackHelper[]> {
     const router = await this.#context.store.read.routerHelpers(routerId);
     return router && this.#maySee(principal, router) ? router.helpers : [];
   }
 
-  /** Of routers that the principal is known to see. */
+  /** Returns the helpers of each of these routers that the principal may see; an empty list for the others. */
   async listOf(principal: Principal, routers: readonly Router[]): Promise<Map<RouterId, ConntrackHelper[]>> {
     const visible = routers.filter((router) => this.#maySee(principal, router));
     const found = new Map<RouterId, ConntrackHelper[]>(routers.map(({ id }) => [id, []]));
@@ -45,7 +45,11 @@ export class Helpers {
     return found;
   }
 
-  /** @throws NotFound also for a helper of another router; Hidden for one that the principal may not see */
+  /**
+   * Returns a helper of this router.
+   * @throws NotFound also for a helper of another router
+   * @throws Hidden if the principal may not see the helper
+   */
   async get(principal: Principal, routerId: RouterId, id: HelperId): Promise<ConntrackHelper> {
     const { read } = this.#context.store;
     const [found, router] = await Promise.all([read.helper(id), read.router(routerId)]);
@@ -55,9 +59,10 @@ export class Helpers {
   }
 
   /**
-   * All of them or none.
-   * @throws NotFound, Denied, InvalidInput, PinholeError `helper-not-allowed`, `invalid-protocol-for-helper`,
-   * `duplicate-helper`, `quota-exceeded`, `idempotency-mismatch`
+   * Creates all of the helpers or, on an error, none.
+   * @returns the helpers in the order of `inputs`
+   * @throws NotFound, Denied, InvalidInput, PinholeError `helper-not-allowed`, `invalid-protocol-for-helper`, `duplicate-helper`,
+   * `quota-exceeded`, `idempotency-mismatch`
    */
   async create(principal: Principal, routerId: RouterId, inputs: readonly HelperInput[]): Promise<ConntrackHelper[]> {
     const at = this.#at();
@@ -77,9 +82,10 @@ export class Helpers {
   }
 
   /**
-   * An empty change is allowed, and changes nothing.
-   * @param revision the helper's revision that the change is meant for; undefined for any
-   * @throws as {@link create}; RevisionMismatch; Hidden where even seeing it is not allowed
+   * Changes the fields that `input` names. A change that has no effect leaves the revision as it is.
+   * @param change `revision`: the helper's revision for which the change is meant; undefined for any
+   * @returns the helper after the change
+   * @throws as {@link create}; RevisionMismatch; Hidden if the principal may not even see the helper
    */
   async update(
     principal: Principal,
@@ -114,7 +120,7 @@ export class Helpers {
     });
   }
 
-  /** @throws NotFound, Denied, Hidden, RevisionMismatch */
+  /** Deletes a helper. @param revision as in {@link update} @throws NotFound, Denied, Hidden, RevisionMismatch */
   async delete(principal: Principal, routerId: RouterId, id: HelperId, revision?: number): Promise<void> {
     const at = this.#at();
     await this.#commit(async (tx) => {
@@ -124,9 +130,9 @@ export class Helpers {
   }
 
   /**
-   * Deletes helpers whose time has come. No policy is asked: the time was set by a principal that was allowed to, and an operator's
-   * rules about roles do not know Pinhole itself.
-   * @returns how many were due, at most `limit`
+   * Deletes helpers that have expired. No policy is asked, because a principal with the right to do so set the time, and an
+   * operator's rules about roles do not cover Pinhole itself.
+   * @returns the number of helpers that were due, at most `limit`
    */
   async expire(limit: number): Promise<number> {
     const at = this.#at();
@@ -135,7 +141,7 @@ export class Helpers {
     return due.length;
   }
 
-  /** A helper that was deleted or given more time meanwhile is left alone. */
+  /** Leaves a helper alone that was deleted or prolonged meanwhile. */
   async #expireOne(tx: Writes, { id, routerId, at }: { id: HelperId; routerId: RouterId; at: string }): Promise<void> {
     const router = await tx.lockRouter(routerId);
     const helper = await tx.helper(id);
@@ -151,13 +157,17 @@ export class Helpers {
     await tx.bumpRevision(router.id, at);
   }
 
+  /** Runs a unit of work, and lets the outbox send the hints that it left. */
   async #commit<T>(work: (tx: Writes) => Promise<T>): Promise<T> {
     const result = await this.#context.store.write(work);
     this.#context.outbox.wake();
     return result;
   }
 
-  /** Neutron's order: who may not create anything learns no more; what is not allowed comes before a router that is not there. */
+  /**
+   * Keeps Neutron's order of checks: a principal without the right to create learns nothing else, and a helper that is not allowed
+   * is reported before a router that does not exist.
+   */
   async #parentForCreate(tx: Writes, principal: Principal, routerId: RouterId, inputs: readonly HelperInput[]): Promise<Router> {
     const policy = this.#context.policy();
     const router = await tx.lockRouter(routerId);

@@ -4,9 +4,10 @@ import type { Writes } from '../store/interface.ts';
 import type { Principal } from './principal.ts';
 
 /**
- * Does `work` once for each idempotency key of a principal: the same request sent again, its answer having got lost, is
- * answered as before. Key and change are committed together.
- * @throws PinholeError `idempotency-mismatch` for another request under a key that was used
+ * Runs `work` once per idempotency key of a principal. If the same request arrives again, because its answer was lost, the stored
+ * answer is returned. The key is committed together with the change. Without a key, `work` just runs.
+ * @param request `what` identifies the request: its JSON is hashed; `at` is the time of the request
+ * @throws PinholeError `idempotency-mismatch` for a different request under a used key
  */
 export async function once<T>(
   tx: Writes,
@@ -19,7 +20,7 @@ export async function once<T>(
   const digest = createHash('sha256').update(JSON.stringify(request.what)).digest('hex');
   const known = await tx.idempotentAnswer(actor, key);
   if (known && known.digest !== digest)
-    throw new PinholeError('idempotency-mismatch', 'Another request was made under this Idempotency-Key.', {
+    throw new PinholeError('idempotency-mismatch', 'This Idempotency-Key was used for a different request.', {
       details: { field: 'idempotency-key' },
     });
   if (known) return known.answer as T;

@@ -1,7 +1,7 @@
 import type { Timer } from '../ports/clock.ts';
 import type { Context } from './context.ts';
 
-/** What is kept how long. */
+/** Days after which entries and events are deleted. */
 export interface Retention {
   readonly auditDays: number;
   readonly eventDays: number;
@@ -9,12 +9,12 @@ export interface Retention {
 
 const DAY_MS = 86_400_000;
 const EVERY_MS = 600_000;
-/** Rows a transaction, so that nobody waits long. */
+/** Rows per transaction. Small transactions keep other writes from waiting. */
 const BATCH = 2_000;
-/** As long as a client may take to send a request again. */
+/** The time within which a client may repeat a request under the same key. */
 const IDEMPOTENCY_MS = DAY_MS;
 
-/** Removes what is older than it has to be kept: audit, events, idempotency keys. */
+/** Deletes audit entries, events and idempotency keys whose retention has ended. */
 export class Janitor {
   readonly #context: Context;
   readonly #retention: Retention;
@@ -26,16 +26,18 @@ export class Janitor {
     this.#retention = retention;
   }
 
+  /** Starts deleting at intervals. */
   start(): void {
     if (!this.#closed) this.#timer = this.#context.clock.after(EVERY_MS, () => void this.#run());
   }
 
+  /** Stops. A batch under way is completed. */
   close(): void {
     this.#closed = true;
     this.#timer?.cancel();
   }
 
-  /** @returns how many rows went */
+  /** Deletes everything that is due now. @returns the number of deleted rows */
   async clean(): Promise<number> {
     const now = this.#context.clock.now().getTime();
     const ago = (ms: number) => new Date(now - ms).toISOString();
@@ -52,7 +54,7 @@ export class Janitor {
   }
 
   async #run(): Promise<void> {
-    await this.clean().catch((error) => this.#context.logger.warn({ err: error }, 'removing old rows failed; tried again'));
+    await this.clean().catch((error) => this.#context.logger.warn({ err: error }, 'old rows could not be deleted and will be tried again'));
     this.start();
   }
 }

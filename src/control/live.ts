@@ -12,7 +12,7 @@ import type { Helpers } from './helpers.ts';
 import { helperTarget } from './policy/policy.ts';
 import type { Principal } from './principal.ts';
 
-/** What is asked of the agent that serves a router, about its live kernel. */
+/** Requests to the agent of a router about its live kernel. */
 export class Live {
   readonly #context: Context;
   readonly #helpers: Helpers;
@@ -23,8 +23,8 @@ export class Live {
   }
 
   /**
-   * What a sync of the router as it is declared now would change in its kernel.
-   * @throws NotFound; PinholeError `unreachable`, `timeout` where its agent does not answer
+   * Returns what a sync of the router's declared state would change in its kernel.
+   * @throws NotFound, Denied; PinholeError `not-served`; `unreachable` or `timeout` if the agent does not answer
    */
   async plan(principal: Principal, id: RouterId): Promise<LivePlan> {
     const { policy, store } = this.#context;
@@ -34,8 +34,9 @@ export class Live {
   }
 
   /**
-   * Gives a helper to connections that are already there: rules reach new ones only.
-   * @returns how many connections got it
+   * Assigns a helper to connections that exist already. Rules assign helpers to new connections only.
+   * @returns the number of connections that got the helper
+   * @throws NotFound, Denied, Hidden; PinholeError as {@link plan}
    */
   async reapply(principal: Principal, id: RouterId, helperId: HelperId): Promise<number> {
     const { policy, store, clock } = this.#context;
@@ -53,7 +54,7 @@ export class Live {
   }
 }
 
-/** @throws PinholeError `not-served` for a router that is nobody's to serve */
+/** @throws PinholeError `not-served` for a router without a host or network namespace */
 function served(router: Router): ServedRouter {
   if (isServed(router)) return router;
   throw new PinholeError(

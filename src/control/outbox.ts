@@ -6,15 +6,21 @@ import { hintOf } from '../wire/hint.ts';
 import { hintTopic, METHODS } from '../wire/topics.ts';
 
 const PAGE = 500;
-/** Delivered rows are deleted together a little later: a commit of their own for each would halve the write rate. */
+/** Sent rows are deleted together a little later. One commit per row would halve the write rate. */
 const CLEAN_AFTER_MS = 200;
-/** How often hints are looked for that were not delivered: own ones while the bus was away, and those of servers that died. */
+/** Interval of looking for unsent hints: this server's own from when the bus was away, and those of servers that died. */
 const SWEEP_MS = 5_000;
+/** Age at which another server's unsent hint counts as left behind. */
 const FORSAKEN_AFTER_MS = 5_000;
 
 /**
- * Turns the outbox into hints. Rows are written in the transaction of the change, for the server that makes it, so that one
- * that dies between commit and hint leaves them for another. A hint may be sent twice; none is dropped before the bus took it.
+ * Sends the hints in the outbox. A change writes its hints in its own transaction, under the name of the server that makes it. If
+ * that server dies between commit and hint, another server adopts the rows. A hint may be sent twice, and is deleted only after
+ * the bus took it.
+ *
+ *   change + rows ─ commit ─▶ wake ─▶ read rows ─▶ cast to hosts ─▶ delete rows (later, together)
+ *                                         ▲
+ *   rows of a dead server ── adopt ───────┘  (every 5 s)
  */
 export class Outbox {
   readonly #store: Store;
@@ -35,13 +41,13 @@ export class Outbox {
     bus.onLink((up) => up && this.wake());
   }
 
-  /** Delivers what is there, and from then on looks for hints that were not delivered. */
+  /** Sends existing hints, and starts looking for unsent ones at intervals. */
   start(): void {
     this.#sweep = this.#ports.clock.every(SWEEP_MS, () => void this.#adopt());
     this.wake();
   }
 
-  /** Something was committed. */
+  /** Sends new hints. Called after each commit that may have left some; returns at once. */
   wake(): void {
     if (this.#closed) return;
     if (this.#running !== null) {
@@ -49,7 +55,7 @@ export class Outbox {
       return;
     }
     this.#running = this.#deliver()
-      .catch((error) => this.#ports.logger.warn({ err: error }, 'hints could not be delivered; they are tried again'))
+      .catch((error) => this.#ports.logger.warn({ err: error }, 'hints could not be sent and will be tried again'))
       .finally(() => {
         this.#running = null;
         if (this.#again) {
@@ -59,6 +65,7 @@ export class Outbox {
       });
   }
 
+  /** Waits until hints under way are sent and their rows deleted. */
   async close(): Promise<void> {
     this.#closed = true;
     this.#sweep?.cancel();
@@ -77,7 +84,7 @@ export class Outbox {
     }
   }
 
-  /** Takes over what other servers left, as rows of this one's own. */
+  /** Takes over the hints that other servers left behind, as new rows of this server. */
   async #adopt(): Promise<void> {
     const { chain, read } = this.#store;
     const now = this.#ports.clock.now().getTime();
@@ -87,7 +94,7 @@ export class Outbox {
       if (await read.hasForsakenOutbox(chain, before))
         while (!this.#closed && (await this.#store.write((tx) => tx.adoptOutbox(taken))) === PAGE);
     } catch (error) {
-      this.#ports.logger.debug({ err: error }, 'hints of other servers could not be looked for; tried again');
+      this.#ports.logger.debug({ err: error }, 'hints of other servers could not be read and will be tried again');
     }
     this.wake();
   }
@@ -100,7 +107,7 @@ export class Outbox {
       await this.#store.write((tx) => tx.deleteOutbox(upTo));
       this.#cleaned = upTo;
     } catch (error) {
-      this.#ports.logger.warn({ err: error }, 'delivered hints stay in the outbox for now');
+      this.#ports.logger.warn({ err: error }, 'sent hints could not be deleted from the outbox yet');
     }
   }
 }

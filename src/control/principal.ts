@@ -1,40 +1,43 @@
 import type { Role } from '../contract/token.ts';
 import type { Credentials } from './policy/language.ts';
 
-/** Who asks, as the identity layer found. */
+/** The author of a request, as the identity layer found it. */
 export interface Principal extends Credentials {
-  /** For the audit: which user or token, never the secret. */
+  /** The name in the audit: a user or token, never a secret. */
   readonly name: string;
-  /** null: of no project (an admin of everything, or a token without a project). */
+  /** Null for a principal without a project: an admin's token for all projects, or an unscoped one of Keystone. */
   readonly projectId: string | null;
   readonly requestId: string;
-  /** The same request sent again under this key is answered as before. */
+  /** The request's Idempotency-Key. A repetition under the same key gets the same answer. */
   readonly idempotencyKey?: string | undefined;
 }
 
-/** A role with those that it implies (Keystone's implied roles). */
+/** Each role with the roles that it implies, as Keystone's default roles do. */
 const IMPLIED: Readonly<Record<Role, readonly string[]>> = {
   admin: ['admin', 'member', 'reader'],
   member: ['member', 'reader'],
   reader: ['reader'],
 };
 
+/** An authenticated name with its project and, with Keystone, the user's id. */
 export interface Identified {
   readonly name: string;
   readonly projectId: string | null;
   readonly userId?: string | null;
 }
 
+/** Returns a principal with exactly these roles. */
 export function principalOf(who: Identified, roles: readonly string[], requestId: string): Principal {
   const { name, projectId, userId = null } = who;
   return { name, projectId, requestId, roles, attributes: { project_id: projectId, tenant_id: projectId, user_id: userId } };
 }
 
+/** Returns a principal with a role and the roles that it implies. */
 export function withRole(who: Identified, role: Role, requestId: string): Principal {
   return principalOf(who, IMPLIED[role], requestId);
 }
 
-/** Pinhole itself, for what it does by itself. */
+/** Returns the admin principal under which Pinhole records its own actions, as `pinhole:NAME`. */
 export function ownPrincipal(name: string): Principal {
   return withRole({ name: `pinhole:${name}`, projectId: null }, 'admin', name);
 }

@@ -5,7 +5,7 @@ import { audit, type Context } from './context.ts';
 import { routerTarget } from './policy/policy.ts';
 import type { Principal } from './principal.ts';
 
-/** How many routers and helpers a project may have; a limit of -1 is none. */
+/** Use cases of quotas: how many routers and helpers a project may have. */
 export class ProjectQuotas {
   readonly #context: Context;
 
@@ -13,12 +13,17 @@ export class ProjectQuotas {
     this.#context = context;
   }
 
+  /** Returns a project's usage and limits; zeros for an unknown project. @throws Denied */
   async get(principal: Principal, projectId: string): Promise<QuotaView> {
     this.#context.policy().enforce(principal, 'get_quota', routerTarget({ projectId }));
     return this.#view(await this.#context.store.read.usage(projectId));
   }
 
-  /** null: the configured limit again; undefined: as it is. */
+  /**
+   * Sets a project's limits. Null restores the configured limit, undefined leaves a limit as it is.
+   * @returns usage and limits after the change
+   * @throws Denied
+   */
   async set(principal: Principal, projectId: string, limits: QuotaChange): Promise<QuotaView> {
     this.#context.policy().enforce(principal, 'update_quota', routerTarget({ projectId }));
     const at = this.#context.clock.now().toISOString();
@@ -44,8 +49,8 @@ export class ProjectQuotas {
 }
 
 /**
- * Counts what a project gains, and holds it to its limits. Exact with any number of writers: the project's row is locked from
- * here to the commit.
+ * Adds to a project's counts and enforces its limits. The counts are exact with any number of concurrent writers, because the
+ * project's row stays locked until the commit. Giving back never fails, even above the limit.
  * @throws PinholeError `quota-exceeded`
  */
 export async function chargeProject(
@@ -62,6 +67,7 @@ export async function chargeProject(
   }
 }
 
+/** Returns the error `quota-exceeded`, in the words of Neutron's OverQuota. @param what the limit, as a clause */
 export function exceeded(what: string): PinholeError {
   return new PinholeError('quota-exceeded', `Quota exceeded: ${what}.`);
 }

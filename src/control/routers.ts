@@ -10,6 +10,7 @@ import { type RuleName, routerTarget } from './policy/policy.ts';
 import type { Principal } from './principal.ts';
 import { chargeProject } from './quotas.ts';
 
+/** Use cases of routers. No other code writes routers. */
 export class Routers {
   readonly #context: Context;
 
@@ -17,25 +18,28 @@ export class Routers {
     this.#context = context;
   }
 
-  /** Those that the principal may see, in the order of ids. */
+  /** Returns the routers that match the filter and that the principal may see, ordered by id. */
   async list(principal: Principal, filter: Omit<RouterFilter, 'projectId'> = {}): Promise<Router[]> {
     const policy = this.#context.policy();
     const found = await this.#context.store.read.routers({ ...filter, ...visible(policy, principal) });
     return found.filter((router) => policy.allows(principal, 'get_router', routerTarget(router)));
   }
 
-  /** The router of an id, and those of a name. */
+  /** Returns the router with this id, followed by those with this name, as far as the principal may see them. */
   async find(principal: Principal, nameOrId: string): Promise<Router[]> {
     const [byId, byName] = await Promise.all([this.list(principal, { ids: [nameOrId] }), this.list(principal, { names: [nameOrId] })]);
     return [...byId, ...byName.filter(({ id }) => id !== byId[0]?.id)];
   }
 
-  /** @throws NotFound */
+  /** Returns a router. @throws NotFound */
   async get(principal: Principal, id: RouterId): Promise<Router> {
     return authoriseRouter(this.#context.policy(), principal, await this.#context.store.read.router(id), { id, rule: 'get_router' });
   }
 
-  /** @throws Denied, InvalidInput, PinholeError `netns-in-use`, `quota-exceeded`, `idempotency-mismatch` */
+  /**
+   * Creates a router, by default in the principal's own project.
+   * @throws Denied, InvalidInput, PinholeError `netns-in-use`, `quota-exceeded`, `idempotency-mismatch`
+   */
   async create(principal: Principal, input: RouterInput): Promise<Router> {
     const policy = this.#context.policy();
     const projectId = input.projectId ?? principal.projectId ?? '';
@@ -67,8 +71,10 @@ export class Routers {
   }
 
   /**
-   * An empty change leaves the revision as it is; one that names what is there already does not (Neutron's way).
-   * @param change the fields, and the revision that the change is meant for (undefined: any)
+   * Changes the fields that `input` names. An empty change leaves the revision as it is; a change to the present values increments
+   * it, as in Neutron.
+   * @param change `revision`: the revision for which the change is meant; undefined for any
+   * @returns the router after the change
    * @throws NotFound, Denied, InvalidInput, RevisionMismatch, PinholeError `netns-in-use`, `quota-exceeded`
    */
   async update(principal: Principal, id: RouterId, change: { input: RouterInput; revision?: number | undefined }): Promise<Router> {
@@ -97,7 +103,7 @@ export class Routers {
     return changed;
   }
 
-  /** Its helpers go with it. @throws NotFound, Denied, RevisionMismatch */
+  /** Deletes a router with its helpers. @param revision as in {@link update} @throws NotFound, Denied, RevisionMismatch */
   async delete(principal: Principal, id: RouterId, revision?: number): Promise<void> {
     const at = this.#context.clock.now().toISOString();
     await this.#context.store.write(async (tx) => {
@@ -134,7 +140,11 @@ export class Routers {
     record(tx, principal, { ...change, target: router.id, projectId: router.projectId, router, hosts });
   }
 
-  /** `host` and `netns` say on whose machine what is written: by default an admin's to set. A namespace needs a host. */
+  /**
+   * Returns host and namespace after the change. They decide on whose machine Pinhole writes, so that by default only an admin may
+   * set them.
+   * @throws Denied; InvalidInput for a namespace without a host
+   */
   #placement(
     principal: Principal,
     input: RouterInput,
@@ -146,8 +156,7 @@ export class Routers {
     }
     const netns = input.netns === undefined ? (before?.netns ?? null) : input.netns;
     const host = input.host === undefined ? (before?.host ?? (netns ? this.#context.defaultHost : null)) : input.host;
-    if (netns !== null && host === null)
-      throw new InvalidInput('host', 'Invalid input for host. A network namespace needs the host that it is on.');
+    if (netns !== null && host === null) throw new InvalidInput('host', 'Invalid input for host. A network namespace needs a host.');
     return { host, netns };
   }
 }

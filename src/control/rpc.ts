@@ -12,12 +12,15 @@ import { Gate } from './gate.ts';
 import { enforceSender } from './senders.ts';
 import type { Status } from './status.ts';
 
-/** Routers in one answer, and how large it may become: far below what a bus carries in one message. */
+/** Maximum number of routers in one answer, and its size in bytes: far below what a bus carries in one message. */
 const PAGE = { routers: 500, bytes: 4 * 1024 * 1024 } as const;
-/** A thousand agents that come back at once: most are told that nothing changed, the others wait their turn. */
+/**
+ * Full pulls at the same time, and those that wait. If a thousand agents reconnect at once, most learn that nothing changed, and
+ * the others wait for their turn.
+ */
 const FULL_PULLS = { running: 8, waiting: 2_000 } as const;
 
-/** What agents ask of a server, over the bus. A host is told what is its own, and believed about itself, nothing else. */
+/** Answers the requests of agents over the bus. A host gets only its own routers, and its reports count only for them. */
 export class AgentRpc {
   readonly #context: Context;
   readonly #status: Status;
@@ -30,6 +33,7 @@ export class AgentRpc {
     this.#expectations = expectations;
   }
 
+  /** Starts serving this server's topics on the bus. */
   start(): void {
     const { bus, store } = this.#context;
     const asked = new Answers<Sender>('a server')
@@ -44,13 +48,13 @@ export class AgentRpc {
         await this.#status.saveReports(host, reports);
         return null;
       });
-    // What agents tell this server, of all servers, because a client of it watches.
+    // Expectations are sent to the one server whose client follows them.
     const told = new Answers<Sender>('a server').on(TELL_EXPECTATION, (change, sender) => this.#expectations.onEvent(change, sender));
     bus.serve(SERVER_TOPIC, (...message) => asked.handle(...message));
     bus.serve(serverTopic(store.chain), (...message) => told.handle(...message));
   }
 
-  /** @throws PinholeError `denied` for a host that its sender may not speak for */
+  /** Returns the request. @throws PinholeError `denied` if its sender may not speak for the host that it names */
   #spokenFor<T extends { readonly host: string }>(request: T, sender: Sender): T {
     enforceSender(this.#context, request.host, sender);
     return request;
@@ -82,11 +86,11 @@ function asItem(value: DesiredRouter): { readonly ok: true; readonly value: Desi
   return { ok: true, value };
 }
 
-/** An entry's share of a message: a helper with a scope of two IPv6 networks is the largest. */
+/** Upper bounds of an entry's size in a message. The largest helper has a scope of two IPv6 networks. */
 const BYTES_PER_ROUTER = 1_024;
 const BYTES_PER_HELPER = 512;
 
-/** How many of the routers, from the first, fit into a message; at least one, for a router is at most one message. */
+/** Returns how many of the routers, from the first, fit into a message of `bytes`; at least one, because one router always fits. */
 function countFitting(routers: readonly DesiredRouter[], bytes: number): number {
   let size = 0;
   const over = routers.findIndex(({ helpers }) => {

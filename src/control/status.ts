@@ -15,17 +15,22 @@ import { routerTarget } from './policy/policy.ts';
 import type { Principal } from './principal.ts';
 import type { Routers } from './routers.ts';
 
-/** Missed heartbeats after which an agent counts as silent. */
+/** Number of missed heartbeats after which an agent counts as silent. */
 const SILENT_AFTER = 3;
 
+/** A declared helper with its status in each address family. */
 export interface HelperView {
   readonly helper: ConntrackHelper;
   readonly families: readonly FamilyStatus[];
 }
 
+/**
+ * A declared router with what its agent reported. The report's fields are null or zero if there is no report from the router's
+ * host.
+ */
 export interface RouterView {
   readonly router: Router;
-  /** Why the router as a whole is not in sync; empty when it is. */
+  /** The reason why the router as a whole is not in sync; empty if it is. */
   readonly reason: string;
   readonly reportedAt: string | null;
   readonly reportedRevision: number | null;
@@ -33,7 +38,7 @@ export interface RouterView {
   readonly helpers: readonly HelperView[];
 }
 
-/** What agents say, joined with what is declared. */
+/** Joins what agents report with what is declared. */
 export class Status {
   readonly #context: Context;
   readonly #routers: Routers;
@@ -43,12 +48,13 @@ export class Status {
     this.#routers = routers;
   }
 
+  /** Returns all agents, ordered by host. @throws Denied */
   async agents(principal: Principal): Promise<AgentView[]> {
     this.#context.policy().enforce(principal, 'get_agent', {});
     return (await this.#context.store.read.agents()).map((agent) => ({ ...agent, alive: this.#isAlive(agent) }));
   }
 
-  /** @throws NotFound */
+  /** Returns the status of one router. @throws NotFound, Denied */
   async router(principal: Principal, id: RouterId): Promise<RouterView> {
     const { policy, store } = this.#context;
     const router = authoriseRouter(policy(), principal, await store.read.router(id), { id, rule: 'get_router_status' });
@@ -57,13 +63,17 @@ export class Status {
     return view;
   }
 
+  /** Returns the status of all routers whose status the principal may see, ordered by id. */
   async routers(principal: Principal): Promise<RouterView[]> {
     const policy = this.#context.policy();
     const seen = await this.#routers.list(principal);
     return this.#views(seen.filter((router) => policy.allows(principal, 'get_router_status', routerTarget(router))));
   }
 
-  /** Saves what an agent says of its routers. A report that cannot be read becomes its router's ERROR. */
+  /**
+   * Saves an agent's reports, and an event for each change. A report that cannot be read becomes the ERROR of its router. Reports
+   * about routers of other hosts are ignored.
+   */
   async saveReports(host: string, reports: readonly Item<RouterReport>[]): Promise<void> {
     const reportedAt = this.#context.clock.now().toISOString();
     const ids = reports.flatMap((item) => (item.ok ? item.value.routerId : (item.key ?? [])));
@@ -72,12 +82,13 @@ export class Status {
       for (const item of reports) {
         const id = item.ok ? item.value.routerId : item.key;
         const router = id === null ? null : await tx.router(id as RouterId);
-        if (!item.ok) this.#context.logger.warn({ host, router: id, reason: item.error.message }, 'a report of an agent cannot be read');
-        // Only a router of that host: an agent that lost a router, or a liar, does not write another's status.
+        if (!item.ok)
+          this.#context.logger.warn({ host, router: id, reason: item.error.message }, 'an agent sent a report that cannot be read');
+        // An agent that has lost a router, or lies, must not write the status of another host's router.
         if (router?.host !== host) continue;
         const report = item.ok ? item.value : await unreadable(tx, router, item.error.message);
         const said = before.get(router.id) ?? null;
-        // An agent that comes back says everything again.
+        // After a reconnect, an agent repeats all its reports.
         if (said?.host === host && said.reportedAt >= router.updatedAt && isSame(said, report)) continue;
         await tx.saveReport({ ...report, host, reportedAt });
         for (const event of eventsOf(router, { before: said, report, at: reportedAt })) tx.appendEvent(event);
@@ -85,6 +96,7 @@ export class Status {
     });
   }
 
+  /** Saves an agent's heartbeat with the present time. */
   async saveHeartbeat(agent: Omit<Agent, 'seenAt'>): Promise<void> {
     const seenAt = this.#context.clock.now().toISOString();
     await this.#context.store.write((tx) => tx.saveAgent({ ...agent, seenAt }));
@@ -121,11 +133,13 @@ export class Status {
     };
   }
 
+  /** Returns why nothing is known of the router, in words; null if its agent is alive or never existed. */
   #whyUnknown(router: Router, agent: Agent | null): string | null {
     if (router.host === null || agent === null || this.#isAlive(agent)) return null;
-    return `the agent on ${router.host} is silent since ${agent.seenAt}`;
+    return `the agent on ${router.host} has been silent since ${agent.seenAt}`;
   }
 
+  /** Returns why a helper is not applied yet, in words; empty if the agent has reported and just not applied it yet. */
   #whyPending(router: Router, report: StoredReport | null): string {
     if (router.host === null) return 'no host serves this router';
     if (router.netns === null) return 'the router has no network namespace';
@@ -142,7 +156,7 @@ function isSame(a: RouterReport, b: RouterReport): boolean {
   return text(a) === text(b);
 }
 
-/** A status event where what became of a helper changed, a drift event where somebody else's change was repaired. */
+/** Returns a status event if the status of a helper changed, and a drift event if the agent repaired another program's change. */
 function eventsOf(router: Router, said: { before: StoredReport | null; report: RouterReport; at: string }): NewEvent[] {
   const { before, report, at } = said;
   const same = { at, projectId: router.projectId, routerId: router.id, requestId: '' };
@@ -157,15 +171,18 @@ function eventsOf(router: Router, said: { before: StoredReport | null; report: R
   return events;
 }
 
-/** A report with a reason and without any helper: the agent could not read what it was told of the router. */
+/**
+ * The families of a helper that the report does not name. A report with a reason and no helpers means that the agent could not
+ * read the router's desired state.
+ */
 function unnamed(report: StoredReport | null): Pick<HelperStatus, 'families'> | undefined {
   if (!report || report.reason === '' || report.helpers.length > 0) return undefined;
   return { families: allIn('ERROR', report.reason) };
 }
 
-/** What stands for a report that could not be read. */
+/** Returns the report in place of one that cannot be read: ERROR for each helper. */
 async function unreadable(tx: Writes, { id, revision }: Router, problem: string): Promise<RouterReport> {
-  const reason = asReason(`the report of the agent cannot be read: ${problem}`);
+  const reason = asReason(`the agent's report cannot be read: ${problem}`);
   const helpers = (await tx.routerHelpers(id))?.helpers ?? [];
   return {
     routerId: id,

@@ -9,7 +9,7 @@ import { ownPrincipal, type Principal, withRole } from './principal.ts';
 
 export type { Token };
 
-/** Pinhole's own tokens, and the mode of identity that they are. */
+/** Use cases of Pinhole's own tokens, and the identity mode `token`. */
 export class Tokens implements Identity {
   readonly challenge = 'Bearer';
   readonly #context: Context;
@@ -18,11 +18,11 @@ export class Tokens implements Identity {
     this.#context = context;
   }
 
-  /** @throws PinholeError `unauthenticated`, with nothing in it that says why */
+  /** Returns the principal of a valid token. @throws PinholeError `unauthenticated`, which never says why */
   async authenticate({ token: text, requestId }: Presented): Promise<Principal> {
     const { id, secret } = parseTokenText(text) ?? NO_TOKEN;
     const token = id ? await this.#context.store.read.token(id) : null;
-    // An unknown id is compared too, so that the answer's time does not tell which ids exist.
+    // An unknown id is compared too, so that the time of the answer does not reveal which ids exist.
     const matches = timingSafeEqual(hash(secret), Buffer.from(token?.hash ?? '0'.repeat(64), 'hex'));
     if (!token || !matches || token.revokedAt !== null || this.#isOver(token)) {
       throw new PinholeError('unauthenticated', 'The request you have made requires authentication.');
@@ -30,21 +30,29 @@ export class Tokens implements Identity {
     return withRole({ name: `token:${token.id}`, projectId: token.projectId }, token.role, requestId);
   }
 
+  /** Returns all tokens without their secrets. @throws Denied */
   async list(principal: Principal): Promise<Token[]> {
     this.#enforce(principal, 'get_token');
     return this.#context.store.read.tokens();
   }
 
-  /** @returns the row and the secret text, which is stored nowhere */
+  /**
+   * Creates a token. @returns the token, and the text that the client presents, which is stored nowhere
+   * @throws Denied; InvalidInput for a role other than admin without a project
+   */
   async create(principal: Principal, input: TokenInput): Promise<{ token: Token; text: string }> {
     this.#enforce(principal, 'create_token');
     if (input.role !== 'admin' && !input.projectId)
-      throw new InvalidInput('project_id', `Invalid input for project_id. A ${input.role}'s token is for one project.`);
+      throw new InvalidInput('project_id', `Invalid input for project_id. A token with role ${input.role} needs a project.`);
     const text = newTokenText();
     return { token: await this.#insert(principal, text, input), text };
   }
 
-  /** Makes the token that a supervisor wrote to disk valid, once: revoked, it stays revoked. */
+  /**
+   * Makes the admin token valid that a supervisor wrote to disk. Does nothing if the token is known, so that a revoked one stays
+   * revoked.
+   * @throws InvalidInput for text that is not a token
+   */
   async adopt(text: string): Promise<void> {
     const parts = parseTokenText(text);
     if (!parts) throw new InvalidInput('admin-token', 'The admin token on disk is not a token of Pinhole.');
@@ -66,6 +74,7 @@ export class Tokens implements Identity {
     return token;
   }
 
+  /** Revokes a token. @throws NotFound, Denied */
   async revoke(principal: Principal, id: string): Promise<void> {
     this.#enforce(principal, 'delete_token');
     const at = this.#context.clock.now().toISOString();
@@ -86,7 +95,7 @@ export class Tokens implements Identity {
   }
 }
 
-/** What a text that is no token is taken for: no row has this id. */
+/** The parts of a text that is not a token. No token has this id. */
 const NO_TOKEN = { id: '', secret: '' } as const;
 
 function hash(secret: string): Buffer {

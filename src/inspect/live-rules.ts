@@ -15,16 +15,17 @@ import type { Subject } from '../review/subject.ts';
 
 const CONNECT_MS = 2000;
 
-/** The rules of a namespace as a subject of the reviewer, with the facts of the host that its rules need. */
+/** The rules of a running namespace as a subject, with facts about the host. */
 export interface LiveRules {
   readonly subject: Subject;
   readonly host: HostFacts;
 }
 
 /**
- * Reads all rules of a namespace, those of other programs too. Root reads any namespace itself. Other users need to be in the group
- * of the kernel process, which reads the namespaces that it serves.
- * @throws Denied for other users without a kernel process to ask; PinholeError `unreachable` if it does not answer within 2 s
+ * Reads all rules in a namespace, whichever program loaded them. Root reads any namespace. Other users ask the kernel process,
+ * which answers members of its group about the namespaces that it serves.
+ * @param configFile path of the configuration, which names the socket of the kernel process; undefined: the default
+ * @throws Denied without the right to ask; PinholeError `unreachable` if the kernel process does not answer within two seconds
  */
 export async function liveRules(netns: Netns, configFile: string | undefined, ports: Ports): Promise<LiveRules> {
   const kernel: Kernel =
@@ -42,13 +43,14 @@ export async function liveRules(netns: Netns, configFile: string | undefined, po
   }
 }
 
+/** A connection to the kernel process. */
 async function kernelProcess(path: string, ports: Ports): Promise<RemoteKernel> {
   try {
     accessSync(path, constants.R_OK | constants.W_OK);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    const why = code === 'ENOENT' ? `no kernel process listens at ${path}` : `you are not in the group of ${path}`;
-    throw new Denied(`This needs root or Pinhole's kernel process, and ${why}.`);
+    const why = code === 'ENOENT' ? `no kernel process is at ${path}` : `you are not in the group of ${path}`;
+    throw new Denied(`This asks the kernel: it needs root, or Pinhole's kernel process, and ${why}.`);
   }
   const kernel = new RemoteKernel(path, ports);
   try {
@@ -60,6 +62,7 @@ async function kernelProcess(path: string, ports: Ports): Promise<RemoteKernel> 
   }
 }
 
+/** Waits until the connection is up. */
 async function isUp(kernel: RemoteKernel, path: string, clock: Clock): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     const late = () => reject(new PinholeError('unreachable', `The kernel process at ${path} does not answer.`));

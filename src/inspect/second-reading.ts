@@ -7,21 +7,22 @@ import { reviewSource } from '../review/source/review.ts';
 import { SyntaxParser } from '../review/source/syntax.ts';
 import type { Subject } from '../review/subject.ts';
 
-/** In bytes. */
+/** Bytes. */
 const MAX_ANSWER = 1024 * 1024;
 
-/** What a second reader found. */
+/** The second reading of all source files. */
 export interface SecondReadings {
-  /** Findings of claims that the code confirms. */
+  /** Findings by file, to be merged with those of the review. */
   readonly parts: readonly SubjectReport[];
-  /** One for each claim that was dropped. */
+  /** Dropped claims. */
   readonly notes: readonly Note[];
   readonly counts: { readonly claims: number; readonly dropped: number };
 }
 
 /**
- * Asks the model that `review.llm` names about each source file, and keeps the claims that the code confirms.
- * @throws InvalidInput without that setting; PinholeError `unreachable` or `remote-failure`
+ * Asks the model of `review.llm` about each source file, one after the other, and keeps the claims that pass the check against
+ * the code.
+ * @throws InvalidInput if no second reader is configured; PinholeError if it does not answer
  */
 export async function secondReading(subjects: readonly Subject[], configFile: string | undefined): Promise<SecondReadings> {
   const { llm } = loadConfig({ config: configFile }, process.env).review;
@@ -51,10 +52,7 @@ export async function secondReading(subjects: readonly Subject[], configFile: st
   return { parts, notes, counts };
 }
 
-/**
- * Sends one request of the chat-completions protocol.
- * @throws PinholeError `unreachable` without an answer, `remote-failure` for one that is not of that protocol
- */
+/** One request of the chat-completions protocol. @throws PinholeError `unreachable` or `remote-failure` */
 async function ask({ url, model, keyFile, timeoutSeconds }: SecondReaderConfig, messages: readonly Message[]): Promise<string> {
   const key = keyFile === null ? null : readFileSync(keyFile, 'utf8').trim();
   let response: Response;
@@ -81,6 +79,7 @@ async function ask({ url, model, keyFile, timeoutSeconds }: SecondReaderConfig, 
   }
 }
 
+/** The body of a response as text. @throws PinholeError beyond {@link MAX_ANSWER} */
 async function bounded(response: Response): Promise<string> {
   const chunks: Buffer[] = [];
   let length = 0;

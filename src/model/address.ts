@@ -9,7 +9,11 @@ export interface Network {
   readonly prefix: number;
 }
 
-/** @throws InvalidInput unless the text is an IPv4 or IPv6 address, with or without `/prefix`. */
+/**
+ * Parses an IPv4 or IPv6 address, with or without `/prefix`. Bits below the prefix are cleared. IPv4 needs four decimal parts.
+ * @param field the field's name, for the message
+ * @throws InvalidInput
+ */
 export function parseNetwork(text: string, field: string): Network {
   const bad = () =>
     new InvalidInput(
@@ -28,13 +32,14 @@ export function parseNetwork(text: string, field: string): Network {
   return { family: parsed.kind() === 'ipv4' ? 'ipv4' : 'ipv6', bytes: masked(parsed.toByteArray(), prefix), prefix };
 }
 
-/** The one spelling of a network that equals nft's own: no prefix on single addresses. */
+/** Returns a network's canonical text, which is nft's own: RFC 5952 for IPv6, and no prefix on single addresses. */
 export function formatNetwork(network: Network): string {
   const address = ipaddr.fromByteArray([...network.bytes]);
   const text = address.kind() === 'ipv6' ? (address as ipaddr.IPv6).toRFC5952String() : address.toString();
   return network.prefix === network.bytes.length * 8 ? text : `${text}/${network.prefix}`;
 }
 
+/** Whether every address of `address` is in `network`. Networks of different families contain nothing of each other. */
 export function networkContains(network: Network, address: Network): boolean {
   if (network.family !== address.family || address.prefix < network.prefix) return false;
   return masked(address.bytes, network.prefix).every((byte, index) => byte === network.bytes[index]);
@@ -44,7 +49,7 @@ function masked(bytes: readonly number[], prefix: number): number[] {
   return bytes.map((byte, index) => byte & netmaskByte(prefix, index));
 }
 
-/** Byte `index` of the netmask of a prefix. */
+/** Returns byte `index` (0 is the first) of the netmask with this prefix length. */
 export function netmaskByte(prefix: number, index: number): number {
   const bits = Math.min(8, Math.max(0, prefix - index * 8));
   return (0xff << (8 - bits)) & 0xff;

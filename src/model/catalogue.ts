@@ -1,12 +1,13 @@
 /**
- * What a conntrack helper is: the API's names and protocols are Neutron's (neutron `conf/services/l3_conntrack_helper.py`),
- * what reaches the kernel is what `nf_conntrack_helper_register` knows (KERNEL facts measured on Linux 6.18).
+ * The catalogue of conntrack helpers. Names and protocols of the API are Neutron's (neutron/conf/services/l3_conntrack_helper.py).
+ * Types, protocols and families of the kernel are those that its modules pass to `nf_conntrack_helper_register`, as measured on
+ * Linux 6.18.
  */
 export type Protocol = 'tcp' | 'udp';
 export type Family = 'ipv4' | 'ipv6';
 export const FAMILIES: readonly Family[] = ['ipv4', 'ipv6'];
 
-/** What a related (data) connection of a helper may be; `confine` holds it to that. */
+/** The transport protocols that a helper's related (data) connections can have. `confine` drops any other. */
 export type DataProtocol = 'tcp' | 'udp' | 'tcp-udp' | 'gre';
 
 /** A helper as the kernel registers it: name (`NFTA_CT_HELPER_NAME`), transport protocol, address families. */
@@ -14,12 +15,15 @@ export interface KernelHelper {
   readonly type: string;
   readonly protocol: Protocol;
   readonly families: readonly Family[];
-  /** Name of our `ct helper` object; carries the protocol because a re-added object keeps its old type. */
+  /** Name of Pinhole's `ct helper` object. It contains the protocol, because an object that is added again keeps its old type. */
   readonly object: string;
   readonly data: DataProtocol;
-  /** Assigned in the output hook only: on forwarded NATed traffic it does damage (snmp) or nothing (netbios-ns). */
+  /**
+   * Whether the helper is assigned in the output hook only. On forwarded traffic behind NAT it does damage (snmp) or nothing
+   * (netbios-ns).
+   */
   readonly localOnly: boolean;
-  /** Modules behind it on distribution kernels; nothing loads the NAT one by itself. */
+  /** The modules of a distribution kernel. The NAT module is never loaded automatically. */
   readonly modules: { readonly conntrack: string; readonly nat: string | null };
 }
 
@@ -49,7 +53,7 @@ const H323 = { conntrack: 'nf_conntrack_h323', nat: 'nf_nat_h323' };
 const RAS: KernelHelper = { ...kernelHelper('RAS', 'udp', 'ras', { data: 'tcp-udp' }), modules: H323 };
 const Q931: KernelHelper = { ...kernelHelper('Q.931', 'tcp', 'q931', { data: 'tcp' }), modules: H323 };
 
-/** One name of the API: the protocols that it accepts, and the kernel's helper behind each (null where no kernel has one). */
+/** One name of the API: the protocols that it accepts, each with its usual port and the kernel's helper; null if no kernel has one. */
 export interface CatalogueEntry {
   readonly helper: string;
   readonly protocols: Readonly<Partial<Record<Protocol, { readonly kernel: KernelHelper | null; readonly port: number }>>>;
@@ -59,6 +63,7 @@ function entry(helper: string, port: number, ...kernels: KernelHelper[]): Catalo
   return { helper, protocols: Object.fromEntries(kernels.map((kernel) => [kernel.protocol, { kernel, port }])) };
 }
 
+/** All helpers, in the order in which they are listed. */
 export const CATALOGUE: readonly CatalogueEntry[] = [
   {
     helper: 'amanda',
@@ -82,7 +87,7 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
 
 const BY_NAME: ReadonlyMap<string, CatalogueEntry> = new Map(CATALOGUE.map((item) => [item.helper, item]));
 
-/** The helper types that a kernel can have, one for each (type, protocol). */
+/** All helpers that a kernel can have, one for each pair of type and protocol. */
 export const KERNEL_HELPERS: readonly KernelHelper[] = [
   ...new Map(
     CATALOGUE.flatMap((item) => Object.values(item.protocols).flatMap(({ kernel }) => (kernel ? [kernel] : []))).map(
@@ -91,21 +96,26 @@ export const KERNEL_HELPERS: readonly KernelHelper[] = [
   ).values(),
 ];
 
-/** Helper of the H.245 channel that Q.931 opens: never assigned by a rule, but master of related connections. */
+/** The helper of the H.245 channel that Q.931 opens. No rule assigns it, but it is the master of related connections. */
 export const H245 = { type: 'H.245', data: 'tcp-udp' as DataProtocol };
 
+/** Returns the entry of a name of the API; undefined for an unknown name. Names are case-sensitive. */
 export function findHelper(name: string): CatalogueEntry | undefined {
   return BY_NAME.get(name);
 }
 
+/** Returns the kernel's helper behind a name and protocol; null for an unknown name, or if no kernel has one. */
 export function findKernelHelper(name: string, protocol: Protocol): KernelHelper | null {
   return BY_NAME.get(name)?.protocols[protocol]?.kernel ?? null;
 }
 
-/** Not among Neutron's defaults: amanda over udp (it allows tcp, which no kernel has) and the kernel's names for H.323. */
+/**
+ * Pairs that are not among Neutron's defaults: amanda over udp (Neutron allows tcp, which no kernel has), and the kernel's names
+ * for H.323.
+ */
 const NOT_NEUTRON = new Set(['amanda/udp', 'RAS/udp', 'Q.931/tcp']);
 
-/** Neutron's twelve default pairs of (helper, protocol), with the port each usually listens on. */
+/** Neutron's twelve default pairs of helper and protocol, with the usual port of each. */
 export const NEUTRON_DEFAULT_PAIRS: readonly { helper: string; protocol: Protocol; port: number }[] = CATALOGUE.flatMap((item) =>
   (Object.entries(item.protocols) as [Protocol, { port: number }][]).map(([protocol, { port }]) => ({
     helper: item.helper,
@@ -114,15 +124,15 @@ export const NEUTRON_DEFAULT_PAIRS: readonly { helper: string; protocol: Protoco
   })),
 ).filter(({ helper, protocol }) => !NOT_NEUTRON.has(`${helper}/${protocol}`));
 
-/** Helper name → protocols that the API accepts. */
+/** Helper name → protocols that the API accepts for it. */
 export type AllowedHelpers = Readonly<Record<string, readonly Protocol[]>>;
 
-/** The default of Neutron's `allowed_conntrack_helpers`, and the kernel's two H.323 names. */
+/** The default of Neutron's `allowed_conntrack_helpers`, and the kernel's two names for H.323. */
 export const DEFAULT_ALLOWED: AllowedHelpers = Object.fromEntries(
   CATALOGUE.map((item) => [item.helper, Object.keys(item.protocols) as Protocol[]]),
 );
 
-/** The name of what a kernel may be able to do: assign this type over this protocol in this family. */
+/** Returns the key of a kernel's capability to assign this type for this protocol and family, like `ftp/tcp/ipv4`. */
 export function capabilityKey(type: string, protocol: Protocol, family: Family): string {
   return `${type}/${protocol}/${family}`;
 }

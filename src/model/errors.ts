@@ -1,6 +1,6 @@
 /**
- * Every failure that Pinhole reports, by a stable code. Callers switch on `code`; people read `message`.
- * HTTP status and CLI exit status of each code stand in this one table.
+ * The failures that Pinhole reports, by a stable code, with HTTP status and exit status. Programs switch on `code`; people read
+ * `message`.
  */
 export const ERROR_CODES = {
   'invalid-input': { http: 400, exit: 2 },
@@ -16,7 +16,7 @@ export const ERROR_CODES = {
   unauthenticated: { http: 401, exit: 4 },
   denied: { http: 403, exit: 4 },
   'not-found': { http: 404, exit: 3 },
-  /** Is there, but not for whoever asks. */
+  /** The resource exists, but the principal may not see it. */
   hidden: { http: 404, exit: 3 },
   'router-not-found': { http: 404, exit: 3 },
   'helper-not-found': { http: 404, exit: 3 },
@@ -30,7 +30,7 @@ export const ERROR_CODES = {
   timeout: { http: 504, exit: 5 },
   'netns-not-found': { http: 409, exit: 3 },
   'not-served': { http: 409, exit: 1 },
-  /** Findings as bad as was asked for, or something that was not reviewed. */
+  /** A review found something of the severity that fails, or could not review everything. */
   'review-failed': { http: 500, exit: 1 },
   'remote-failure': { http: 502, exit: 1 },
   'netns-denied': { http: 403, exit: 4 },
@@ -39,17 +39,19 @@ export const ERROR_CODES = {
   internal: { http: 500, exit: 1 },
 } as const satisfies Record<string, { http: number; exit: number }>;
 
+/** A stable code. Clients must accept codes that they do not know. */
 export type ErrorCode = keyof typeof ERROR_CODES;
 
-/** Facts beside the message that a program may use: the field at fault, a kernel errno, conflicting values. */
+/** Facts for programs: the field at fault, an errno of the kernel, conflicting values. */
 export interface ErrorDetails {
   readonly field?: string;
   readonly errno?: number;
-  /** Seconds until it is worth trying again. */
+  /** Seconds after which a repetition can succeed. */
   readonly retryAfter?: number;
   readonly values?: Readonly<Record<string, string | number | null>>;
 }
 
+/** A failure with a stable code. Its message is for people and contains no secret. */
 export class PinholeError extends Error {
   readonly code: ErrorCode;
   readonly details: ErrorDetails;
@@ -62,16 +64,17 @@ export class PinholeError extends Error {
   }
 }
 
-/** A command that has printed its result, and whose result is bad: the output says what, the exit status that. */
+/** A command has printed a result that is bad. The output says what is bad, and the exit status that something is. */
 export class Reported extends PinholeError {}
 
-/** Something from outside is not what it has to be; `field` names what. */
+/** Input from outside is not valid. `details.field` names the field; the message says what would be right. */
 export class InvalidInput extends PinholeError {
   constructor(field: string, message: string) {
     super('invalid-input', message, { details: { field } });
   }
 }
 
+/** There is no resource with this id. The message is Neutron's. */
 export class NotFound extends PinholeError {
   constructor(kind: 'router' | 'helper' | 'token', id: string) {
     const noun = { router: 'Router', helper: 'Conntrack Helper', token: 'Token' }[kind];
@@ -79,55 +82,58 @@ export class NotFound extends PinholeError {
   }
 }
 
+/** The policy refuses the access. */
 export class Denied extends PinholeError {
   constructor(message: string) {
     super('denied', message);
   }
 }
 
-/** Is there, but whoever asks may not know of it. */
+/** The resource exists, but the principal may not see it. The message does not reveal that it exists. */
 export class Hidden extends PinholeError {
   constructor() {
     super('hidden', 'The resource could not be found.');
   }
 }
 
-/** The change was meant for another revision of the thing than there is now. */
+/** The change was meant for another revision than the current one. The message is Neutron's. */
 export class RevisionMismatch extends PinholeError {
   constructor(wanted: number, current: number) {
     super('revision-mismatch', `Constrained to ${wanted}, but current revision is ${current}`);
   }
 }
 
-/** The kernel answered a request with an errno; nothing was changed. */
+/** The kernel refused a request with an errno (positive, errno.h). The request changed nothing. */
 export class KernelRefused extends PinholeError {
-  /** @param field name of the object at fault, where the kernel told */
+  /** @param field name of the object at fault, if the kernel named it */
   constructor(errno: number, message: string, field?: string) {
     super('kernel-refused', message, { details: field === undefined ? { errno } : { errno, field } });
   }
 }
 
-/** An error as plain data, the form in which it crosses a socket. */
+/** An error as plain data, as it crosses sockets and the bus. */
 export interface ErrorData {
   readonly code: ErrorCode;
   readonly message: string;
   readonly details: ErrorDetails;
 }
 
+/** Returns an error as plain data. An error of another class becomes `internal` with its message. */
 export function errorToData(error: unknown): ErrorData {
   if (error instanceof PinholeError) return { code: error.code, message: error.message, details: error.details };
   return { code: 'internal', message: error instanceof Error ? error.message : String(error), details: {} };
 }
 
-/** Reads back what {@link errorToData} wrote; an unknown code, from a newer peer, becomes `internal`. */
+/** Returns the error that {@link errorToData} wrote. An unknown code, from a newer peer, becomes `internal`. */
 export function errorFromData(data: ErrorData): PinholeError {
   const code = Object.hasOwn(ERROR_CODES, data.code) ? data.code : 'internal';
   return new PinholeError(code, data.message, { details: data.details });
 }
 
-/** The outcome of one item of a batch: each item stands alone, so that one failure never fails the others. */
+/** The outcome of one item of a batch. A failed item does not affect the others. */
 export type Result<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: ErrorData };
 
+/** Runs `work` and returns its result or its error as data. Never throws. */
 export function attempt<T>(work: () => T): Result<T> {
   try {
     return { ok: true, value: work() };
@@ -136,6 +142,7 @@ export function attempt<T>(work: () => T): Result<T> {
   }
 }
 
+/** Returns the value of a result. @throws PinholeError with the result's error */
 export function unwrap<T>(result: Result<T>): T {
   if (result.ok) return result.value;
   throw errorFromData(result.error);

@@ -1,4 +1,4 @@
-/** Items by each of their keys, in the order in which they come. */
+/** Groups items by their keys. An item with several keys is in several groups. Groups and items keep the order of `items`. */
 export function grouped<T, K extends string>(items: readonly T[], keysOf: (item: T) => readonly K[]): ReadonlyMap<K, readonly T[]> {
   const groups = new Map<K, T[]>();
   for (const item of items) {

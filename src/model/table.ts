@@ -1,12 +1,15 @@
 /**
- * The content of `table inet pinhole` in one router, as typed objects: the small part of nftables that Pinhole writes.
- * `plan` renders it, `kernel` carries it to the kernel and reads it back. Nothing here can name another table, accept a
- * packet, or carry free text.
+ * The content of `table inet pinhole` in one router, as typed objects: the small part of nftables that Pinhole writes. `plan` renders
+ * it, `kernel` writes it to the kernel and reads it back. The types cannot name another table, accept a packet, or carry free text.
+ *
+ *   Table ─┬─ objects ── ct helper NAME { type, protocol, family }
+ *          └─ chains ─── rules ─── matches, then one action: set-helper / map-helper (refer to objects), jump, drop
  */
 import type { Protocol } from './catalogue.ts';
 
 export const TABLE_NAME = 'pinhole';
 
+/** `l3proto` of a helper object; `inet` for both families. */
 export type ObjectFamily = 'inet' | 'ip' | 'ip6';
 
 /** `ct helper NAME { type "T" protocol P; l3proto F; }` */
@@ -19,15 +22,17 @@ export interface HelperObject {
 
 export type Hook = 'prerouting' | 'forward' | 'output';
 
+/** A chain with its rules in order. */
 export interface Chain {
   readonly name: string;
-  /** Present on base chains: where in the packet's path, and at which nftables priority (mangle is -150, filter 0). */
+  /** Only on base chains: the hook and the nftables priority (mangle is -150, filter is 0). */
   readonly base?: { readonly hook: Hook; readonly priority: number };
   readonly rules: readonly Rule[];
 }
 
 export type LayerFour = Protocol | 'gre';
 
+/** One condition of a rule. `dport-below` and `rate-over` exclude the number itself; rates are packets per second. */
 export type Match =
   | { readonly kind: 'ct-state'; readonly state: 'new' | 'related' }
   | { readonly kind: 'l4proto'; readonly not: boolean; readonly protocol: LayerFour }
@@ -38,22 +43,28 @@ export type Match =
   | { readonly kind: 'dport-in'; readonly protocol: Protocol; readonly ports: readonly number[] }
   | { readonly kind: 'rate-over'; readonly perSecond: number; readonly burst: number };
 
+/** What a rule does with a packet that matches all its conditions. */
 export type Action =
   | { readonly kind: 'set-helper'; readonly object: string }
   /** `ct helper set tcp dport map { PORT : OBJECT, … }`, sorted by port, each port once. */
   | { readonly kind: 'map-helper'; readonly protocol: Protocol; readonly entries: readonly (readonly [number, string])[] }
   | { readonly kind: 'jump'; readonly chain: string }
-  /** `ct helper vmap { "TYPE" : jump CHAIN, … }`, sorted by type: the helper of a related packet's master connection. */
+  /** `ct helper vmap { "TYPE" : jump CHAIN, … }`, sorted by type: the helper of a related packet's master connection decides. */
   | { readonly kind: 'jump-by-helper'; readonly entries: readonly (readonly [string, string])[] }
   | { readonly kind: 'drop' };
 
+/** A rule: all matches must hold, in this order. */
 export interface Rule {
   readonly matches: readonly Match[];
   readonly action: Action;
 }
 
+/** The whole table. */
 export interface Table {
-  /** The stamp (`pinhole:v1 …`): whose table this is and which revision; not a proof that the content is intact. */
+  /**
+   * The stamp (`pinhole:v1 …`): it says that Pinhole made the table, and for which revision. It does not prove that the content is
+   * intact.
+   */
   readonly comment: string;
   readonly objects: readonly HelperObject[];
   readonly chains: readonly Chain[];
@@ -61,15 +72,18 @@ export interface Table {
 
 export const STAMP_PREFIX = 'pinhole:v1 ';
 
+/** The parsed comment of a table: the router's revision, and the SHA-256 of the content in hex. */
 export interface Stamp {
   readonly revision: number;
   readonly sha256: string;
 }
 
+/** Returns the comment of a table with this stamp. */
 export function formatStamp(stamp: Stamp): string {
   return `${STAMP_PREFIX}rev=${stamp.revision} sha256=${stamp.sha256}`;
 }
 
+/** Returns the stamp in a table's comment; null for any other comment. */
 export function parseStamp(comment: string): Stamp | null {
   const found = /^pinhole:v1 rev=(\d{1,15}) sha256=([0-9a-f]{64})$/.exec(comment);
   return found ? { revision: Number(found[1]), sha256: found[2] as string } : null;

@@ -4,7 +4,10 @@ import type { Chain, HelperObject, Table } from '../model/table.ts';
 import { contentDigest } from './render.ts';
 import { ruleText } from './text.ts';
 
-/** Empty when the contents are equal; the stamp alone is no difference, for a new revision of the same rules needs no write. */
+/**
+ * Returns the differences between two tables: of objects, then of chains, then of the rules of chains that both tables have. Empty
+ * if the contents are equal. Different stamps alone are no difference, because a new revision with the same rules needs no write.
+ */
 export function diff(desired: Table | null, observed: Table | null): TableDifference[] {
   if (!desired && !observed) return [];
   if (!desired) return [{ change: 'remove', what: 'table', name: 'pinhole', detail: '' }];
@@ -60,14 +63,14 @@ function diffRules(desired: Chain, observed: Chain): TableDifference[] {
   return changes.length > 0 ? changes : [{ change: 'replace', what: 'rule', name: desired.name, detail: 'order of rules' }];
 }
 
-/** A (protocol, port, helper type) that new connections get, whatever their addresses. */
+/** A protocol, port and helper type that new connections get, whatever their addresses. */
 export interface Assignment {
   readonly protocol: Protocol;
   readonly port: number;
   readonly type: string;
 }
 
-/** All that a table assigns, with or without a scope. */
+/** Returns all that a table assigns, with or without a scope; nothing for null. */
 export function assignments(table: Table | null): Assignment[] {
   if (!table) return [];
   const types = new Map(table.objects.map((object) => [object.name, object]));
@@ -84,8 +87,8 @@ export function assignments(table: Table | null): Assignment[] {
 }
 
 /**
- * What live connections lose when `observed` is replaced by `desired`: (protocol, port, helper) that were assigned and are
- * assigned nowhere any more. A helper whose scope only became narrower keeps its live connections.
+ * Returns what live connections lose if `desired` replaces `observed`: the assignments that no rule makes any more. A helper whose
+ * scope became narrower keeps its live connections. Without duplicates.
  */
 export function revoked(desired: Table | null, observed: Table | null): Assignment[] {
   const key = (item: Assignment) => `${item.protocol}/${item.port}/${item.type}`;

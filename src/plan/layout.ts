@@ -1,18 +1,24 @@
 import type { Chain } from '../model/table.ts';
 
-/** Names of our chains, and the base chains as data: which hook, which priority, and what each jumps to. */
+/** Names of Pinhole's chains. The base chains below are data: the hook, the priority, and the chains to which each jumps. */
 export const CHAINS = { assign: 'assign', assignLocal: 'assign-local', confine: 'confine' } as const;
 
 /**
- * `mangle`: conntrack has looked the connection up (-200) and destination NAT (-100) has not happened, so rules see the
- * port that the client asked for, as Neutron's iptables rules do.
+ * At this priority conntrack has looked the connection up (-200), and destination NAT (-100) has not happened yet. Rules therefore
+ * see the port that the client used, as Neutron's iptables rules do.
  */
 const MANGLE = -150;
 
+/**
+ * The base chains that assign helpers.
+ *
+ *   prerouting ─▶ assign
+ *   output ─────▶ assign, then assign-local
+ */
 export const BASE_CHAINS: readonly { name: string; base: NonNullable<Chain['base']>; jumps: readonly string[] }[] = [
   { name: 'prerouting', base: { hook: 'prerouting', priority: MANGLE }, jumps: [CHAINS.assign] },
   { name: 'output', base: { hook: 'output', priority: MANGLE }, jumps: [CHAINS.assign, CHAINS.assignLocal] },
 ];
 
-/** `filter - 10`: before any firewall's own filter chain, after destination NAT. */
+/** `filter - 10`: before the filter chain of any firewall, after destination NAT. */
 export const FORWARD_CONFINE: NonNullable<Chain['base']> = { hook: 'forward', priority: -10 };

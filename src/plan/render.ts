@@ -21,14 +21,15 @@ import { type Action, type Chain, formatStamp, type HelperObject, type Match, ty
 import { BASE_CHAINS, CHAINS, FORWARD_CONFINE } from './layout.ts';
 import { contentText } from './text.ts';
 
+/** The result of {@link render}. */
 export interface Plan {
-  /** null where the router has no helper that this kernel can assign: then it has no table at all. */
+  /** Null if the router has no helper that this kernel can assign. Then the kernel should have no table at all. */
   readonly table: Table | null;
-  /** What becomes of each declared helper once the table is live. */
+  /** The status that each declared helper will have once the table is live. */
   readonly statuses: readonly HelperStatus[];
 }
 
-/** A declared helper that this kernel has, in at least one family that its scope leaves. */
+/** A declared helper that this kernel can assign, in at least one family that its scope allows. */
 interface Usable {
   readonly desired: DesiredHelper;
   readonly kernel: KernelHelper;
@@ -36,8 +37,13 @@ interface Usable {
 }
 
 /**
- * What a router's table should be, and what becomes of each of its helpers. Pure: the same input gives the same table,
- * in the same order, whatever the order of the helpers.
+ * Returns the table that a router should have, and the status of each of its helpers. Pure: the result depends on the arguments
+ * alone, and not on the order of the helpers.
+ *
+ *   helpers ─ not expired ─▶ by precedence ─ kernel has them ─▶ one winner per slot ─▶ table
+ *        └──────────────────────────── status of each: ACTIVE, or ERROR with its reason ◀──┘
+ *
+ * @param now helpers that expire at or before this time are left out, also from the statuses
  */
 export function render(router: DesiredRouter, capabilities: Capabilities, now: Date): Plan {
   const known = new Set(capabilities.helpers);
@@ -55,17 +61,18 @@ export function render(router: DesiredRouter, capabilities: Capabilities, now: D
   return { table: { comment, ...content }, statuses };
 }
 
-/** A helper that could not be read, as long as it is known which. */
+/** The status of a helper that could not be read; none if its id is unknown. */
 function refusedStatus({ id, reason }: Refused): HelperStatus[] {
   if (id === '') return [];
   return [{ helperId: id, families: FAMILIES.map((family) => ({ family, status: 'ERROR', reason: `cannot be read: ${reason}` })) }];
 }
 
+/** Whether the helper's expiry time has been reached. A helper without one never expires. */
 export function isExpired(helper: DesiredHelper, now: Date): boolean {
   return helper.expiresAt !== null && Date.parse(helper.expiresAt) <= now.getTime();
 }
 
-/** SHA-256 of a table's content without its stamp, in hex. */
+/** Returns the SHA-256 of a table's content without its stamp, in hex. Tables with equal content have equal digests. */
 export function contentDigest(table: Pick<Table, 'objects' | 'chains'>): string {
   return createHash('sha256').update(contentText(table)).digest('hex');
 }
@@ -94,7 +101,7 @@ function inScope(scope: Scope | null, family: Family): boolean {
   return only === null || only === family;
 }
 
-/** The narrower scope first, then by name and id: which of two helpers for one flow wins never depends on input order. */
+/** Sorts narrower scopes first, then by name and id, so that the order of the input never decides which of two helpers wins a flow. */
 function byPrecedence(a: DesiredHelper, b: DesiredHelper): number {
   return specificity(b.scope) - specificity(a.scope) || compare(a.helper, b.helper) || compare(a.id, b.id);
 }
@@ -114,7 +121,7 @@ function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-/** Flows that only one helper can have: same scope, protocol and port. */
+/** Returns the key of the flows that only one helper can have: scope, protocol and port. */
 function slot(item: Usable): string {
   return JSON.stringify([item.kernel.protocol, item.desired.port, item.desired.scope]);
 }
@@ -195,7 +202,7 @@ function jumpOnNew(chain: string): Rule {
   return { matches: [{ kind: 'ct-state', state: 'new' }], action: { kind: 'jump', chain } };
 }
 
-/** Scoped helpers as rules of their own, then one map lookup per protocol whatever the number of helpers. */
+/** Returns one rule per scoped helper, followed by one map lookup per protocol, whatever the number of helpers. */
 function assignRules(winners: readonly Usable[]): Rule[] {
   const scoped = winners.filter(({ desired }) => desired.scope !== null);
   const rules: Rule[] = scoped.map(({ desired, kernel }) => ({
@@ -220,6 +227,10 @@ function scopeMatches(scope: Scope): Match[] {
   return matches;
 }
 
+/**
+ * Returns one chain per data protocol, and the base chain that jumps to them by the helper of the master connection. H.323 helpers
+ * open channels that in turn have helpers (RAS → Q.931 → H.245), so that these are confined too.
+ */
 function confineChains(winners: readonly Usable[], confinement: Confinement): Chain[] {
   const data = new Map<string, DataProtocol>(winners.map(({ kernel }) => [kernel.type, kernel.data]));
   if (data.has('RAS')) data.set('Q.931', (KERNEL_HELPERS.find(({ type }) => type === 'Q.931') as KernelHelper).data);
@@ -233,8 +244,13 @@ function confineChains(winners: readonly Usable[], confinement: Confinement): Ch
   ];
 }
 
+/** Ports below this one need privileges to listen on (`ip_unprivileged_port_start`, net/ipv4/af_inet.c). */
 const FIRST_UNPRIVILEGED_PORT = 1024;
 
+/**
+ * Returns the rules for related connections of one data protocol. They drop other protocols, low and blocked ports, and packets
+ * over the rate.
+ */
 function dataRules(data: DataProtocol, confinement: Confinement): Rule[] {
   const drop = (...matches: Match[]): Rule => ({ matches, action: { kind: 'drop' } });
   const burst = Math.max(5, Math.ceil(confinement.ratePerSecond / 2));

@@ -2,14 +2,14 @@ import type { Action, Chain, HelperObject, Match, Rule, Table } from '../model/t
 import { TABLE_NAME } from '../model/table.ts';
 
 /**
- * A table as nft text, the way `nft list table inet pinhole` prints it (nft 1.0.6). For people, golden files and
- * `--dry-run`; the kernel process never sees text.
+ * Returns a table as nft text, as `nft list table inet pinhole` prints it (nft 1.0.6). The text is for people, golden files and
+ * `--dry-run`; the kernel process never sees it.
  */
 export function tableText(table: Table): string {
   return `table inet ${TABLE_NAME} {\n\tcomment "${table.comment}"\n${contentText(table)}}\n`;
 }
 
-/** The table's content without its stamp. */
+/** Returns the text of a table's content without its stamp. */
 export function contentText(table: Pick<Table, 'objects' | 'chains'>): string {
   return [...table.objects.map(objectText), ...table.chains.map(chainText)].join('\n');
 }
@@ -25,6 +25,7 @@ function chainText({ name, base, rules }: Chain): string {
   return `\tchain ${name} {\n${head}${rules.map((rule) => `\t\t${ruleText(rule)}\n`).join('')}\t}\n`;
 }
 
+/** Returns one rule as nft text, without indentation. */
 export function ruleText(rule: Rule): string {
   return [...rule.matches.map(matchText), actionText(rule.action)].join(' ');
 }

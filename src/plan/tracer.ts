@@ -2,7 +2,7 @@ import { networkContains, parseNetwork } from '../model/address.ts';
 import type { Protocol } from '../model/catalogue.ts';
 import type { Hook, Match, Table } from '../model/table.ts';
 
-/** First packet of a connection, as prerouting or output sees it. */
+/** The first packet of a connection, as the prerouting or output hook sees it. Addresses are text, like `192.0.2.1`. */
 export interface Packet {
   readonly hook: Exclude<Hook, 'forward'>;
   readonly protocol: Protocol;
@@ -13,11 +13,10 @@ export interface Packet {
 }
 
 /**
- * Which helper does this flow get? Walks the table's rules as the kernel does for the first packet of a connection.
- * An IPv4-only object is passed over by IPv6 packets; the first helper that is set stays.
- *
+ * Answers which helper a flow gets. Walks the table's rules as the kernel does for the first packet of a connection. IPv6 packets
+ * skip an object of IPv4 only; the first helper that a rule sets stays.
  * @returns the kernel's helper type, or null for none
- * @throws Error on a rule that cannot stand on an assignment path: this tracer does not guess
+ * @throws Error for a rule that cannot stand on an assignment path, because the tracer does not guess
  */
 export function trace(table: Table | null, packet: Packet): string | null {
   for (const chain of table?.chains ?? []) {

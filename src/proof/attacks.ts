@@ -1,6 +1,6 @@
 import type { Protocol } from '../model/catalogue.ts';
 
-/** Helpers that an attack is written down for in proof-peer.ts, with the protocol of their control connections. */
+/** Helpers for which peer.ts implements an attack, with the protocol of their control connections. */
 export const ATTACKS: ReadonlyMap<string, Protocol> = new Map([
   ['ftp', 'tcp'],
   ['irc', 'tcp'],

@@ -15,28 +15,29 @@ import { ATTACKS } from './attacks.ts';
 import { type LabNetwork, networkFor } from './network.ts';
 
 const PEER = fileURLToPath(new URL('./peer.js', import.meta.url));
-/** What a counter that counted something looks like. */
+/** Output of nft for a counter that is not zero. */
 const COUNTED = /counter packets [1-9]/;
 const READY_MS = 5000;
 const CARRIER_ATTEMPTS = 100;
 const CARRIER_POLL_MS = 30;
 
-/** What an attack showed. */
+/** The result of an attack. */
 export interface AttackOutcome {
-  /** Whether the control connection came through at all: otherwise nothing was tried. */
+  /** Whether the control connection passed the router; if not, nothing was tried. */
   readonly control: boolean;
+  /** Whether the attacker reached the announced port of the client. */
   readonly reached: boolean;
-  /** Whether the control connection had the helper: otherwise its announcement was nobody's. */
+  /** Whether the control connection had the helper; if not, no helper read the announcement. */
   readonly helped: boolean;
-  /** Whether what reached it was related to the control connection: otherwise the port is open to everybody. */
+  /** Whether the attacker's connection was related to the control connection; if not, the port is open without a helper. */
   readonly related: boolean;
-  /** What nft's trace says of the attacker's packet. */
+  /** Lines of nft's trace of the attacker's packet, at most 12. */
   readonly trace: readonly string[];
 }
 
 /**
- * A client, a router with the ruleset under review, and a server that attacks: three namespaces of our own, joined to nothing
- * else. Addresses and interface names are such that the ruleset's own conditions hold.
+ * A client, a router with the reviewed ruleset, and an attacking server: three network namespaces that are connected only to
+ * each other. Addresses and interface names are chosen so that the conditions of the ruleset hold.
  */
 export class ProofLab {
   readonly network: LabNetwork;
@@ -47,6 +48,11 @@ export class ProofLab {
     this.network = network;
   }
 
+  /**
+   * Creates the namespaces and links them. Needs root.
+   * @param prefix of the names of the namespaces
+   * @throws Error if a link does not come up; nothing is left behind then
+   */
   static async open(view: RulesetView, tried: { assignment: Assignment | null; family: Family }, prefix: string): Promise<ProofLab> {
     const network = networkFor(view, tried.assignment, tried.family);
     const scratch = new ScratchNetwork(prefix);
@@ -60,6 +66,7 @@ export class ProofLab {
     }
   }
 
+  /** Removes the namespaces. */
   async close(): Promise<void> {
     await this.#scratch.destroy();
   }
@@ -68,7 +75,7 @@ export class ProofLab {
     const { family, inside, outside } = this.network;
     for (const host of ['client', 'router', 'server']) {
       await this.#scratch.addHost(host);
-      // Nobody else is there to have an address already, and looking for them takes two seconds.
+      // The link has no other hosts, and duplicate address detection takes two seconds.
       if (family === 'ipv6') await this.#scratch.sysctl(host, { 'net.ipv6.conf.default.accept_dad': 0 });
     }
     for (const [end, name] of [
@@ -92,7 +99,7 @@ export class ProofLab {
     await this.#scratch.sysctl('router', { [family === 'ipv4' ? 'net.ipv4.ip_forward' : 'net.ipv6.conf.all.forwarding']: 1 });
   }
 
-  /** A new link takes a moment until it carries packets. */
+  /** Waits until a new link carries packets. */
   async #carrier(host: string, name: string): Promise<void> {
     for (let attempt = 0; attempt < CARRIER_ATTEMPTS; attempt++) {
       const { stdout } = await this.#scratch.exec(host, ['ip', '-br', 'link', 'show', 'dev', name]);
@@ -102,7 +109,10 @@ export class ProofLab {
     throw new Error(`the link ${name} of the laboratory does not come up`);
   }
 
-  /** @returns null when the kernel took the ruleset, or what it said */
+  /**
+   * Loads the ruleset into the router.
+   * @returns null: the kernel accepted it; otherwise the error of the program that loads it
+   */
   async load(subject: Subject): Promise<string | null> {
     for (const { argv, input } of loaders(subject)) {
       const problem = await this.#feed(argv, input);
@@ -111,7 +121,10 @@ export class ProofLab {
     return null;
   }
 
-  /** Once more, with conntrack at work already: what stands beside it may now stand on its other side. */
+  /**
+   * Loads the ruleset again while conntrack is already registered, so that a chain at the same priority may now run on the other
+   * side of it.
+   */
   async reload(subject: Subject): Promise<string | null> {
     await this.add(
       'table inet pinhole_proof_conntrack {\nchain c {\n type filter hook prerouting priority 0; policy accept;\nct state new counter\n}\n}\n',
@@ -122,7 +135,7 @@ export class ProofLab {
     return this.load(subject);
   }
 
-  /** As a file: nft opens JSON by its name, which the socket that Node makes of a standard input has not. */
+  /** Passes rules in a file, because nft opens JSON by name, and the standard input that Node creates is a socket without one. */
   async #feed(argv: readonly string[], input: string): Promise<string | null> {
     const folder = mkdtempSync(join(tmpdir(), 'pinhole-proof-'));
     try {
@@ -138,14 +151,14 @@ export class ProofLab {
     }
   }
 
-  /** Adds rules of the proof's own. @throws with what nft said */
+  /** Adds rules of the proof itself to the router. @throws Error with nft's message */
   async add(rules: string): Promise<void> {
     await this.#scratch.nft('router', rules);
   }
 
   /**
-   * Which helper a connection from the client to a port of the server gets: asked by taking each off it. `seen` false: the
-   * connection did not pass the router.
+   * The helper that a connection from the client to a port of the server gets, found by removing each candidate from it. `seen`
+   * is false if the connection did not pass the router.
    */
   async helperOf(protocol: Protocol, port: number, types: readonly string[]): Promise<{ seen: boolean; type: string | null }> {
     await this.add(
@@ -163,7 +176,7 @@ export class ProofLab {
     return { seen: type !== null || COUNTED.test(stdout), type };
   }
 
-  /** The one of these helpers that a live connection had; null: none. */
+  /** The first of the helpers that a live connection had, and that was removed from it; null: none. */
   async #takenOff(protocol: Protocol, port: number, types: readonly string[]): Promise<string | null> {
     const netns = this.#scratch.netns('router');
     const kernel = new LinuxKernel({ allowed: (one) => one === netns, logger: silentLogger });
@@ -176,7 +189,11 @@ export class ProofLab {
     }
   }
 
-  /** The client announces a port of its own, and the server connects to it. */
+  /**
+   * Lets the client announce a port of its own through the helper, and the server connect to it.
+   * @param port of the control connection
+   * @param target announced port
+   */
   async attack(helper: string, port: number, target: number): Promise<AttackOutcome> {
     const watch = await this.#watch(target);
     const events: string[] = [];
@@ -198,14 +215,14 @@ export class ProofLab {
     }
   }
 
-  /** One end of a control connection to the server. */
+  /** Command line of one end of a control connection to the server. */
   #peer(role: string, what: string, port: number): string[] {
     return [process.execPath, PEER, role, what, this.network.server.host, String(port)];
   }
 
   /**
-   * Has the kernel trace what comes in from outside for a port (`meta nftrace set 1`, and `nft monitor trace`), and count what
-   * of it goes on to the client as related.
+   * Traces packets that arrive from outside for a port (`meta nftrace set 1`, `nft monitor trace`), and counts those that leave
+   * towards the client as related.
    */
   async #watch(target: number) {
     const { outside } = this.network;
@@ -230,12 +247,12 @@ export class ProofLab {
   }
 }
 
-/** A table of the proof's own, in place of the one before. */
+/** Commands that replace the table of the proof. */
 function proofTable(content: string): string {
   return `table inet pinhole_proof\ndelete table inet pinhole_proof\ntable inet pinhole_proof {\n${content}}\n`;
 }
 
-/** Rules and verdicts of a trace, without the proof's own chain. */
+/** Rules and verdicts of a trace, without those of the proof itself. */
 function traceLines(text: string): string[] {
   return text
     .split('\n')
@@ -244,6 +261,7 @@ function traceLines(text: string): string[] {
     .slice(0, 12);
 }
 
+/** Waits for an event in the output of a peer. @throws Error after five seconds, or if the peer ends */
 async function heard(child: ChildProcess, events: string[], event: string): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error('the attacker does not start')), READY_MS);
@@ -257,7 +275,7 @@ async function heard(child: ChildProcess, events: string[], event: string): Prom
   });
 }
 
-/** Files that a ruleset would read, or programs that it names, have no place in a proof. */
+/** Commands that load a ruleset, with their input. Rulesets that include files are refused before this. */
 function loaders(subject: Subject): { argv: string[]; input: string }[] {
   switch (subject.kind) {
     case 'nft':
@@ -290,7 +308,7 @@ function loaders(subject: Subject): { argv: string[]; input: string }[] {
   }
 }
 
-/** nft cannot load what it lists of the tables of iptables: `iptables-restore` makes those. */
+/** The JSON listing without tables of iptables, which nft cannot load; iptables-restore creates them. */
 function withoutIptables(nft: string, saved: readonly (string | null)[]): string {
   const owned = new Set(
     ['ip', 'ip6'].flatMap((family, index) => [...(saved[index] ?? '').matchAll(/^\*(\S+)/gm)].map(([, table]) => `${family} ${table}`)),

@@ -1,8 +1,8 @@
 /**
- * One end of an attack in a scratch network, as a process of its own in its namespace. Not part of any daemon.
- *   proof-peer server HELPER SERVER PORT              takes the control connection, and connects to what it announces
- *   proof-peer client HELPER SERVER PORT OWN TARGET   announces TARGET, and says whether somebody came
- *   proof-peer touch PROTOCOL SERVER PORT             one packet of a new connection
+ * One end of an attack, as a process in a namespace of the scratch network. No daemon uses it.
+ *   proof-peer server HELPER SERVER PORT              accepts the control connection, and connects to the announced address
+ *   proof-peer client HELPER SERVER PORT OWN TARGET   announces TARGET, and prints whether a peer connected
+ *   proof-peer touch PROTOCOL SERVER PORT             sends one packet of a new connection
  */
 import { createSocket } from 'node:dgram';
 import { connect, createServer, isIPv6 } from 'node:net';
@@ -10,7 +10,10 @@ import { ATTACKS } from './attacks.ts';
 
 const WAIT_MS = 2500;
 
-/** What a client says to have a port opened, by helper: nothing that a peer of the protocol would not accept. */
+/**
+ * Lines with which a client announces a port, by helper. Every peer of the protocol would accept them (RFC 959, RFC 2428, CTCP
+ * DCC).
+ */
 const ANNOUNCE: Readonly<Record<string, (own: string, target: number) => string>> = {
   ftp: (own, target) =>
     isIPv6(own) ? `EPRT |2|${own}|${target}|\r\n` : `PORT ${own.replaceAll('.', ',')},${target >> 8},${target & 255}\r\n`,
@@ -18,6 +21,7 @@ const ANNOUNCE: Readonly<Record<string, (own: string, target: number) => string>
     `PRIVMSG a :\u0001DCC SEND f ${own.split('.').reduce((sum, part) => sum * 256 + Number(part), 0)} ${target}\u0001\r\n`,
 };
 
+/** The announced address in the text of a control connection; null: none yet. */
 const ANNOUNCED: Readonly<Record<string, (text: string) => { host: string; port: number } | null>> = {
   ftp: (text) => {
     const extended = /EPRT \|2\|([^|]+)\|(\d+)\|/.exec(text);
@@ -32,6 +36,7 @@ const ANNOUNCED: Readonly<Record<string, (text: string) => { host: string; port:
   },
 };
 
+/** Prints an event as a line of JSON; the lab reads it. */
 function say(event: string, detail: Readonly<Record<string, unknown>> = {}): void {
   process.stdout.write(`${JSON.stringify({ event, ...detail })}\n`);
 }
@@ -63,7 +68,7 @@ function tcpClient(helper: string, at: { server: string; port: number; own: stri
   victim.listen({ port: at.target, host: at.own }, () => {
     const control = connect({ host: at.server, port: at.port });
     const lines = ['USER a\r\n', ANNOUNCE[helper]?.(at.own, at.target) ?? ''];
-    // One line at a time: the helper reads the beginning of segments.
+    // One line a segment, because the helper only parses the beginning of a segment.
     control.on('data', () => {
       const line = lines.shift();
       if (line) control.write(line);
@@ -103,6 +108,7 @@ function udpClient(helper: string, at: { server: string; port: number; own: stri
   });
 }
 
+/** A SIP INVITE whose SDP announces the target port (RFC 3261, RFC 8866). */
 function invite(at: { server: string; own: string; port: number; target: number }): string {
   const { port, target } = at;
   const [own, server] = [at.own, at.server].map((address) => (isIPv6(address) ? `[${address}]` : address));

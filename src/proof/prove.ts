@@ -13,16 +13,17 @@ import { Progress } from '../terminal/progress.ts';
 import { ATTACKS } from './attacks.ts';
 import { ProofLab } from './lab.ts';
 
-/** What trying showed: that it is so, that it is not, or nothing. */
+/** The result of an experiment: the finding is confirmed, refuted, or nothing was tried. */
 type Proof =
   | { readonly result: 'proved'; readonly evidence: readonly Evidence[] }
   | { readonly result: 'withdrawn'; readonly why: string }
   | { readonly result: 'untried'; readonly why: string };
 
 const HIGH_TARGET = 40_022;
-/** Where a helper of the proof's own is put, to see what else passes. */
+/** Control port of a helper that the proof itself assigns. */
 const OWN_PORT = 6969;
 
+/** The inputs of an experiment. */
 interface Experiment {
   readonly lab: ProofLab;
   readonly subject: Subject;
@@ -31,7 +32,7 @@ interface Experiment {
   readonly assignment: Assignment | null;
 }
 
-/** How each rule's findings are tried. Rules that are not here speak of what no packet shows. */
+/** Experiments by rule. The other rules make claims that packets cannot confirm. */
 const EXPERIMENTS: Readonly<Record<string, Try>> = {
   'related-to-low-ports': (experiment) => opens(experiment, LOW_PORT),
   'slipstreaming-exposure': (experiment) => opens(experiment, HIGH_TARGET),
@@ -41,9 +42,15 @@ const EXPERIMENTS: Readonly<Record<string, Try>> = {
   'shadowed-assignment': getsAnother,
 };
 
+/** Prefix of the namespaces; orphans of killed runs are found by it. */
 const FAMILY = 'phpv';
 
-/** Tries findings of rulesets in a scratch network: each is marked as proved with its trace, or withdrawn. Needs root. */
+/**
+ * Tries findings about rulesets in a scratch network. Confirmed findings become `proved`, with the trace as evidence; refuted
+ * ones are withdrawn with a note. The result has the order of `parts`.
+ * @param subjects the subjects of `parts`, in the same order
+ * @throws Denied if the process is not root
+ */
 export async function prove(subjects: readonly Subject[], parts: readonly SubjectReport[]): Promise<SubjectReport[]> {
   if (process.getuid?.() !== 0) throw new Denied('--prove needs root: it makes network namespaces. Try again with sudo.');
   await removeOrphans(FAMILY);
@@ -89,15 +96,19 @@ async function proveSubject(
   return { ...part, findings, notes };
 }
 
+/** Runs an experiment in a loaded lab. */
 type Try = (experiment: Experiment) => Promise<Proof>;
 
-/** A claim that something is open holds where one family shows it; that something is closed, where every one does. */
+/**
+ * Tries a finding in each family. A claim that something is open needs one family that confirms it; a claim that something is
+ * closed needs all of them.
+ */
 async function tryOne(
   subject: Subject,
   view: RulesetView,
   { finding, prefix, experiment }: { finding: Finding; prefix: string; experiment: Try },
 ): Promise<Proof> {
-  // As root, whatever the ruleset says: nothing of this host is read for it.
+  // nft runs as root here, and a ruleset must not make it read files of this host.
   if (subject.kind === 'nft' && /(^|[;{}])\s*include\b/m.test(subject.text))
     return { result: 'untried', why: 'the ruleset includes other files' };
   const assignment = assignmentOf(view, finding);
@@ -108,9 +119,12 @@ async function tryOne(
     if (proof.result === decides) return proof;
     proofs.push(proof);
   }
-  return proofs.find(({ result }) => result === 'untried') ?? proofs[0] ?? { result: 'untried', why: 'its helper is for no family here' };
+  return (
+    proofs.find(({ result }) => result === 'untried') ?? proofs[0] ?? { result: 'untried', why: 'its helper is for neither IPv4 nor IPv6' }
+  );
 }
 
+/** Tries a finding in one family, in a lab of its own. */
 async function tryIn(
   tried: Omit<Experiment, 'lab'> & { family: Family },
   { prefix, experiment }: { prefix: string; experiment: Try },
@@ -119,7 +133,7 @@ async function tryIn(
   try {
     lab = await ProofLab.open(tried.view, tried, prefix);
     const problem = await lab.load(tried.subject);
-    if (problem !== null) return { result: 'untried', why: `this kernel does not take the ruleset: ${problem}` };
+    if (problem !== null) return { result: 'untried', why: `this kernel does not accept the ruleset: ${problem}` };
     return await experiment({ ...tried, lab });
   } catch (error) {
     return { result: 'untried', why: `the laboratory failed: ${(error as Error).message.split('\n')[0]?.slice(0, 200)}` };
@@ -128,7 +142,7 @@ async function tryIn(
   }
 }
 
-/** Whose packets come to the table that a finding is in, and are the helper's own. */
+/** Families of packets that reach the table of a finding, and for which the helper exists. */
 function familiesOf({ symbol }: Finding, assignment: Assignment | null): readonly Family[] {
   const table = symbol?.split(' ')[0];
   const helper = assignment && kernelHelper(assignment);
@@ -140,7 +154,10 @@ function familiesOf({ symbol }: Finding, assignment: Assignment | null): readonl
   );
 }
 
-/** The assignment that a finding is about: at its line, or the first of those that its claim names and that an attack is known for. */
+/**
+ * The assignment that a finding is about: the one at its line, or else the first one that the claim names and for which an
+ * attack exists.
+ */
 function assignmentOf(view: RulesetView, finding: Finding): Assignment | null {
   const own = view.assignments.filter(
     ({ line, place }) => line === finding.line && place && finding.symbol === view.symbol(place.chain, place.rule),
@@ -150,15 +167,16 @@ function assignmentOf(view: RulesetView, finding: Finding): Assignment | null {
   return view.assignments.find(({ type }) => ATTACKS.has(type) && finding.claim.includes(type)) ?? view.assignments[0] ?? null;
 }
 
+/** The first port of an assignment; null: it names none. */
 function portOf(assignment: Assignment): number | null {
   return assignment.ports?.[0]?.[0] ?? null;
 }
 
-/** The attack on the helper itself: a port of the client is announced, and the attacker comes in. */
+/** Attacks the helper: the client announces a port, and the server tries to connect to it. */
 async function opens({ lab, assignment }: Experiment, target: number): Promise<Proof> {
   const port = assignment && portOf(assignment);
   if (!assignment || port === null || port === undefined || !ATTACKS.has(assignment.type))
-    return { result: 'untried', why: `no attack on ${assignment?.type ?? 'this'} is written down` };
+    return { result: 'untried', why: `no attack on ${assignment?.type ?? 'this'} is implemented` };
   const [client, server] = [lab.network.client.host, lab.network.server.host];
   const announced = `${client} announced its port ${target} to ${server} through ${assignment.type}, and ${server}`;
   return attacked(
@@ -172,7 +190,7 @@ async function opens({ lab, assignment }: Experiment, target: number): Promise<P
   );
 }
 
-/** A helper that the ruleset knows nothing of, assigned beside it: what it announces passes too. */
+/** Assigns a helper that the ruleset does not name, and tries whether its related connections pass. */
 async function passesAnother({ lab }: Experiment): Promise<Proof> {
   const [client, server] = [lab.network.client.host, lab.network.server.host];
   await lab.add(
@@ -183,13 +201,13 @@ async function passesAnother({ lab }: Experiment): Promise<Proof> {
     { helper: 'tftp', port: OWN_PORT, target: HIGH_TARGET },
     {
       unreached: `the ruleset does not let the laboratory's client reach ${server} udp port ${OWN_PORT}`,
-      withdrawn: 'what a helper of somebody else announced was not let in',
+      withdrawn: 'related connections of a helper from another table were not let in',
       watched: `a helper that another table assigned (tftp on udp port ${OWN_PORT}) opened ${client} port ${HIGH_TARGET}`,
     },
   );
 }
 
-/** What an attack proves, in the words for how it may go; nothing where it showed something else. */
+/** The proof that an attack gives, with a text for each outcome. */
 async function attacked(
   lab: ProofLab,
   { helper, port, target }: { helper: string; port: number; target: number },
@@ -198,12 +216,10 @@ async function attacked(
   const outcome = await lab.attack(helper, port, target);
   const untried = (why: string): Proof => ({ result: 'untried', why });
   if (!outcome.control) return untried(words.unreached);
-  if (!outcome.helped) return untried(`the connection of the laboratory did not get ${helper}: it is not what the assignment is for`);
+  if (!outcome.helped) return untried(`the connection of the laboratory did not get ${helper}: the assignment is for other connections`);
   if (!outcome.reached) return { result: 'withdrawn', why: words.withdrawn };
   if (!outcome.related)
-    return untried(
-      `${lab.network.server.host} reaches port ${target} in the laboratory as a connection of its own: nothing keeps it closed`,
-    );
+    return untried(`${lab.network.server.host} reaches port ${target} in the laboratory without the helper: no rule keeps it closed`);
   return { result: 'proved', evidence: [`watched: ${words.watched}`, ...outcome.trace.map((line) => `trace: ${line}`)].map(said) };
 }
 
@@ -211,10 +227,11 @@ function said(fact: string): Evidence {
   return { line: null, fact };
 }
 
+/** The claim that nothing passes: it is confirmed if the attack on the helper fails. */
 async function isDead(experiment: Experiment): Promise<Proof> {
   const { lab, assignment } = experiment;
   const found = await opens(experiment, HIGH_TARGET);
-  if (found.result === 'proved') return { result: 'withdrawn', why: `what ${assignment?.type} announced did pass` };
+  if (found.result === 'proved') return { result: 'withdrawn', why: `related connections of ${assignment?.type} did pass` };
   if (found.result === 'untried') return found;
   return {
     result: 'proved',
@@ -224,16 +241,17 @@ async function isDead(experiment: Experiment): Promise<Proof> {
   };
 }
 
-/** Which helper a connection got, or why nobody knows. */
+/** The helper that a connection to the port of an assignment got, or why that is unknown. */
 async function attached({ lab, view, assignment }: Experiment): Promise<{ port: number; type: string | null } | { why: string }> {
   const port = assignment && portOf(assignment);
   const protocol = assignment?.protocol;
   if (port === null || port === undefined || (protocol !== 'tcp' && protocol !== 'udp')) return { why: 'it names no single port' };
   const types = [...new Set(view.assignments.filter((one) => kernelHelper(one)).map(({ type }) => type))];
   const { seen, type } = await lab.helperOf(protocol, port, types);
-  return seen ? { port, type } : { why: `a connection to ${protocol} port ${port} did not come about: something drops it` };
+  return seen ? { port, type } : { why: `a connection to ${protocol} port ${port} did not pass the router: some rule drops it` };
 }
 
+/** The claim that connections do not get the helper. */
 async function getsNone(experiment: Experiment): Promise<Proof> {
   const found = await attached(experiment);
   if ('why' in found) return { result: 'untried', why: found.why };
@@ -242,11 +260,14 @@ async function getsNone(experiment: Experiment): Promise<Proof> {
   return proof.result === 'withdrawn' && isBesideConntrack ? getsNoneAgain(experiment) : proof;
 }
 
-/** Of two hooks at one priority, which comes first changes when one is registered anew. */
+/**
+ * Repeats the experiment after loading the ruleset again: the order of two hooks at one priority depends on the order of
+ * registration.
+ */
 async function getsNoneAgain(experiment: Experiment): Promise<Proof> {
   const { lab, subject, assignment } = experiment;
   const problem = await lab.reload(subject);
-  if (problem !== null) return { result: 'untried', why: `this kernel does not take the ruleset a second time: ${problem}` };
+  if (problem !== null) return { result: 'untried', why: `this kernel does not accept the ruleset a second time: ${problem}` };
   const again = await attached(experiment);
   if ('why' in again) return { result: 'untried', why: again.why };
   const proof = otherThan(experiment, again);
@@ -255,6 +276,7 @@ async function getsNoneAgain(experiment: Experiment): Promise<Proof> {
   return { result: 'proved', evidence: [before, ...proof.evidence] };
 }
 
+/** The claim that connections get another helper, or, if a rule ends the chain before, none. */
 async function getsAnother(experiment: Experiment): Promise<Proof> {
   const found = await attached(experiment);
   if ('why' in found) return { result: 'untried', why: found.why };

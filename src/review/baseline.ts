@@ -3,8 +3,9 @@ import { InvalidInput } from '../model/errors.ts';
 import { grouped } from '../model/grouped.ts';
 import type { Finding } from './finding.ts';
 
-/** What was known before: findings that a file accepts, each with a reason. */
+/** A known finding that a baseline file accepts, with the reason. */
 export interface BaselineEntry {
+  /** {@link Finding.fingerprint}. The other fields, except the subject, are for readers of the file. */
   readonly fingerprint: string;
   readonly rule: string;
   readonly subject: string;
@@ -14,7 +15,11 @@ export interface BaselineEntry {
 
 const VERSION = 1;
 
-/** @throws InvalidInput naming the field */
+/**
+ * Reads a baseline file (JSON).
+ * @param name of the file, for errors
+ * @throws InvalidInput that names the field
+ */
 export function readBaseline(text: string, name: string): BaselineEntry[] {
   let value: unknown;
   try {
@@ -37,7 +42,10 @@ export function readBaseline(text: string, name: string): BaselineEntry[] {
   });
 }
 
-/** Findings as a baseline: those that `known` accepts keep their reason, those that only a comment accepts need no entry. */
+/**
+ * The text of a baseline for findings. Entries in `known` keep their reasons, new ones get `reason`; findings that a comment
+ * suppresses need no entry.
+ */
 export function writeBaseline(findings: readonly Finding[], known: readonly BaselineEntry[], reason: string): string {
   const entryOf = lookUp(known);
   const entries = findings.flatMap((finding) => {
@@ -48,17 +56,19 @@ export function writeBaseline(findings: readonly Finding[], known: readonly Base
   return `${JSON.stringify({ version: VERSION, findings: entries }, null, 2)}\n`;
 }
 
+/** Marks findings that the baseline accepts as suppressed, with its reason. Findings that a comment suppresses keep theirs. */
 export function applyBaseline(findings: readonly Finding[], entries: readonly BaselineEntry[]): Finding[] {
   const entryOf = lookUp(entries);
   return findings.map((finding) => ({ ...finding, suppressed: finding.suppressed ?? entryOf(finding)?.reason ?? null }));
 }
 
+/** Finds the entry for a finding. Fingerprints cover only the file name, so the path is compared too. */
 function lookUp(entries: readonly BaselineEntry[]): (finding: Finding) => BaselineEntry | undefined {
   const known = grouped(entries, ({ fingerprint }) => [fingerprint]);
   return ({ fingerprint, subject }) => known.get(fingerprint)?.find((entry) => isSameFile(entry.subject, subject));
 }
 
-/** One file, wherever it was named from: the shorter path is the end of the longer one. */
+/** Whether two paths may name one file from different directories: the shorter is a suffix of the longer, on whole segments. */
 function isSameFile(a: string, b: string): boolean {
   const [short, long] = [a, b].map((path) => path.replace(/^(\.\/)+/, '')).sort((x, y) => x.length - y.length) as [string, string];
   return long === short || long.endsWith(short.startsWith('/') ? short : `/${short}`);

@@ -1,36 +1,36 @@
-/** What one subject may cost. */
+/** Bounds on the work for one subject. */
 export interface Limits {
-  /** Steps for parsing and rules together; a step is a node, a token's share of parsing, or a rule's look at one of them. */
+  /** Steps for parsing and rules together. A step is a node, a share of a token, or the visit of a rule to one of them. */
   readonly steps: number;
-  /** Milliseconds of a clock that never goes back. It only serves the backstop. */
+  /** Monotonic clock, in milliseconds. Only the backstop reads it. */
   readonly now: () => number;
 }
 
-/** On the machine that it was measured on, about a second (docs/decisions/0010-review.md). A step takes 20 to 100 ns there. */
+/** About one second on the reference machine (docs/decisions/0010-review.md), where a step takes 20 to 100 ns. */
 const MAX_STEPS = 20_000_000;
-/** Ten times what the steps take: past it something is wrong with the machine, or with the count. */
+/** Ten times the time that the steps take. If it passes, the machine or the count is at fault. */
 export const BACKSTOP_MS = 10_000;
-/** Steps that writing a claim down is worth. */
+/** Steps charged for each claim. */
 const CLAIM = 200;
-/** Steps between two looks at the clock: about a millisecond. */
+/** Steps between two readings of the clock: about a millisecond. */
 const INTERVAL = 20_000;
 
-/** Thrown when the steps are spent: by a rule's share, or by the subject. The same text gets there at the same step on any machine. */
+/** Thrown when the steps of a rule or of the subject are spent. The same text reaches this at the same step on every machine. */
 export class OutOfSteps extends Error {
-  override readonly message = 'not reviewed: it takes more steps than one subject may';
+  override readonly message = 'not reviewed: it needs more steps than the limit for one subject';
 }
 
-/** Thrown when the backstop fires. Nothing may be concluded from what was found until then, since a faster machine finds more. */
+/** Thrown when the backstop fires. The findings so far are discarded, because a faster machine would find more. */
 export class Aborted extends Error {
   override readonly message = `not reviewed, aborted: it took more than ${BACKSTOP_MS / 1000} seconds on this machine`;
 }
 
-/** Counts the work on one subject. The count, and so what is found, depends on the text alone. */
+/** Counts the work on one subject. The count, and so the findings, depend on the text alone. */
 export class Budget {
   #left: number;
-  /** Where {@link OutOfSteps} is thrown: what is left then is for others. */
+  /** {@link OutOfSteps} is thrown below this: the rest is reserved for later work. */
   #floor = 0;
-  /** What is left when the clock, or the floor, is looked at next. */
+  /** Below this, `spend` checks the clock and the floor. Checking on every step would cost too much. */
   #mark: number;
   readonly #deadline: number;
   readonly #now: () => number;
@@ -47,13 +47,19 @@ export class Budget {
     return this.#left;
   }
 
-  /** Every loop that a text can make long calls this: once for each turn, or once with the number of turns. @throws OutOfSteps, Aborted */
+  /**
+   * Charges steps. Every loop whose length a text decides calls this: once a turn, or once with the number of turns.
+   * @throws OutOfSteps, Aborted
+   */
   spend(steps = 1): void {
     this.#left -= steps;
     if (this.#left < this.#mark) this.#look();
   }
 
-  /** Runs something with a quarter of the steps that are left, so that what comes after it has some too. @throws OutOfSteps, Aborted */
+  /**
+   * Runs work that may spend a quarter of the steps that are left, so that later work has some too. Calls may nest.
+   * @throws OutOfSteps, Aborted
+   */
   share(work: () => void): void {
     const floor = this.#floor;
     this.#floor = floor + Math.max(0, this.#left - floor) * 0.75;
@@ -73,7 +79,11 @@ export class Budget {
   }
 }
 
-/** Runs rules one by one. @returns ids of those whose steps did not suffice; what they found until then holds. @throws Aborted */
+/**
+ * Runs rules one by one, each with its share of the budget.
+ * @returns ids of rules that ran out of steps; their claims up to then are valid
+ * @throws Aborted
+ */
 export function runRules<Rule extends { readonly id: string }, Claim>(
   rules: readonly Rule[],
   budget: Budget,

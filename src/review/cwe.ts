@@ -1,7 +1,4 @@
-/**
- * The weaknesses that rules speak of, each under one of the ten pillars of CWE-1000 (Research Concepts, CWE 4.x). An id's
- * pillar here is one that its chain of `ChildOf` reaches in that view; some reach two.
- */
+/** The ten pillars of CWE-1000 (Research Concepts, CWE 4.15). */
 export const PILLARS = {
   284: 'Improper Access Control',
   435: 'Improper Interaction Between Multiple Correctly-Behaving Entities',
@@ -15,9 +12,11 @@ export const PILLARS = {
   710: 'Improper Adherence to Coding Standards',
 } as const;
 
+/** Id of a pillar. */
 export type Pillar = keyof typeof PILLARS;
 export const PILLAR_IDS: readonly Pillar[] = [284, 435, 664, 682, 691, 693, 697, 703, 707, 710];
 
+/** A weakness below a pillar. */
 interface Weakness {
   readonly name: string;
   readonly pillar: Pillar;
@@ -25,6 +24,10 @@ interface Weakness {
 
 const weakness = (pillar: Pillar, name: string): Weakness => ({ name, pillar });
 
+/**
+ * The weaknesses that rules report. Each stands under a pillar that its chain of `ChildOf` reaches in CWE-1000; where a chain
+ * reaches two pillars, one was chosen.
+ */
 export const WEAKNESSES = {
   74: weakness(707, "Improper Neutralization of Special Elements in Output Used by a Downstream Component ('Injection')"),
   78: weakness(707, "Improper Neutralization of Special Elements used in an OS Command ('OS Command Injection')"),
@@ -73,22 +76,28 @@ export const WEAKNESSES = {
   1395: weakness(664, 'Dependency on Vulnerable Third-Party Component'),
 } as const satisfies Readonly<Record<number, Weakness>>;
 
+/** Id of a weakness that a rule can report. */
 export type Cwe = keyof typeof WEAKNESSES;
 
+/** The pillar under which a weakness is reported. */
 export function pillarOf(cwe: Cwe): Pillar {
   return WEAKNESSES[cwe].pillar;
 }
 
-/** Of a pillar or of a weakness below one. */
+/** The name of a pillar or weakness, as MITRE writes it. */
 export function typeName(id: Pillar | Cwe): string {
   return id in PILLARS ? PILLARS[id as Pillar] : WEAKNESSES[id as Cwe].name;
 }
 
+/** The page of a weakness on MITRE's site. */
 export function cweUrl(id: number): string {
   return `https://cwe.mitre.org/data/definitions/${id}.html`;
 }
 
-/** `CWE-703`, `703`, or the id of a weakness below a pillar, which chooses that one alone. */
+/**
+ * Reads an id as users write it: `CWE-703`, `cwe-703` or `703`. The id of a weakness below a pillar selects that weakness alone.
+ * @returns null for an unknown id
+ */
 export function parseType(text: string): Pillar | Cwe | null {
   const id = Number(/^(?:CWE-)?(\d{1,5})$/i.exec(text.trim())?.[1]);
   return id in PILLARS || id in WEAKNESSES ? (id as Pillar | Cwe) : null;

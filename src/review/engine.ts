@@ -19,47 +19,59 @@ import { type LanguageName, SyntaxParser } from './source/syntax.ts';
 import type { Subject } from './subject.ts';
 import { type Applied, applySuppressions, suppressionsIn } from './suppression.ts';
 
-/** What was reviewed of one subject. */
+/** A subject that was reviewed, as the report lists it. */
 export interface Reviewed {
+  /** {@link Subject.name}. */
   readonly name: string;
   readonly family: SubjectFamily;
   readonly lines: number;
-  /** Rules that did not get to the end, since its steps did not suffice; what they found until then is reported. */
+  /** Ids of rules that ran out of steps. The findings that they made before that are reported. */
   readonly unfinished: readonly string[];
 }
 
+/** A remark about a subject that is no finding. */
 export interface Note {
   readonly subject: string;
+  /** From 1; null: the note is about the whole subject. */
   readonly line: number | null;
   readonly note: string;
-  /** Set where something was not reviewed, or not to the end. */
+  /** Set if the subject, or a part of it, was not reviewed. */
   readonly level?: 'error';
 }
 
+/** The result of reviewing one subject. */
 export interface SubjectReport {
-  /** null: it could not be read as what it is; a note says why. */
+  /** null: the subject could not be read as its kind; a note says why. */
   readonly reviewed: Reviewed | null;
   readonly findings: readonly Finding[];
   readonly notes: readonly Note[];
 }
 
+/** Options of {@link ReviewEngine}. */
 export interface EngineOptions {
+  /** Defect types to report; all by default. */
   readonly types?: Types;
+  /** Facts about the host that rulesets are for; unknown by default. */
   readonly host?: HostFacts;
+  /** Bounds on the work for one subject. */
   readonly limits?: Partial<Limits>;
 }
 
 const READ_RULESET = { nft: readNftText, 'nft-json': readNftJson, iptables: readIptablesSave, live: readLive } as const;
+/** A configuration file has no chains; the ruleset rules see only its assignments. */
 const NO_RULESET: Ruleset = { format: 'nft', chains: [], helpers: [], unread: [] };
 
-/** @throws InvalidInput naming the line; Error for what is no ruleset */
+/**
+ * Reads a subject of a ruleset kind (`nft`, `nft-json`, `iptables` or `live`).
+ * @throws InvalidInput that names the line; Error if the subject is of another kind
+ */
 export function readRuleset({ kind, text, name }: Subject): Ruleset {
   const read = READ_RULESET[kind as keyof typeof READ_RULESET];
   if (!read) throw new Error(`${name} is no ruleset`);
   return read(text, name);
 }
 
-/** Reviews subjects one by one. The source parser is started when the first needs it. */
+/** Reviews subjects one by one. The first subject of source code starts the parser. */
 export class ReviewEngine {
   readonly #types: Types;
   readonly #host: HostFacts;
@@ -72,6 +84,7 @@ export class ReviewEngine {
     this.#limits = limits;
   }
 
+  /** Reviews one subject. A subject that cannot be read gives a report with a note, not an error. */
   async review(subject: Subject): Promise<SubjectReport> {
     const { kind } = subject;
     try {
@@ -82,11 +95,13 @@ export class ReviewEngine {
     }
   }
 
+  /** Frees the parser. A later {@link review} starts a new one. */
   close(): void {
     this.#parser?.close();
     this.#parser = null;
   }
 
+  /** Source code: parse, lower, run the source rules. */
   async #source(subject: Subject, language: LanguageName): Promise<SubjectReport> {
     this.#parser ??= await SyntaxParser.create();
     await this.#parser.load(language);
@@ -96,7 +111,7 @@ export class ReviewEngine {
     const unread = result.unread.slice(0, MAX_OF_A_KIND).map(({ line, endLine, at }) => ({
       subject: subject.name,
       line,
-      note: `lines ${line} to ${endLine} were not reviewed: line ${at} is not of the language as this reads it`,
+      note: `lines ${line} to ${endLine} were not reviewed: the parser does not understand line ${at}`,
     }));
     return this.#finish(subject, {
       family: 'source',
@@ -106,6 +121,7 @@ export class ReviewEngine {
     });
   }
 
+  /** A ruleset, from a file or a live namespace. */
   #ruleset(subject: Subject): SubjectReport {
     const budget = new Budget(this.#limits);
     const ruleset = readRuleset(subject);
@@ -121,6 +137,7 @@ export class ReviewEngine {
     return this.#finish(subject, { family: 'ruleset', claims, notes, unfinished }, live ? liveLines(live) : undefined);
   }
 
+  /** A configuration file: its own rules, then the ruleset rules over the helpers that it assigns. */
   #config(subject: Subject, kind: ConfigKind): SubjectReport {
     const document = readConfigDocument(kind, subject);
     const claims: Made[] = [];
@@ -147,10 +164,15 @@ export class ReviewEngine {
     return { claims, unfinished };
   }
 
+  /** Whether a rule can report a weakness that was asked for. */
   #mayApply(rule: RuleInfo): boolean {
     return [rule.cwe, ...(rule.alsoCwes ?? [])].some((cwe) => isChosen(this.#types, cwe));
   }
 
+  /**
+   * Turns claims into findings: filtered by type, sorted, cut to {@link MAX_FINDINGS}, fingerprinted, and with suppressions
+   * applied.
+   */
   #finish(
     subject: Subject,
     made: { family: SubjectFamily; claims: readonly Made[]; notes: readonly Note[]; unfinished: readonly string[] },
@@ -163,7 +185,7 @@ export class ReviewEngine {
     const worst = worstOf(findings);
     const left = findings.length - worst.length;
     const cut =
-      left > 0 ? [{ subject: subject.name, line: null, note: `${left} more findings, none worse than those shown, are left out` }] : [];
+      left > 0 ? [{ subject: subject.name, line: null, note: `${left} more findings are left out, none worse than those shown` }] : [];
     const { findings: marked, problems } = applySuppressions(withFingerprints(worst, lines), suppressionsIn(subject.text));
     return {
       reviewed: { name: subject.name, family: made.family, lines: lines.length, unfinished: made.unfinished },
@@ -176,31 +198,35 @@ export class ReviewEngine {
   }
 }
 
+/** The report of a subject that was not reviewed at all. */
 function notReviewed({ name }: Subject, reason: string): SubjectReport {
   return { reviewed: null, findings: [], notes: [{ subject: name, line: null, note: reason, level: 'error' }] };
 }
 
-/** The other subjects are reviewed whatever becomes of one; a defect of our own is said to be one. */
+/** The reason for a note. An error in one subject does not stop the review of the others; a defect of the reviewer is named as such. */
 function whyNot({ name }: Subject, error: unknown): string {
   if (error instanceof OutOfSteps || error instanceof Aborted) return error.message;
   if (error instanceof PinholeError) return error.message.replace(`${name}: `, '');
   return `${OWN_DEFECT}: ${(error as Error).message}`;
 }
 
-/** How a note begins that asks for a report. */
-export const OWN_DEFECT = 'not reviewed, for a defect of the reviewer';
+/** Beginning of a note about a defect of the reviewer. Users should report these. */
+export const OWN_DEFECT = 'not reviewed because of a defect in the reviewer';
 
-/** More of one subject than anybody reads. */
+/** Bounds on the report of one subject: longer ones are not read. */
 const MAX_FINDINGS = 1000;
 const MAX_NOTES = 100;
+/** Of one kind of note, such as statements that could not be read. */
 const MAX_OF_A_KIND = 50;
 
+/** Notes about suppressions that have no effect. */
 function problemNotes(name: string, problems: Applied['problems']): Note[] {
   const notes = problems.slice(0, MAX_OF_A_KIND).map(({ line, problem }) => ({ subject: name, line, note: problem }));
   const left = problems.length - notes.length;
-  return left > 0 ? [...notes, { subject: name, line: null, note: `${left} more suppressions count for nothing` }] : notes;
+  return left > 0 ? [...notes, { subject: name, line: null, note: `${left} more suppressions have no effect` }] : notes;
 }
 
+/** The findings that are kept: the most severe ones, in the order of the subject. */
 function worstOf(findings: readonly Finding[]): readonly Finding[] {
   if (findings.length <= MAX_FINDINGS) return findings;
   const rank = ({ severity }: Finding) => SEVERITIES.indexOf(severity);
@@ -210,6 +236,7 @@ function worstOf(findings: readonly Finding[]): readonly Finding[] {
     .sort(compareFindings);
 }
 
+/** A claim with the rule that made it. */
 interface Made {
   readonly rule: RuleInfo;
   readonly claim: Claim;
@@ -217,27 +244,28 @@ interface Made {
 
 function unfinishedNote(name: string, unfinished: readonly string[]): Note[] {
   if (unfinished.length === 0) return [];
-  const note = `not finished, since it takes more steps than one subject may: ${unfinished.join(', ')}`;
+  const note = `not finished, because the limit of steps for one subject was reached: ${unfinished.join(', ')}`;
   return [{ subject: name, line: null, note, level: 'error' }];
 }
 
-/** Chains that packets come to from somewhere else, or never: what they do with them was not tried. */
+/** Chains without a path from a base chain. No packet was tried against their rules. */
 function unreachedNote(name: string, view: RulesetView): Note[] {
   const chains = view.ruleset.chains.filter((chain) => chain.rules.length > 0 && view.contextsOf(chain).length === 0);
   const [first] = chains;
   if (!first) return [];
   const names = chains.slice(0, 5).map((chain) => view.symbol(chain));
   const more = chains.length > names.length ? ` and ${chains.length - names.length} more` : '';
-  return [{ subject: name, line: first.line, note: `no hook here leads to ${names.join(', ')}${more}: their rules were not tried` }];
+  return [{ subject: name, line: first.line, note: `no base chain jumps to ${names.join(', ')}${more}: their rules were not tried` }];
 }
 
-/** Whose lines they are, where that is not a file's. */
+/** Says which listing the line numbers of a live ruleset refer to. */
 function linesNote(name: string, { iptables, ip6tables }: LiveRules): Note {
   const rest = [iptables === null ? [] : 'iptables-save', ip6tables === null ? [] : 'ip6tables-save'].flat();
   const then = rest.length > 0 ? `, then of ${rest.map((one) => `\`${one}\``).join(' and ')}` : '';
-  return { subject: name, line: null, note: `lines are those of \`nft -a list ruleset\`${then}` };
+  return { subject: name, line: null, note: `line numbers are those of \`nft -a list ruleset\`${then}` };
 }
 
+/** Says that a listing hides iptables matches (`xt`), which only iptables-save prints. */
 function opaqueNote(name: string, ruleset: Ruleset): Note[] {
   const count = ruleset.chains.reduce((sum, { rules }) => sum + rules.filter(({ opaque }) => opaque).length, 0);
   if (count === 0) return [];
@@ -250,7 +278,7 @@ function opaqueNote(name: string, ruleset: Ruleset): Note[] {
   ];
 }
 
-/** Of a line, what stays the same; handles are given anew whenever rules are loaded. */
+/** A line without what varies: white space, and the handle, which changes whenever rules are loaded. At most 500 characters. */
 function lineFingerprint(line: string): string {
   return line
     .replace(/\s+/g, ' ')
@@ -259,13 +287,14 @@ function lineFingerprint(line: string): string {
     .slice(0, 500);
 }
 
+/** A finding without its fingerprint, which {@link withFingerprints} sets. */
 function findingOf(subject: Subject, rule: RuleInfo, claim: Claim): Finding {
   if (claim.evidence.length === 0) throw new Error(`${rule.id} reports without evidence`);
   const cwe = claim.cwe ?? rule.cwe;
   return { ...claim, rule: rule.id, cwe, pillar: pillarOf(cwe), subject: subject.name, fingerprint: '', suppressed: null };
 }
 
-/** Of rule, subject, symbol and text of the line; where those are alike, also of how many there were before. */
+/** Sets fingerprints: a hash of rule, file name, symbol and line text. Equal ones are told apart by their ordinal. */
 function withFingerprints(findings: readonly Finding[], lines: readonly string[]): Finding[] {
   const counts = new Map<string, number>();
   const texts = new Map<number, string>();
@@ -273,7 +302,7 @@ function withFingerprints(findings: readonly Finding[], lines: readonly string[]
     const text = texts.get(finding.line) ?? lineFingerprint(lines[finding.line - 1] ?? '');
     texts.set(finding.line, text);
     const symbol = (finding.symbol ?? '').replace(/ handle \d+$/, '');
-    // Where all is one line, the fact that it rests on says which part.
+    // If the whole subject is one line (JSON), its text tells nothing apart: the first fact does.
     const fact = lines.length < 3 ? (finding.evidence.find(({ line }) => line !== null)?.fact ?? '') : '';
     const key = [finding.rule, finding.subject.replace(/^.*\//, ''), symbol, text, fact].join('\0');
     const count = counts.get(key) ?? 0;

@@ -2,35 +2,43 @@ import { closeSync, fstatSync, openSync, readdirSync, readSync, statSync } from 
 import { join } from 'node:path';
 import { kindOf, type Subject, type SubjectKind } from './subject.ts';
 
-/** What people write is smaller; rulesets that programs write, and their JSON, are not. */
+/** Bounds on file sizes, in bytes. Files that people write are smaller; generated rulesets and their JSON are larger. */
 const MAX_SOURCE = 1024 * 1024;
 const MAX_CONFIG = 192 * 1024;
 const MAX_RULES = 2 * 1024 * 1024;
 const MAX_FILE = 8 * 1024 * 1024;
+/** Bounds on a walk through folders. */
 const MAX_FILES = 100_000;
 const MAX_DEPTH = 40;
+/** Folders of installed or generated code, beside hidden ones. */
 const SKIPPED = new Set(['node_modules', 'dist', '__pycache__', 'venv']);
 
+/** A file or folder that could not be read, and why. */
 export interface Unread {
   readonly name: string;
   readonly reason: string;
 }
 
+/** The result of reading one file. */
 export type Found = { readonly subject: Subject } | { readonly unread: Unread };
 
 interface Content {
   readonly bytes: Buffer;
-  /** Permission bits; null where it is no file. */
+  /** Permission bits; null: it is no file. */
   readonly mode: number | null;
 }
 
-/** A file of a walk, and whether somebody asked for it by its name. */
+/** A file to review. */
 export interface FileCandidate {
   readonly path: string;
+  /** Whether the command line names the file itself, not a folder above it. */
   readonly isNamed: boolean;
 }
 
-/** Files under the paths, in a fixed order. Hidden folders and those of installed packages are passed over. */
+/**
+ * Files under the paths, each folder's entries in the order of their names. Hidden folders and those of installed packages are
+ * skipped, links are not followed. A path that does not exist yields an `unread`.
+ */
 export function* filesUnder(paths: readonly string[]): Generator<FileCandidate | { readonly unread: Unread }> {
   let count = 0;
   for (const path of paths) {
@@ -40,7 +48,7 @@ export function* filesUnder(paths: readonly string[]): Generator<FileCandidate |
     else {
       for (const found of walk(path, 0)) {
         if (++count > MAX_FILES) {
-          yield { unread: { name: path, reason: `it holds more than ${MAX_FILES} files: the rest was not looked at` } };
+          yield { unread: { name: path, reason: `it holds more than ${MAX_FILES} files: the rest was skipped` } };
           return;
         }
         yield found;
@@ -49,6 +57,7 @@ export function* filesUnder(paths: readonly string[]): Generator<FileCandidate |
   }
 }
 
+/** Files below a folder, depth first. */
 function* walk(folder: string, depth: number): Generator<FileCandidate | { readonly unread: Unread }> {
   if (depth > MAX_DEPTH) return;
   let entries: import('node:fs').Dirent[];
@@ -67,8 +76,9 @@ function* walk(folder: string, depth: number): Generator<FileCandidate | { reado
 }
 
 /**
- * Reads a file, and says what it is.
- * @returns null for a file of a folder that is nothing to review
+ * Reads a file and determines its kind.
+ * @param kind the kind to assume; null: determine it
+ * @returns null for a file of a folder that is of no known kind
  */
 export function readSubject({ path, isNamed }: FileCandidate, kind: SubjectKind | null): Found | null {
   let content: Content;
@@ -82,7 +92,10 @@ export function readSubject({ path, isNamed }: FileCandidate, kind: SubjectKind 
   return { unread: { name: path, reason: isBinary(content.bytes) ? BINARY : UNKNOWN } };
 }
 
-/** What comes through a pipe, to its end: `ssh router nft list ruleset | pinhole review -`. */
+/**
+ * Reads a stream to its end: `ssh router nft list ruleset | pinhole review -`.
+ * @param kind the kind to assume; null: determine it by the beginning of the text
+ */
 export async function readStream(name: string, chunks: AsyncIterable<Buffer>, kind: SubjectKind | null): Promise<Found> {
   const read: Buffer[] = [];
   let length = 0;
@@ -95,7 +108,7 @@ export async function readStream(name: string, chunks: AsyncIterable<Buffer>, ki
   return subjectOf(name, { bytes, mode: null }, kind) ?? { unread: { name, reason: isBinary(bytes) ? BINARY : UNKNOWN } };
 }
 
-/** null: neither its name nor its beginning say what it is. */
+/** The subject that a content is; null: its kind is unknown. */
 function subjectOf(name: string, { bytes, mode }: Content, kind: SubjectKind | null): Found | null {
   const unread = (reason: string): Found => ({ unread: { name, reason } });
   const text = isBinary(bytes) ? '' : bytes.toString('utf8').replace(/^\uFEFF/, '');
@@ -104,16 +117,18 @@ function subjectOf(name: string, { bytes, mode }: Content, kind: SubjectKind | n
   if (isBinary(bytes)) return unread(BINARY);
   if (text.includes('\uFFFD') && !bytes.equals(Buffer.from(text, 'utf8'))) return unread('it is not UTF-8 text');
   const most = maxOf(found);
-  if (bytes.length > most) return unread(`it is larger than ${most / 1024} KiB, the most of a file of its kind`);
+  if (bytes.length > most) return unread(`it is larger than ${most / 1024} KiB, the limit for files of its kind`);
   return { subject: { name, kind: found, text, mode } };
 }
 
 const BINARY = 'it is a binary file';
-const UNKNOWN = 'it is neither a ruleset, a configuration nor source that this knows (--kind says which)';
+const UNKNOWN = 'it is no ruleset, configuration or source of a known kind (set it with --kind)';
 const TOO_LARGE = `it is larger than ${MAX_FILE / 1024 / 1024} MiB`;
 
+/** A NUL byte in the first 8 KiB marks a binary file, as in git. */
 const isBinary = (bytes: Buffer) => bytes.subarray(0, 8192).includes(0);
 
+/** The largest size of a kind, in bytes. */
 function maxOf(kind: SubjectKind): number {
   switch (kind) {
     case 'nft-json':
@@ -131,9 +146,13 @@ function maxOf(kind: SubjectKind): number {
   }
 }
 
+/** Thrown for a file that is not read, with the reason for the report. */
 class TooLarge extends Error {}
 
-/** At most so much, whatever the file says of its size: one that is no plain file has none. */
+/**
+ * Reads at most {@link MAX_FILE} bytes, whatever size the file claims to have.
+ * @throws TooLarge if it is larger, or no plain file; the error of node:fs
+ */
 function readBounded(path: string): Content {
   const stats = statSync(path);
   if (!stats.isFile()) throw new TooLarge('it is not a plain file');
@@ -154,10 +173,10 @@ function readBounded(path: string): Content {
 const PROBLEMS: Readonly<Record<string, string>> = {
   EACCES: 'permission denied',
   EPERM: 'permission denied',
-  ENOENT: 'it is gone',
+  ENOENT: 'it no longer exists',
   EISDIR: 'it is a folder',
-  ELOOP: 'its links lead in a circle',
-  EIO: 'the disk cannot read it',
+  ELOOP: 'its symbolic links form a loop',
+  EIO: 'the disk reports a read error',
 };
 
 function problemOf(error: unknown): string {

@@ -2,20 +2,21 @@ import type { Note, Reviewed, SubjectReport } from './engine.ts';
 import { atLeast, compareFindings, type Finding, type Severity } from './finding.ts';
 import { isChosen, type Types } from './rules.ts';
 
-/** A whole review: what reporters print. */
+/** The whole review, as reporters print it. */
 export interface Report {
   readonly version: 1;
   readonly types: Types;
   readonly subjects: readonly Reviewed[];
-  /** Without those that are suppressed. */
+  /** Without the suppressed ones, in the order of {@link compareFindings}. */
   readonly findings: readonly Finding[];
   readonly suppressed: readonly Finding[];
   /** Subjects and parts of subjects that were not reviewed, and other remarks. */
   readonly notes: readonly Note[];
-  /** Claims of the second reader that could not be checked against the code; null: it was not asked. */
+  /** Number of claims that the second reader made, and of those that were dropped as unverifiable; null: it was not asked. */
   readonly secondReader: { readonly claims: number; readonly dropped: number } | null;
 }
 
+/** Joins the reports of subjects. Findings are sorted and split into open and suppressed ones. */
 export function makeReport(
   types: Types,
   parts: readonly SubjectReport[],
@@ -33,11 +34,12 @@ export function makeReport(
   };
 }
 
-/** Findings of a pillar, or of one weakness. */
+/** The open findings of a pillar, or of one weakness. */
 export function findingsOf({ findings }: Report, type: Types[number]): Finding[] {
   return findings.filter(({ cwe }) => isChosen([type], cwe));
 }
 
+/** The open findings that equal or exceed a severity (`--fail-on`). */
 export function failing({ findings }: Report, minimum: Severity): Finding[] {
   return findings.filter(({ severity }) => atLeast(severity, minimum));
 }

@@ -1,10 +1,10 @@
 import type { ConfigKind } from './config/document.ts';
 import type { LanguageName } from './source/syntax.ts';
 
-/** `live`: what {@link liveText} makes of a running namespace. */
+/** Format of a subject. `live` is the text that {@link liveText} makes of the rules of a running namespace. */
 export type SubjectKind = LanguageName | 'nft' | 'nft-json' | 'iptables' | 'live' | ConfigKind;
 
-/** Those that a file can be said to be. */
+/** The kinds that `--kind` accepts for a file. */
 export const SUBJECT_KINDS: readonly SubjectKind[] = [
   'python',
   'typescript',
@@ -24,16 +24,18 @@ export const SUBJECT_KINDS: readonly SubjectKind[] = [
   'modprobe',
 ];
 
-/** What is reviewed: a file, or a live ruleset as text. */
+/** Something to review: a file, or the rules of a live namespace as text. */
 export interface Subject {
-  /** Path as it was given, or `netns NAME`. */
+  /** Path as given on the command line, or `netns NAME`. */
   readonly name: string;
   readonly kind: SubjectKind;
+  /** At most as long as `files.ts` allows for the kind. */
   readonly text: string;
-  /** Permission bits; null where it is no file. */
+  /** Permission bits (0 to 0o777); null: the subject is no file. */
   readonly mode: number | null;
 }
 
+/** By file name. The first pattern that matches decides. */
 const BY_NAME: readonly (readonly [RegExp, SubjectKind])[] = [
   [/\.py$/, 'python'],
   [/\.tsx$/, 'tsx'],
@@ -49,6 +51,7 @@ const BY_NAME: readonly (readonly [RegExp, SubjectKind])[] = [
   [/(^|\/)modprobe\.d\/.+\.conf$/, 'modprobe'],
 ];
 
+/** By the beginning of the text. The first pattern that matches decides. */
 const BY_CONTENT: readonly (readonly [RegExp, SubjectKind])[] = [
   [/^\s*\{\s*"nftables"\s*:/, 'nft-json'],
   [/^#!.*\bnft\b|^[ \t]*table\s+(?:(?:inet|ip6?|bridge|arp|netdev)\s+)?[\w.-]+\s*\{/m, 'nft'],
@@ -60,7 +63,7 @@ const BY_CONTENT: readonly (readonly [RegExp, SubjectKind])[] = [
   [/^[ \t]*net[./](netfilter|ipv[46])[./]/m, 'sysctl'],
 ];
 
-/** What a file is, by its name or else its beginning; null where neither says. */
+/** The kind of a file: by its name, or else by the first 64 Ki characters of its text; null: neither tells. */
 export function kindOf(path: string, text: string): SubjectKind | null {
   const named = BY_NAME.find(([pattern]) => pattern.test(path))?.[1];
   if (named) return named;

@@ -1,19 +1,20 @@
 import { grouped } from '../model/grouped.ts';
 import type { Finding } from './finding.ts';
 
-/** What a suppression begins with. */
+/** Beginning of a suppression. */
 const MARK = 'pinhole-review:';
 
+/** A comment that suppresses findings: `pinhole-review: ignore RULE -- why`. */
 export interface Suppression {
   readonly line: number;
-  /** Lines that it speaks of: its own, and the next that is no comment. */
+  /** Lines whose findings it suppresses: its own, and, if the comment stands alone, the next line of code. */
   readonly covers: readonly number[];
   readonly rules: readonly string[];
-  /** null: no reason is given, so that it does not count. */
+  /** null: the comment gives no reason, and so has no effect. */
   readonly reason: string | null;
 }
 
-/** Suppressions of a text, whatever its comments look like. */
+/** The suppressions in a text. The comment syntax of every supported format is recognised. */
 export function suppressionsIn(text: string): Suppression[] {
   if (!text.includes(MARK)) return [];
   const lines = text.split(/\r?\n/);
@@ -34,7 +35,10 @@ export function suppressionsIn(text: string): Suppression[] {
   });
 }
 
-/** `pinhole-review: ignore RULE[, RULE] -- why`, in a comment. Takes a time that grows with the line, whatever it is made of. */
+/**
+ * Rules and reason of `pinhole-review: ignore RULE[, RULE] -- why` in a comment. Takes time linear in the length of the line,
+ * whatever it contains.
+ */
 function directiveIn(line: string): { rules: string; reason: string } | null {
   const at = line.indexOf(MARK);
   if (at < 0 || !/#|\/\/|\/\*|<!--|;/.test(line.slice(0, at))) return null;
@@ -45,14 +49,14 @@ function directiveIn(line: string): { rules: string; reason: string } | null {
   return /^[a-z0-9, -]*$/.test(rules) ? { rules, reason: dashes < 0 ? '' : rest.slice(dashes + 3).trim() } : null;
 }
 
-/** Without the end of a comment. */
+/** A comment without its closing mark. */
 function withoutEnd(comment: string): string {
   const text = comment.trimEnd();
   const end = ['-->', '*/'].find((one) => text.endsWith(one));
   return end === undefined ? text : text.slice(0, -end.length).trimEnd();
 }
 
-/** For each line, the first after it that is neither empty nor a comment nor a decorator. */
+/** For each line, the number of the first line after it that is neither empty nor a comment nor a decorator. */
 function nextOfCode(lines: readonly string[]): number[] {
   const found: number[] = [];
   let next = lines.length + 1;
@@ -63,13 +67,14 @@ function nextOfCode(lines: readonly string[]): number[] {
   return found;
 }
 
+/** Findings after suppressions were applied. */
 export interface Applied {
   readonly findings: readonly Finding[];
-  /** Suppressions that count for nothing, with what is wrong with them. */
+  /** Suppressions without an effect, with the reason. */
   readonly problems: readonly { readonly line: number; readonly problem: string }[];
 }
 
-/** Marks what is suppressed; says which suppressions lack a reason, or suppress nothing. */
+/** Marks suppressed findings with the reason, and lists suppressions that lack a reason or match no finding. */
 export function applySuppressions(findings: readonly Finding[], suppressions: readonly Suppression[]): Applied {
   const used = new Set<Suppression>();
   const byRule = grouped(suppressions, ({ reason, rules }) => (reason === null ? [] : rules));
@@ -85,8 +90,8 @@ export function applySuppressions(findings: readonly Finding[], suppressions: re
       line,
       problem:
         reason === null
-          ? "a suppression without a reason ('-- why') does not count"
-          : `nothing here is ${rules.join(' or ')}: remove the suppression`,
+          ? "a suppression without a reason ('-- why') has no effect"
+          : `no finding of ${rules.join(' or ')} here: remove the suppression`,
     }));
   return { findings: marked, problems };
 }

@@ -2,20 +2,22 @@ import type { Database } from './database.ts';
 import { Prepared } from './prepared.ts';
 import type { Schema } from './schema.ts';
 
-/** Rows in one statement: a few sizes, so that each is built and prepared once. */
+/** Numbers of rows in one statement. A few fixed sizes keep the number of statements to prepare small. */
 const SIZES = [64, 16, 4, 1] as const;
 
-/** Inserts many rows in few statements, sent without waiting for each other. */
+/** Inserts many rows with few prepared statements, pipelined where the driver allows it. */
 export class BulkInsert<R extends object> {
   readonly #table: keyof Schema;
   readonly #columns: readonly (keyof R & string)[];
   readonly #bySize = new Map<number, Prepared<Record<string, unknown>, unknown>>();
 
+  /** @param columns the columns to fill, in the order of the statement; they must be all of a row's keys */
   constructor(table: keyof Schema, columns: readonly (keyof R & string)[]) {
     this.#table = table;
     this.#columns = columns;
   }
 
+  /** Inserts all rows. @throws the database's error; some of the rows may then be inserted, so that the caller rolls back */
   async run(db: Database, rows: readonly R[]): Promise<void> {
     const parts: (Promise<unknown> | unknown)[] = [];
     for (let at = 0; at < rows.length; ) {

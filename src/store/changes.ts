@@ -16,19 +16,19 @@ import type { AgentRow, Schema } from './schema.ts';
 import type { Statements } from './statements.ts';
 import type { Gained, UnitUsage } from './usage-ledger.ts';
 
-/** What a unit shares with the others of its batch. */
+/** What a unit shares with the other units of its batch. */
 export interface UnitParts {
   readonly usage: UnitUsage;
   readonly dialect: DialectName;
   readonly chain: string;
-  /** null: units run one after the other. */
+  /** Null if units run one after the other, so that none has to wait. */
   readonly locks: UnitLocks | null;
   readonly isUniqueViolation: (error: unknown) => boolean;
 }
 
-/** One unit of work within a transaction. */
+/** One unit of work within a transaction. {@link Writes} documents the methods. */
 export class Changes extends Queries implements Writes {
-  /** Written at the end of the batch, if this unit is kept. */
+  /** Entries that the batch writes at its end, if this unit succeeded. */
   readonly entries = new JournalEntries();
   readonly #parts: UnitParts;
   #hasWritten = false;
@@ -38,16 +38,20 @@ export class Changes extends Queries implements Writes {
     this.#parts = parts;
   }
 
-  /** Whether its failure leaves something behind that has to be undone; counts of usage are taken back apart. */
+  /**
+   * Whether a failure of this unit leaves changes in the transaction that have to be rolled back. Added usage does not count: the
+   * ledger undoes it in memory.
+   */
   get hasWritten(): boolean {
     return this.#hasWritten;
   }
 
+  /** The unit's part of the usage ledger. */
   get usageOfUnit(): UnitUsage {
     return this.#parts.usage;
   }
 
-  /** Others of the batch may work on its router now. */
+  /** Ends the unit: other units of the batch may now lock its router. */
   end(): void {
     this.#parts.locks?.release();
   }
@@ -84,7 +88,10 @@ export class Changes extends Queries implements Writes {
     return changed === 1;
   }
 
-  /** Looks first: a statement that fails spoils what PostgreSQL has of the unit. The router is locked, so nobody comes in between. */
+  /**
+   * Looks for the key first, because a failing statement would spoil the transaction in PostgreSQL. The caller holds the router's
+   * lock, so that no other unit can insert the key in between.
+   */
   async updateHelper(helper: ConntrackHelper): Promise<boolean> {
     const { id, router_id, protocol, port, helper: name, scope, ...rest } = fromHelper(helper);
     const key = { router_id, protocol, port, helper: name, scope };
@@ -108,7 +115,7 @@ export class Changes extends Queries implements Writes {
   }
 
   countUsage(projectId: string, gained: Gained): Promise<ProjectUsage> {
-    // What is given back others may take before this unit ends.
+    // Other units may use what this unit gives back before it ends, so its failure cannot be undone in memory.
     if ((gained.routers ?? 0) < 0 || (gained.helpers ?? 0) < 0) this.#hasWritten = true;
     return this.#parts.usage.count(this.database, projectId, gained);
   }
@@ -163,7 +170,7 @@ export class Changes extends Queries implements Writes {
     return counts.reduce((sum, count) => sum + count, 0);
   }
 
-  /** From the old end of each chain, so that what is left is still a chain: it begins at the anchor. */
+  /** Deletes from the old end of each chain. The rest is still a chain: the anchor records where it begins. */
   async #pruneAudit(olderThan: string, limit: number): Promise<number> {
     const oldest = await this.db.selectFrom('audit').select(['id', 'at', 'chain', 'seq', 'hash']).orderBy('id').limit(limit).execute();
     const rows = leading(oldest, olderThan);
@@ -214,7 +221,7 @@ export class Changes extends Queries implements Writes {
     return rows.length;
   }
 
-  /** A report of a router that is gone meanwhile leaves no row. */
+  /** The statement inserts nothing for a router that has been deleted meanwhile. */
   async saveReport(report: StoredReport): Promise<void> {
     this.#hasWritten = true;
     await this.statements.saveReport.run(this.database, {
@@ -268,20 +275,24 @@ export class Changes extends Queries implements Writes {
     return this.db;
   }
 
+  /** Runs an insert or update of a router. @throws PinholeError `netns-in-use` if its host and namespace are another router's */
   async #guardNetns(router: Router, run: () => Promise<unknown>): Promise<void> {
     try {
       await run();
     } catch (error) {
       if (!this.#parts.isUniqueViolation(error)) throw error;
       const { host, netns } = router;
-      throw new PinholeError('netns-in-use', `Another router has network namespace ${netns} on host ${host} already.`, {
+      throw new PinholeError('netns-in-use', `Another router already has network namespace ${netns} on host ${host}.`, {
         details: { field: 'netns', values: { host, netns } },
       });
     }
   }
 }
 
-/** Rows up to the first that is kept: they are in the order in which they were written, and so nothing has to be indexed by time. */
+/**
+ * Returns the rows before the first one that is kept. Rows are in the order in which they were written, so that no index by time
+ * is needed.
+ */
 function leading<R extends { at: string }>(rows: readonly R[], olderThan: string): readonly R[] {
   const end = rows.findIndex(({ at }) => at >= olderThan);
   return end < 0 ? rows : rows.slice(0, end);

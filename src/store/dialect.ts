@@ -1,14 +1,14 @@
 import { type CreateTableBuilder, type RawBuilder, sql } from 'kysely';
 
-/** The databases, and the few places where their SQL differs. */
+/** The two databases. The functions of this file hold the places where their SQL differs. */
 export type DialectName = 'sqlite' | 'postgres';
 
-/** Ids sort by their bytes, whatever the database's locale: pages and markers depend on it. */
+/** Returns the column type for text that sorts by its bytes, whatever the database's locale: pages and markers depend on that order. */
 export function textType(dialect: DialectName): RawBuilder<string> | 'text' {
   return dialect === 'postgres' ? sql`text collate "C"` : 'text';
 }
 
-/** A primary key that the database counts up. */
+/** Adds a primary key that the database counts up. @returns the builder with the column */
 export function addSerial<T extends string>(
   table: CreateTableBuilder<T, never>,
   name: string,

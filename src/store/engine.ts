@@ -10,33 +10,57 @@ import { RouterLocks, type UnitLocks } from './router-locks.ts';
 import { prepareStatements } from './statements.ts';
 import { UsageLedger } from './usage-ledger.ts';
 
-/** One connection that writes, and what its database's errors mean. */
+/**
+ * A connection that writes, and the meaning of its database's errors. One transaction at a time:
+ *
+ *   begin ─▶ (savepoint ─▶ queries ─▶ [rollbackToSavepoint])* ─▶ waitLonger ─▶ beforeCommit ─▶ commit
+ *        └──────────────────────── rollback, from any point ────────────────────────┘
+ *
+ * All methods reject with the database's error.
+ */
 export interface Writer {
   readonly dialect: DialectName;
-  /** Whether queries of several units may be under way at a time. */
+  /** Whether several units of one transaction may have queries under way at the same time. */
   readonly runsTogether: boolean;
-  /** @returns the handle for the transaction's queries */
+  /**
+   * Starts a transaction.
+   * @param alone true for a transaction of one unit, which may wait for other servers' locks for longer
+   * @returns the handle for the transaction's queries
+   */
   begin(alone: boolean): Promise<Database>;
-  /** Replaces the savepoint of the unit before. */
+  /** Sets the savepoint, in place of the one of the previous unit. */
   savepoint(): Promise<void>;
+  /** Undoes everything since the savepoint. */
   rollbackToSavepoint(): Promise<void>;
-  /** From here on the transaction waits for others' locks as long as a commit may take: it does nothing else any more. */
+  /**
+   * Allows the rest of the transaction to wait for other servers' locks as long as a commit may take. Called when all units are
+   * done.
+   */
   waitLonger(): Promise<void>;
-  /** Called last before the commit, with true where events were written. */
+  /** Called last before the commit. @param hasEvents whether the transaction wrote events, of which other servers are then notified */
   beforeCommit(hasEvents: boolean): Promise<void>;
+  /** Commits and resolves when the changes are on stable storage. */
   commit(): Promise<void>;
+  /** Ends the transaction without a change. Does nothing if the connection is gone. */
   rollback(): Promise<void>;
+  /** Whether a unique key refused the statement. */
   isUniqueViolation(error: unknown): boolean;
+  /** Whether nothing of the transaction can be kept after this error (disk full, I/O error, connection lost). */
   isFatal(error: unknown): boolean;
+  /** Whether the error came from a lock of another server, so that a repetition can succeed. */
   isContention(error: unknown): boolean;
-  /** After this error of a commit nobody knows whether it was made. */
+  /** Whether, after this error of a commit, it is unknown if the commit was made. */
   isOutcomeUnknown(error: unknown): boolean;
-  /** Any answer of the database's that is an error: what it has of the transaction is not to be gone on with. */
+  /**
+   * Whether the database reported the error. The unit's queries may then have failed halfway, and the transaction must not
+   * continue.
+   */
   spoils(error: unknown): boolean;
-  /** One of the database's own errors, which no caller can do anything about. */
+  /** Whether the error is the database's own failure, about which no caller can do anything. */
   isDatabaseError(error: unknown): boolean;
 }
 
+/** Parts from which an {@link Engine} is made. */
 export interface StoreParts extends Pick<Ports, 'clock' | 'chance'> {
   readonly writer: Writer;
   readonly chain: string;
@@ -44,7 +68,7 @@ export interface StoreParts extends Pick<Ports, 'clock' | 'chance'> {
   readonly onLocalEvents: () => void;
 }
 
-/** The writing half of a store: batches, their journal, and errors as callers know them. */
+/** The writing half of a store: batches, their journal, and the translation of errors for callers. */
 export class Engine implements Pick<Store, 'write'> {
   readonly #parts: StoreParts;
   readonly #group: GroupCommit<Changes>;
@@ -54,16 +78,18 @@ export class Engine implements Pick<Store, 'write'> {
     this.#group = new GroupCommit(driver(parts), parts);
   }
 
+  /** Runs a unit of work, as {@link Store.write} describes. */
   async write<T>(work: (tx: Writes) => Promise<T>): Promise<T> {
     const { writer } = this.#parts;
     try {
       return await this.#group.run(work);
     } catch (error) {
       if (error instanceof PinholeError || !writer.isDatabaseError(error)) throw error;
-      throw new PinholeError('store-unavailable', 'The database cannot take the change now; nothing was changed.', { cause: error });
+      throw new PinholeError('store-unavailable', 'The database cannot take the change now. Nothing was changed.', { cause: error });
     }
   }
 
+  /** Resolves when no unit waits or runs any more. */
   idle(): Promise<void> {
     return this.#group.idle();
   }
@@ -110,7 +136,7 @@ function driver({ writer, chain, onLocalEvents }: StoreParts): CommitDriver<Chan
       changes.end();
     },
     commit: async () => {
-      // The counter of events last: other servers wait for it from then to the commit.
+      // The counter of events comes last, because other servers wait for its row from then until the commit.
       await Promise.all([writer.waitLonger(), ledger.write(database)]);
       await journal.write(database, entries);
       await Promise.all([writer.beforeCommit(entries.events.length > 0), commit(writer)]);
@@ -133,8 +159,12 @@ async function commit(writer: Writer): Promise<void> {
     await writer.commit();
   } catch (error) {
     if (!writer.isOutcomeUnknown(error)) throw error;
-    throw new PinholeError('store-unavailable', 'The database went away during the commit: whether the change was made is not known.', {
-      cause: error,
-    });
+    throw new PinholeError(
+      'store-unavailable',
+      'The connection to the database broke during the commit. It is unknown whether the change was made.',
+      {
+        cause: error,
+      },
+    );
   }
 }

@@ -1,41 +1,46 @@
 import type { Ports } from '../ports/ports.ts';
 import { type Backoff, retryDelay } from '../ports/retry.ts';
 
-/** Work that waits, and how to tell whoever waits for it. */
+/** Work that waits for its turn, and the promise of its caller. */
 interface Waiting<Unit> {
   readonly work: (unit: Unit) => Promise<unknown>;
   readonly resolve: (value: never) => void;
   readonly reject: (error: unknown) => void;
-  /** How often another server was in its way. */
+  /** Number of attempts that failed because of another server's lock. */
   yielded: number;
 }
 
+/** What a group commit needs of a database. All methods reject with the database's error. */
 export interface CommitDriver<Unit> {
-  /** Whether units of a batch are run side by side first, without savepoints. */
+  /** Whether a batch first runs its units side by side, without savepoints. */
   readonly runsTogether: boolean;
-  /** @param alone one unit only, which may wait for others' locks */
+  /** Starts a transaction. @param alone true for a transaction of one unit, which may wait for other servers' locks for longer */
   begin(alone: boolean): Promise<void>;
-  /** Starts a unit whose failure undoes it alone. */
+  /** Starts a unit after a savepoint, so that its failure can be undone alone. */
   startUnit(): Promise<Unit>;
+  /** Rolls back to the unit's savepoint. */
   undoUnit(unit: Unit): Promise<void>;
-  /** Starts one that runs beside others. */
+  /** Starts a unit without a savepoint, beside others. */
   startBeside(): Unit;
-  /** Ends one that ran beside others and failed before it wrote anything. */
+  /** Ends a unit that ran beside others and failed before it wrote anything. */
   dropUnit(unit: Unit): Promise<void>;
+  /** Whether the unit changed anything in the transaction. */
   hasWritten(unit: Unit): boolean;
-  /** The unit's work is part of the transaction from here. */
+  /** Makes the unit's work part of the transaction. */
   keepUnit(unit: Unit): void;
+  /** Commits and resolves when the changes are on stable storage. */
   commit(): Promise<void>;
+  /** Ends the transaction without a change. */
   rollback(): Promise<void>;
-  /** An error after which nothing of the transaction can be kept (disk full, I/O error, connection lost). */
+  /** Whether nothing of the transaction can be kept after this error (disk full, I/O error, connection lost). */
   isFatal(error: unknown): boolean;
-  /** Another server holds what the unit needs: it is tried again by itself. */
+  /** Whether another server holds a lock that the unit needs. The group commit repeats such a unit. */
   isContention(error: unknown): boolean;
-  /** Any of the database's own: the transaction is not to be gone on with. */
+  /** Whether the error is the database's own, so that the transaction must not continue. */
   spoils(error: unknown): boolean;
 }
 
-/** How one that ran beside others ended: kept, to be run again alone, or with the whole transaction spoilt. */
+/** How a unit that ran beside others ended: it succeeded, it has to run again alone, or it spoilt the transaction. */
 type Beside<Unit> = { readonly answer: () => void } | { readonly aside: Waiting<Unit> } | { readonly error: unknown };
 
 const MAX_BATCH = 256;
@@ -43,15 +48,15 @@ const MAX_YIELDS = 20;
 const YIELD: Backoff = { firstMs: 5, maxMs: 50 };
 
 /**
- * Lets writes that wait at the same time share one commit, which costs one sync to disk whatever it holds. A unit that
- * fails is undone alone; nobody is answered before the commit is on disk.
+ * Lets writes that wait at the same time share one commit, which costs one sync to disk whatever its size. The commit undoes a
+ * failed unit alone, and answers no caller before the data is on disk.
  *
  *   write ─┐
  *   write ─┼─▶ begin · unit · unit · unit · commit (fdatasync) ─▶ all answered
  *   write ─┘            each between savepoints
  *
- * A unit of a batch waits only briefly for what another server holds: it would keep the batch's own locks meanwhile. It is
- * put aside and then runs in a transaction of its own, which holds nothing while it waits.
+ * A unit of a batch waits only briefly for another server's lock, because it keeps the batch's own locks meanwhile. If it cannot
+ * get the lock, it runs later in a transaction of its own, which holds nothing while it waits.
  */
 export class GroupCommit<Unit> {
   readonly #driver: CommitDriver<Unit>;
@@ -65,6 +70,7 @@ export class GroupCommit<Unit> {
     this.#ports = ports;
   }
 
+  /** Runs `work` in the next batch. It may run more than once. @throws the error of `work`, or of the batch's commit */
   run<T>(work: (unit: Unit) => Promise<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       this.#queue.push({ work, resolve: resolve as (value: never) => void, reject, yielded: 0 });
@@ -75,7 +81,7 @@ export class GroupCommit<Unit> {
     });
   }
 
-  /** Resolves when nothing waits any more. */
+  /** Resolves when no unit waits or runs any more. */
   async idle(): Promise<void> {
     if (!this.#running) return;
     await new Promise<void>((resolve) => this.#idle.push(resolve));
@@ -98,16 +104,16 @@ export class GroupCommit<Unit> {
     }
   }
 
-  /** @returns units to be run alone: other servers were in their way */
+  /** @returns the units that have to run alone, because another server's lock stopped them */
   async #commitBatch(batch: readonly Waiting<Unit>[], alone: boolean): Promise<Waiting<Unit>[]> {
     const together = this.#driver.runsTogether && batch.length > 1 ? await this.#commitTogether(batch) : null;
     return together ?? this.#commitInTurn(batch, alone);
   }
 
   /**
-   * All at once: their queries share round trips. One that fails before it wrote anything is run again in turn, where nothing that
-   * is under way can have misled it; one that fails later spoils the transaction.
-   * @returns units to be run alone; null where the whole batch has to be done again in turn
+   * Runs all units at once, so that their queries share round trips. A unit that failed before it wrote anything runs again in
+   * turn: it may have read another unit's unfinished work. A unit that failed after it wrote spoils the transaction.
+   * @returns the units that have to run alone; null if the whole batch has to run again in turn
    */
   async #commitTogether(batch: readonly Waiting<Unit>[]): Promise<Waiting<Unit>[] | null> {
     let asides: Waiting<Unit>[] = [];
@@ -168,7 +174,7 @@ export class GroupCommit<Unit> {
     return yielded;
   }
 
-  /** @returns those of a batch that failed as a whole that are worth another try: other servers were in its way */
+  /** @returns the units that are worth another attempt after their batch failed: those that another server's lock stopped */
   #again(batch: readonly Waiting<Unit>[], error: unknown): Waiting<Unit>[] {
     if (this.#driver.isContention(error)) return batch.filter((waiting) => this.#mayYield(waiting, error));
     for (const { reject } of batch) reject(error);
@@ -181,7 +187,10 @@ export class GroupCommit<Unit> {
     return false;
   }
 
-  /** @returns null for a unit to be tried again. @throws a fatal error, for the whole batch */
+  /**
+   * @returns null for a unit to be tried again
+   * @throws a fatal error, which fails the whole batch
+   */
   async #runOne(waiting: Waiting<Unit>): Promise<(() => void) | null> {
     const unit = await this.#driver.startUnit();
     try {

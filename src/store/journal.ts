@@ -7,12 +7,13 @@ import type { Database } from './database.ts';
 import { Prepared } from './prepared.ts';
 import type { AuditRow, EventRow, OutboxRow, Schema } from './schema.ts';
 
-/** What a unit of work says beside what it changes: hints to send, who did it, what happened. */
+/** What units of work record beside their changes: hints to send, audit entries and events. */
 export class JournalEntries {
   readonly outbox: Omit<OutboxRow, 'id' | 'server'>[] = [];
   readonly audit: AuditEntry[] = [];
   readonly events: NewEvent[] = [];
 
+  /** Appends the entries of another unit. */
   add(other: JournalEntries): void {
     this.outbox.push(...other.outbox);
     this.audit.push(...other.audit);
@@ -21,8 +22,8 @@ export class JournalEntries {
 }
 
 /**
- * Writes the entries of a whole batch at its end, in few statements. Audit rows go on this server's chain. Events take their
- * numbers from a counter whose row stays locked until the commit: so numbers rise in the order of commits, without holes.
+ * Writes the entries of a whole batch at its end, in few statements. Audit entries go on this server's chain. Events take their
+ * numbers from a counter whose row stays locked until the commit, so that numbers rise in the order of commits and have no gaps.
  */
 export class Journal {
   readonly #chain: string;
@@ -48,14 +49,19 @@ export class Journal {
       .where('name', '=', 'events')
       .returning('value'),
   );
-  /** As of the last commit; null when that is not known. */
+  /** The chain's end after the last commit; null if it has to be read from the database. */
   #tail: ChainHead | null = null;
+  /** The chain's end after the commit that is under way. */
   #next: ChainHead | null = null;
 
   constructor(chain: string) {
     this.#chain = chain;
   }
 
+  /**
+   * Writes the entries of a batch. Followed by exactly one call of {@link onCommit} or {@link onFailure}. @throws the database's
+   * error
+   */
   async write(db: Database, entries: JournalEntries): Promise<void> {
     await Promise.all([
       this.#outbox.run(
@@ -67,12 +73,13 @@ export class Journal {
     ]);
   }
 
+  /** The commit succeeded: the next batch continues from the end that was written. */
   onCommit(): void {
     this.#tail = this.#next ?? this.#tail;
     this.#next = null;
   }
 
-  /** Whether a commit that failed was made is not known: the chain's end is read again. */
+  /** The batch failed. The commit may have been made all the same, so that the next batch reads the chain's end from the database. */
   onFailure(): void {
     this.#tail = null;
     this.#next = null;
@@ -113,7 +120,7 @@ export class Journal {
   }
 }
 
-/** The end of a chain: its last entry, or where retention cut it, or its beginning. */
+/** Returns the end of a chain: its last entry, else its anchor (where retention cut it), else its genesis. */
 export async function chainTail(db: Kysely<Schema>, chain: string): Promise<ChainHead> {
   const last = await db
     .selectFrom('audit')
@@ -127,7 +134,7 @@ export async function chainTail(db: Kysely<Schema>, chain: string): Promise<Chai
   return anchor ?? genesis(chain);
 }
 
-/** Notes that there is such a chain, so that it is found before its server has signed it for the first time. */
+/** Records that the chain exists, so that {@link Reads.auditChains} lists it before its server signs it for the first time. */
 export async function registerChain(db: Kysely<Schema>, chain: string): Promise<void> {
   await db
     .insertInto('audit_anchors')

@@ -9,15 +9,15 @@ import type { Schema } from './schema.ts';
 
 type Migrations = Readonly<Record<string, Migration>>;
 
-/** What a server has to know at least to work with a database that this one brought forward: what came later only adds. */
+/** The oldest version that can work with a database that this version migrated. Later migrations only add to it. */
 const NEEDS = '0002-audit-events-quotas';
 const MIGRATIONS_TABLE = 'kysely_migration';
 
 /**
- * Brings a database to this version; several servers may do so at once (Kysely takes a lock). One that a newer server brought
- * further is left as it is, and used, where that one says that this version can.
+ * Migrates a database to this version. Several servers may do so at once, because Kysely takes a lock. If a newer server has
+ * migrated the database further, it stays as it is, provided that the newer version declared this one compatible.
  * @returns names of the migrations that ran
- * @throws PinholeError `store-unavailable`
+ * @throws PinholeError `store-unavailable` if a migration fails, or the database is of a newer version that is not compatible
  */
 export async function migrate(db: Kysely<Schema>, dialect: DialectName): Promise<string[]> {
   const own: Migrations = {

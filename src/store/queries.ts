@@ -23,10 +23,13 @@ import { toAgent, toAudit, toEvent, toHead, toHelper, toReport, toRouter, toToke
 import type { HelperRow, Schema } from './schema.ts';
 import type { Statements } from './statements.ts';
 
-/** Values in one `in (…)` list; longer lists are asked in parts. */
+/** Number of values in one `in (…)` list. A longer list is split into several queries. */
 const IN_CHUNK = 500;
 
-/** Everything that is read, over the whole database or within one transaction. The same for every dialect. */
+/**
+ * All reads, over the whole database or within one transaction. The SQL is the same for every dialect. {@link Reads} documents the
+ * methods.
+ */
 export class Queries implements Reads {
   protected readonly database: Database;
   protected readonly statements: Statements;
@@ -83,7 +86,7 @@ export class Queries implements Reads {
   async routerHelpers(routerId: RouterId): Promise<{ projectId: string; helpers: ConntrackHelper[] } | null> {
     const { rows } = await this.statements.routerHelpers.run(this.database, { router: routerId });
     if (!rows[0]) return null;
-    // A router without helpers comes as one row of nulls.
+    // For a router without helpers, the left join returns one row with nulls.
     const helpers = rows[0].id === null ? [] : rows.map((row) => toHelper(row as HelperRow)).sort((a, b) => (a.id < b.id ? -1 : 1));
     return { projectId: rows[0].project_id, helpers };
   }

@@ -1,17 +1,29 @@
 import type { RouterId } from '../contract/primitives.ts';
 
-/** Two units of one batch would wait for each other: one of them runs again alone. */
+/**
+ * A unit of a batch asked for a second router. Two units that each hold one router could wait for each other for ever, so this
+ * unit fails, and the batch runs it again on its own.
+ */
 export class LocksCross extends Error {}
 
-/** Keeps units of one batch that run side by side from working on one router at a time: the database's lock is the batch's. */
+/**
+ * Serializes units of one batch that change the same router. The database cannot: its lock belongs to the transaction, which all
+ * units of the batch share.
+ *
+ *   unit A  lock(r1) ──── work ──── release
+ *   unit B  lock(r1) ········ waits ·······▶ work ──── release
+ *   unit C  lock(r2) ──── work ──── release                      (another router: not delayed)
+ */
 export class RouterLocks {
   readonly #holders = new Map<RouterId, Promise<void>>();
 
+  /** Returns the locks of a new unit, which holds none yet. */
   startUnit(): UnitLocks {
     return new UnitLocks(this.#holders);
   }
 }
 
+/** The locks of one unit. It holds at most one router. */
 export class UnitLocks {
   readonly #holders: Map<RouterId, Promise<void>>;
   readonly #released: Promise<void>;
@@ -25,13 +37,16 @@ export class UnitLocks {
     });
   }
 
-  /** @throws LocksCross for a second router: units that hold one and wait for another could wait for ever */
+  /**
+   * Waits until earlier units of the batch have released this router. Locking the same router again returns at once.
+   * @throws LocksCross if the unit already holds another router
+   */
   async lock(id: RouterId): Promise<void> {
     if (this.#held === id) return;
     if (this.#held !== null) throw new LocksCross();
     this.#held = id;
     const before = this.#holders.get(id) ?? Promise.resolve();
-    // The next one waits for both: this unit may be released while it still waits.
+    // The next unit waits for both promises, because this unit can be released while it still waits itself.
     this.#holders.set(
       id,
       before.then(() => this.#released),
@@ -39,6 +54,7 @@ export class UnitLocks {
     await before;
   }
 
+  /** Releases the router, if the unit holds one. Calling it again has no effect. */
   release(): void {
     this.#release();
   }

@@ -9,6 +9,7 @@ import type { Role } from '../contract/token.ts';
 import type { Agent, ProjectUsage, StoredAudit, StoredReport, Token } from './interface.ts';
 import type { AgentRow, AuditRow, EventRow, HeadRow, HelperRow, ProjectRow, RouterRow, StatusRow, TokenRow } from './schema.ts';
 
+/** Returns the router of a row. This function and those below trust the database: their counterparts wrote the rows. */
 export function toRouter(row: RouterRow): Router {
   return {
     id: row.id as RouterId,
@@ -24,6 +25,7 @@ export function toRouter(row: RouterRow): Router {
   };
 }
 
+/** Returns the row of a router. */
 export function fromRouter(router: Router): RouterRow {
   return {
     id: router.id,
@@ -39,6 +41,7 @@ export function fromRouter(router: Router): RouterRow {
   };
 }
 
+/** Returns the helper of a row. An empty `scope` column means null. */
 export function toHelper(row: HelperRow): ConntrackHelper {
   return {
     id: row.id as HelperId,
@@ -52,6 +55,10 @@ export function toHelper(row: HelperRow): ConntrackHelper {
   };
 }
 
+/**
+ * Returns the row of a helper without its time of creation. The scope's keys have a fixed order, because its JSON is part of a
+ * unique key.
+ */
 export function fromHelper(helper: ConntrackHelper): Omit<HelperRow, 'created_at'> {
   const { scope } = helper;
   return {
@@ -66,6 +73,7 @@ export function fromHelper(helper: ConntrackHelper): Omit<HelperRow, 'created_at
   };
 }
 
+/** Returns the report of a row. */
 export function toReport(row: StatusRow): StoredReport {
   return {
     routerId: row.router_id,
@@ -78,10 +86,12 @@ export function toReport(row: StatusRow): StoredReport {
   };
 }
 
+/** Returns the agent of a row. */
 export function toAgent(row: AgentRow): Agent {
   return { host: row.host, startedAt: row.started_at, seenAt: row.seen_at, interval: row.interval, state: JSON.parse(row.state) };
 }
 
+/** Returns the token of a row. Roles are checked when a token is created. */
 export function toToken(row: TokenRow): Token {
   return {
     id: row.id,
@@ -95,6 +105,7 @@ export function toToken(row: TokenRow): Token {
   };
 }
 
+/** Returns the audit entry of a row. An entry that is older than chains gets the empty chain, number 0 and an empty hash. */
 export function toAudit(row: Selectable<AuditRow>): StoredAudit {
   return {
     id: row.id,
@@ -112,6 +123,7 @@ export function toAudit(row: Selectable<AuditRow>): StoredAudit {
   };
 }
 
+/** Returns the signed head of a row. */
 export function toHead(row: HeadRow): SignedHead {
   return {
     chain: row.chain,
@@ -124,6 +136,7 @@ export function toHead(row: HeadRow): SignedHead {
   };
 }
 
+/** Returns the row of a signed head. */
 export function fromHead(head: SignedHead): HeadRow {
   return {
     chain: head.chain,
@@ -136,6 +149,7 @@ export function fromHead(head: SignedHead): HeadRow {
   };
 }
 
+/** Returns the event of a row. */
 export function toEvent(row: EventRow): StoredEvent {
   return {
     seq: row.seq,
@@ -148,6 +162,7 @@ export function toEvent(row: EventRow): StoredEvent {
   };
 }
 
+/** Returns the usage and limits of a row. */
 export function toUsage(row: ProjectRow): ProjectUsage {
   return {
     projectId: row.project_id,

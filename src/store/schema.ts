@@ -1,6 +1,9 @@
 import type { Generated } from 'kysely';
 
-/** Rows as the tables hold them: times are ISO 8601 text in UTC, JSON is text. */
+/**
+ * The tables. Times are RFC 3339 text in UTC with milliseconds, so that they sort as text. JSON is text. `meta` holds the epoch,
+ * the oldest compatible version and the number of failed commits; `counters` holds the number of the newest event.
+ */
 export interface Schema {
   routers: RouterRow;
   conntrack_helpers: HelperRow;
@@ -18,6 +21,7 @@ export interface Schema {
   meta: { key: string; value: string };
 }
 
+/** One declared router. `confinement` is JSON, or null for none. */
 export interface RouterRow {
   id: string;
   name: string;
@@ -31,19 +35,21 @@ export interface RouterRow {
   updated_at: string;
 }
 
+/** One declared helper. */
 export interface HelperRow {
   id: string;
   router_id: string;
   protocol: string;
   port: number;
   helper: string;
-  /** Canonical JSON of the scope, empty for none: part of the unique key. */
+  /** The scope as JSON with keys in a fixed order; empty for none. Part of the unique key, which cannot contain null. */
   scope: string;
   expires_at: string | null;
   created_at: string;
   revision: number;
 }
 
+/** The last report about a router. `helpers` is JSON, a list of HelperStatus. */
 export interface StatusRow {
   router_id: string;
   host: string;
@@ -54,15 +60,17 @@ export interface StatusRow {
   reported_at: string;
 }
 
+/** The last heartbeat of an agent. `state` is JSON. */
 export interface AgentRow {
   host: string;
   started_at: string;
   seen_at: string;
-  /** Seconds between two of its reports. */
+  /** Seconds between two heartbeats. */
   interval: number;
   state: string;
 }
 
+/** One API token. */
 export interface TokenRow {
   id: string;
   /** SHA-256 of the secret, hex. */
@@ -75,15 +83,17 @@ export interface TokenRow {
   revoked_at: string | null;
 }
 
+/** One hint that is still to be sent. */
 export interface OutboxRow {
   id: Generated<number>;
-  /** The server that delivers it, by the name of its chain. */
+  /** The server that has to send the hint, by the name of its audit chain. */
   server: string;
   host: string;
   router_id: string;
   created_at: string;
 }
 
+/** One audit entry. `before` and `after` are the JSON text that went into the hash. */
 export interface AuditRow {
   id: Generated<number>;
   /** Null in rows that are older than chains. */
@@ -100,6 +110,7 @@ export interface AuditRow {
   after: string | null;
 }
 
+/** The newest signed head of a chain. */
 export interface HeadRow {
   chain: string;
   seq: number;
@@ -110,6 +121,7 @@ export interface HeadRow {
   signature: string;
 }
 
+/** One event. `seq` comes from the counter `events`; `data` is JSON. */
 export interface EventRow {
   seq: number;
   at: string;
@@ -120,6 +132,7 @@ export interface EventRow {
   data: string;
 }
 
+/** Usage and limits of one project. A limit of null means the configured default. */
 export interface ProjectRow {
   project_id: string;
   routers: number;
@@ -128,6 +141,7 @@ export interface ProjectRow {
   helper_limit: number | null;
 }
 
+/** The answer to a request with an idempotency key. `digest` is the request's SHA-256 in hex, `answer` is JSON. */
 export interface IdempotencyRow {
   actor: string;
   key: string;

@@ -3,11 +3,11 @@ import type { DialectName } from './dialect.ts';
 import { Prepared } from './prepared.ts';
 import type { HelperRow, ProjectRow, RouterRow, StatusRow, TokenRow } from './schema.ts';
 
-/** Statements of the hot paths, compiled once a store. */
+/** Returns the statements of the hot paths. Each is compiled once per store, at its first run. */
 export function prepareStatements(dialect: DialectName) {
   return {
     router: new Prepared<{ id: string }, RouterRow>((db, p) => db.selectFrom('routers').selectAll().where('id', '=', p('id'))),
-    /** SQLite has one writer at a time: nothing to lock. */
+    /** SQLite needs no row lock, because it has one writer at a time. */
     lockRouter: new Prepared<{ id: string }, RouterRow>((db, p) => {
       const query = db.selectFrom('routers').selectAll().where('id', '=', p('id'));
       return dialect === 'postgres' ? query.forUpdate() : query;
@@ -26,7 +26,7 @@ export function prepareStatements(dialect: DialectName) {
     ),
     epoch: new Prepared<Record<string, never>, { value: string }>((db) => db.selectFrom('meta').select('value').where('key', '=', 'epoch')),
     helper: new Prepared<{ id: string }, HelperRow>((db, p) => db.selectFrom('conntrack_helpers').selectAll().where('id', '=', p('id'))),
-    /** One statement: the list of a router is what is asked most. */
+    /** A single statement, because this is the most frequent query. */
     routerHelpers: new Prepared<{ router: string }, { project_id: string } & (HelperRow | { id: null })>(
       (db, p) =>
         db
@@ -77,6 +77,7 @@ export function prepareStatements(dialect: DialectName) {
         )
         .returningAll(),
     ),
+    /** Selects from `routers`, so that a report about a deleted router inserts nothing. */
     saveReport: new Prepared<{ [K in keyof StatusRow]: StatusRow[K] }, unknown>((db, p) =>
       db
         .insertInto('router_status')

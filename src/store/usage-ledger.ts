@@ -4,6 +4,7 @@ import { toUsage } from './rows.ts';
 import type { ProjectRow } from './schema.ts';
 import type { Statements } from './statements.ts';
 
+/** A change of a project's counts; negative numbers give back. An absent count does not change. */
 export interface Gained {
   readonly routers?: number;
   readonly helpers?: number;
@@ -13,15 +14,15 @@ type Limits = Pick<ProjectUsage, 'routerLimit' | 'helperLimit'>;
 type Counts = { routers: number; helpers: number };
 
 interface Entry {
-  /** As it was read, with the limits as they are now. */
+  /** The row as it was read, with the limits that a unit of this batch has set since. */
   read: ProjectUsage;
-  /** What units of the batch have gained since, kept or under way. */
+  /** The sum of what units of the batch, finished or running, have added since the row was read. */
   readonly gained: Counts;
 }
 
 /**
- * What projects have, within one batch. A project's row is read, and with that locked until the commit, for the first unit that
- * counts; the others count here, and one statement a project writes what all of them gained.
+ * The counts of projects within one batch. The first unit that counts for a project reads the project's row, which locks it until
+ * the commit. Later units count in memory, and at the end one statement per project writes the sum.
  */
 export class UsageLedger {
   readonly #statements: Statements;
@@ -31,14 +32,17 @@ export class UsageLedger {
     this.#statements = statements;
   }
 
+  /** Forgets everything. Called at the begin of each batch. */
   clear(): void {
     this.#entries.clear();
   }
 
+  /** Returns the part of a new unit. */
   startUnit(): UnitUsage {
     return new UnitUsage(this.#entries, this.#statements);
   }
 
+  /** Adds each project's sum to its row. Called once, before the commit. @throws the database's error */
   async write(database: Database): Promise<void> {
     const write = async (project: string, reading: Promise<Entry>) => {
       const { routers, helpers } = (await reading).gained;
@@ -48,12 +52,12 @@ export class UsageLedger {
   }
 }
 
-/** One unit's part of it. */
+/** One unit's part of the ledger. It remembers what the unit added, so that a failed unit can be undone alone. */
 export class UnitUsage {
   readonly #entries: Map<string, Promise<Entry>>;
   readonly #statements: Statements;
   readonly #own = new Map<string, Counts>();
-  /** Limits as they were before this unit set others. */
+  /** The limits as they were before this unit changed them. */
   readonly #limitsBefore = new Map<string, Limits>();
   /** Projects whose rows this unit was the first to read. */
   readonly #first = new Set<string>();
@@ -63,6 +67,7 @@ export class UnitUsage {
     this.#statements = statements;
   }
 
+  /** Adds to the project's counts. @returns the project's usage, including what running units of the same batch have added */
   async count(database: Database, projectId: string, { routers = 0, helpers = 0 }: Gained): Promise<ProjectUsage> {
     const { read, gained } = await this.#entry(database, projectId);
     const own = this.#own.get(projectId) ?? { routers: 0, helpers: 0 };
@@ -74,6 +79,7 @@ export class UnitUsage {
     return { ...read, routers: read.routers + gained.routers, helpers: read.helpers + gained.helpers };
   }
 
+  /** Makes later reads of this batch see the new limits. The caller writes them to the database. */
   async setLimits(database: Database, projectId: string, limits: Limits): Promise<void> {
     const entry = await this.#entry(database, projectId);
     const { routerLimit, helperLimit } = entry.read;
@@ -82,8 +88,9 @@ export class UnitUsage {
   }
 
   /**
-   * Takes back what the unit gained, and the limits that it set.
-   * @param unlocked the rows that it was the first to read are locked no more: the next unit reads them again
+   * Subtracts what the unit added and restores the limits that it changed.
+   * @param unlocked true if the database released the rows that this unit was the first to read; the next unit then reads them
+   * again
    */
   async undo(unlocked: boolean): Promise<void> {
     for (const [project, { routers, helpers }] of this.#own) {

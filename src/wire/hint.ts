@@ -8,10 +8,10 @@ import { METHODS } from './topics.ts';
  * does. Receivers use the ids of routers and nothing else, so a hint can cause a pull and no more.
  */
 
-/** A longer list costs more than a full pull. */
+/** Number of routers in a hint up to which pulls of single routers cost less than a full pull. */
 const MAX_HINTS = 10_000;
 
-/** Something of these routers changed. */
+/** Returns the arguments of a hint that these routers have changed. Duplicate ids are sent once. */
 export function hintOf(routerIds: readonly string[]): Arguments {
   const resources = [...new Set(routerIds)].map((id) => ({
     'versioned_object.name': 'ConntrackHelper',
@@ -20,14 +20,21 @@ export function hintOf(routerIds: readonly string[]): Arguments {
   return { resource_list: resources, event_type: 'updated' };
 }
 
-/** Ids of a hint's routers; an entry without one is passed over. @returns null for a hint that is too large: then all is pulled */
+/**
+ * Returns the ids of the routers that a hint names. Entries without an id are ignored.
+ * @returns null for a hint with too many entries, after which the receiver pulls all routers
+ * @throws PinholeError `invalid-message` for arguments without a list
+ */
 export function hintedRouters(args: Arguments): string[] | null {
   const list = args['resource_list'];
   if (!Array.isArray(list)) throw new PinholeError('invalid-message', 'push: no resource_list', { details: { field: 'resource_list' } });
   return list.length > MAX_HINTS ? null : list.flatMap((resource) => routerOf(resource) ?? []);
 }
 
-/** As {@link hintedRouters}, of a message as it came. @throws PinholeError `invalid-message` for one that is no push */
+/**
+ * Returns the ids that a received message names, as {@link hintedRouters} does. @throws PinholeError `invalid-message` if it is
+ * not a push
+ */
 export function pushedRouters(method: string, args: Arguments): string[] | null {
   if (method !== METHODS.push) throw new PinholeError('invalid-message', `unknown hint '${method.slice(0, 64)}'`);
   return hintedRouters(args);

@@ -13,15 +13,15 @@ import { METHODS } from './topics.ts';
 
 /** Every message of Pinhole's own between servers and agents. Hints and Neutron's pulls have Neutron's form: `hint.ts`, `neutron.ts`. */
 
-/** The answer to a request that only wants to be done. */
+/** The answer of a method that returns nothing. */
 const NOTHING: Shape<null> = literal(null);
 
-/** Version of the form of a pulled router; a server and an agent of different forms tell each other so. */
+/** Version of the form of a pulled router. A server and an agent with different versions refuse each other's messages. */
 const PULL_VERSION = '2.0';
-/** Routers in one question about some, and in one page of an answer about all. */
+/** Maximum number of routers in one request by ids, and in one page of an answer about all routers. */
 export const MAX_PULLED_IDS = 10_000;
 export const MAX_PULLED_ROUTERS = 10_000;
-/** A marker or an id that a question names: it need not be one of a router that there is. */
+/** A marker or id in a request. A router with this id need not exist. */
 const POSITION = text({ max: 64, what: 'the id of a router' });
 
 const PULL_WIRE = record({
@@ -38,9 +38,13 @@ const PULL_WIRE = record({
   ),
 });
 
-/** What a host is to have: the routers named, or all of them page by page; `known` is what the agent compares with. */
+/**
+ * A request for the desired routers of a host: those with the named ids, or all of them page by page. `known` is the agent's state, so
+ * that an answer can be `unchanged`.
+ */
 export type PullRequest = Of<typeof PULL_WIRE>['filterKwargs'];
 
+/** An agent pulls its host's routers from a server. */
 export const PULL = message(
   METHODS.bulkPull,
   // In the form of neutron-server's bulk_pull (neutron/api/rpc/handlers/resources_rpc.py), so that one agent serves either server.
@@ -52,34 +56,42 @@ export const PULL = message(
   record({
     epoch: EPOCH,
     routers: items(DESIRED_ROUTER, MAX_PULLED_ROUTERS, 'id'),
-    /** Where the next page begins; null: this is the last. */
+    /** The id after which the next page begins; null on the last page. */
     marker: nullable(POSITION),
-    /** The agent has it all: what it compared with is what there is. */
+    /** True if the agent's state is current. */
     unchanged: withDefault(BOOLEAN, false),
   }),
 );
+/** One page of desired routers. A router that cannot be read is an item of its own and does not affect the others. */
 export type Pulled = Of<typeof PULL.answer>;
 
-/** Routers in one report. */
+/** Maximum number of routers in one report. */
 export const MAX_REPORTS = 1_000;
+/** An agent reports the status of its routers to a server. */
 export const REPORT_STATUS = message(
   METHODS.reportStatus,
   record({ host: HOST_NAME, reports: items(ROUTER_REPORT, MAX_REPORTS, 'router_id') }),
   NOTHING,
 );
 
+/** An agent's heartbeat. */
 export const REPORT_STATE = message(METHODS.reportState, record({ agentState: HEARTBEAT }), NOTHING);
 
+/** A server asks an agent for the expectations of one router. */
 export const LIST_EXPECTATIONS = message(METHODS.expectations, record({ routerId: ROUTER_REF }), list(EXPECTATION, MAX_EXPECTATIONS));
 
-/** Where one server takes what it asked for. */
+/** The topic of one server. */
 const SERVER_TOPIC = text({ max: 64, pattern: /^pinhole-server\.[0-9a-f-]{36}$/, what: 'the topic of a server' });
+/** A server asks an agent to send changes of expectations to `topic` for `seconds`. */
 export const WATCH_EXPECTATIONS = message(METHODS.watchExpectations, record({ topic: SERVER_TOPIC, seconds: integer(1, 600) }), NOTHING);
 
+/** An agent tells the server that watches about one change of an expectation. */
 export const TELL_EXPECTATION = message(METHODS.expectation, EXPECTATION_CHANGE, NOTHING);
 
+/** A server asks an agent what a sync of a router would change. */
 export const PLAN = message(METHODS.plan, record({ router: DESIRED_ROUTER }), LIVE_PLAN);
 
+/** A server asks an agent to assign a helper to existing connections. The answer is their number. */
 export const REAPPLY = message(
   METHODS.reapply,
   record({ router: DESIRED_ROUTER, helperId: HELPER_REF }),

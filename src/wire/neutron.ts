@@ -7,26 +7,29 @@ import { errorToData } from '../model/errors.ts';
 import type { Arguments } from './message.ts';
 
 /**
- * What an agent asks of neutron-server and what neutron-server answers (neutron/objects/conntrack_helper.py, version 1.0;
+ * An agent's messages to neutron-server, and the answers (neutron/objects/conntrack_helper.py, version 1.0;
  * neutron/api/rpc/handlers/resources_rpc.py; neutron_lib's PluginReportStateAPI).
  */
 
-/** Routers in one question: each has a few helpers, and the answer is one message. */
+/** Maximum number of routers in one request. Each has a few helpers, and the answer is one message. */
 export const MAX_ASKED_ROUTERS = 200;
 
-/** `bulk_pull` for the helpers of some routers. */
+/** Returns the arguments of `bulk_pull` for the helpers of these routers. */
 export function helpersQuestion(routerIds: readonly string[]): Arguments {
   return { resource_type: 'ConntrackHelper', version: '1.0', filter_kwargs: { router_id: routerIds } };
 }
 
 const HELPER = record({ id: HELPER_ID, routerId: UUID, protocol: PROTOCOL_NAME, port: PORT, helper: HELPER_NAME });
 
-/** One object of an answer: a helper of a router, or one that cannot be read, with the router it is of as far as that can be. */
+/**
+ * One object of an answer: a helper of a router, or the reason why it cannot be read, with its router's id as far as that can be
+ * read.
+ */
 export type NeutronHelper =
   | { readonly routerId: string; readonly helper: DesiredHelper }
   | { readonly routerId: string | null; readonly refused: Refused };
 
-/** Reads an answer item by item. @throws PinholeError `invalid-message` for an answer that is no list of a bearable length */
+/** Reads an answer item by item. @throws PinholeError `invalid-message` for an answer that is not a list, or a list that is too long */
 export function readHelpers(answer: unknown): NeutronHelper[] {
   const max = MAX_ASKED_ROUTERS * MAX_HELPERS_PER_ROUTER;
   if (!Array.isArray(answer) || answer.length > max)
@@ -46,7 +49,7 @@ function readObject(object: unknown, path: string): NeutronHelper {
   }
 }
 
-/** A heartbeat, so that the agent shows in `openstack network agent list`. */
+/** Returns the arguments of `report_state`. `openstack network agent list` then shows the agent. */
 export function heartbeatReport(state: Arguments, now: Date): Arguments {
   return { agent_state: { agent_state: state }, time: now.toISOString().replace('Z', '') };
 }

@@ -3,44 +3,45 @@
  * either server.
  */
 export const SERVER_TOPIC = 'q-plugin';
-/** Where neutron-server takes heartbeats. */
+/** The topic on which neutron-server receives heartbeats. */
 export const REPORTS_TOPIC = 'q-reports-plugin';
 export const HELPER_TOPIC = 'neutron-vo-ConntrackHelper-1.0';
 
 export const METHODS = {
-  /** Hint, to the host of a router: something of it changed. */
+  /** A hint to a router's host that the router has changed. */
   push: 'push',
-  /** Pull of the authoritative list. */
+  /** A pull of desired routers (Pinhole's server) or helpers (neutron-server). */
   bulkPull: 'bulk_pull',
   reportState: 'report_state',
   reportStatus: 'report_status',
-  /** From an agent while somebody watches: an expectation came or went. */
+  /** A change of an expectation, from an agent to the server that watches. */
   expectation: 'expectation_event',
-  /** Asked of an agent. */
+  /** Requests to an agent. */
   plan: 'plan',
   reapply: 'reapply',
   expectations: 'expectations',
   watchExpectations: 'watch_expectations',
 } as const;
 
-/** Versions of the interfaces: Neutron's for its methods; of Pinhole's own there is one so far. */
+/** Versions of the interfaces: Neutron's for its methods, 1.0 for Pinhole's own. */
 const VERSIONS: Readonly<Record<string, string>> = { [METHODS.push]: '1.1', [METHODS.bulkPull]: '1.1', [METHODS.reportState]: '1.2' };
 
+/** Returns the version of a method's interface, as oslo.messaging sends it. */
 export function versionOf(method: string): string {
   return VERSIONS[method] ?? '1.0';
 }
 
-/** Hints for one host only: a change costs its own host something, no other. */
+/** Returns the topic of hints for one host. Each host has its own, so that a change costs no other host anything. */
 export function hintTopic(host: string): string {
   return `${HELPER_TOPIC}.${host}`;
 }
 
-/** Requests to the agent of one host. */
+/** Returns the topic of requests to the agent of one host. */
 export function agentTopic(host: string): string {
   return `pinhole-agent.${host}`;
 }
 
-/** What agents tell one server: that which somebody watches there. */
+/** Returns the topic on which one server receives what it asked agents to send. @param id the name of the server's audit chain */
 export function serverTopic(id: string): string {
   return `pinhole-server.${id}`;
 }

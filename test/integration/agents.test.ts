@@ -46,7 +46,7 @@ describe.each(STORES)('what a server and its agents say to each other, on %s', (
     helpers: [{ helperId: helper, families: [{ family: 'ipv4', status: 'ACTIVE', reason: '' }] }],
   });
 
-  it('a host pulls its own routers, whole, and nobody else’s, even by id', async () => {
+  it('a host pulls all of its own routers, and no other host’s, even by id', async () => {
     const { routers } = (await agent.pullAll(null)) as FullPull;
     expect(routers).toEqual([
       {
@@ -62,7 +62,7 @@ describe.each(STORES)('what a server and its agents say to each other, on %s', (
     expect((await agent.pull([mine, other])).routers.map(({ id }) => id)).toEqual([mine]);
   });
 
-  it('an agent that has what there is is told so, and sent nothing', async () => {
+  it('an agent whose state is current is told so, and gets no routers', async () => {
     const { epoch, routers } = (await agent.pullAll(null)) as FullPull;
     expect(await agent.pullAll({ epoch, digest: routersDigest(routers) })).toBeNull();
     expect(await agent.pullAll({ epoch: 'another', digest: routersDigest(routers) })).toEqual({ epoch, routers, refused: [] });
@@ -76,7 +76,7 @@ describe.each(STORES)('what a server and its agents say to each other, on %s', (
     expect(routers.map(({ id }) => id as string).sort()).toEqual(made.sort());
   });
 
-  it('a change is hinted to its own host, and to both when a router moves', async () => {
+  it('a change sends a hint to the router’s host, and to both hosts when a router moves', async () => {
     const heard: Record<string, string[]> = { one: [], three: [] };
     for (const host of ['one', 'three'])
       bus.serve(hintTopic(host), (_method, args) => void heard[host]?.push(...(hintedRouters(args) ?? [])));
@@ -88,7 +88,7 @@ describe.each(STORES)('what a server and its agents say to each other, on %s', (
     await eventually(() => heard['one']?.includes(router) === true && heard['three']?.includes(router) === true);
   });
 
-  it('status goes from PENDING to what is reported, and to UNKNOWN when the agent falls silent', async () => {
+  it('the status is PENDING, then the reported one, and UNKNOWN when the agent is silent', async () => {
     expect((await status(mine)).helpers[0].families[0]).toMatchObject({
       status: 'PENDING',
       reason: 'the agent on one has not reported yet',
@@ -98,12 +98,12 @@ describe.each(STORES)('what a server and its agents say to each other, on %s', (
     expect((await status(mine)).helpers[0].families).toEqual([{ family: 'ipv4', status: 'ACTIVE', reason: '' }]);
     expect((await server.call('GET', '/v1/agents')).body.agents[0]).toMatchObject({ host: 'one', alive: true });
     await eventually(async () => (await status(mine)).helpers[0].families[0].status === 'UNKNOWN');
-    expect((await status(mine)).helpers[0].families[0].reason).toMatch(/^the agent on one is silent since 20/);
+    expect((await status(mine)).helpers[0].families[0].reason).toMatch(/^the agent on one has been silent since 20/);
     await agent.reportState({ startedAt: new Date().toISOString(), interval: 60, configurations: {} });
     expect((await status(mine)).helpers[0].families[0].status).toBe('ACTIVE');
   });
 
-  it('no host speaks for another’s router', async () => {
+  it('a host cannot report on another host’s router', async () => {
     await agent.reportStatus([report(other, 1)]);
     expect((await status(other)).reported_at).toBeNull();
   });
@@ -136,7 +136,7 @@ describe.each(STORES)('what a server and its agents say to each other, on %s', (
     expect((await status(mine)).helpers[0].families[0].status).toBe('ACTIVE');
   });
 
-  it('seed 000 CWE-703: hints that were not delivered when a server ended are delivered by the next one', async () => {
+  it('seed 000 CWE-703: the next server sends the hints that a server had not sent when it ended', async () => {
     const next = await openStore(server.config, realPorts);
     const heard: string[] = [];
     bus.serve(hintTopic('late'), (_method, args) => void heard.push(...(hintedRouters(args) ?? [])));

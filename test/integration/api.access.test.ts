@@ -35,7 +35,7 @@ describe.each(STORES)('access, on %s', (store) => {
 
   const as = (who: string, method: string, path: string, body?: unknown) => server.call(method, path, body, { token: tokens[who] ?? '' });
 
-  it('answers nothing but health without a token', async () => {
+  it('answers only health checks without a token', async () => {
     for (const path of ['/livez', '/readyz', '/metrics'])
       expect((await server.call('GET', path, undefined, { token: '' })).status).toBe(200);
     for (const path of [
@@ -57,13 +57,13 @@ describe.each(STORES)('access, on %s', (store) => {
     expect((await server.call('GET', '/v1/routers', undefined, { token })).status).toBe(401);
   });
 
-  it('takes X-Auth-Token as OpenStack clients send it', async () => {
+  it('accepts X-Auth-Token, which OpenStack clients send', async () => {
     expect((await server.call('GET', '/v2.0/routers', undefined, { token: '', headers: { 'x-auth-token': server.token } })).status).toBe(
       200,
     );
   });
 
-  it('refuses a token from the moment it is revoked, and a token past its end', async () => {
+  it('refuses a token as soon as it is revoked or has expired', async () => {
     const { body } = await server.call('POST', '/v1/tokens', { role: 'admin' });
     expect((await server.call('GET', '/v1/routers', undefined, { token: body.token })).status).toBe(200);
     await server.call('DELETE', `/v1/tokens/${body.id}`);
@@ -72,7 +72,7 @@ describe.each(STORES)('access, on %s', (store) => {
     expect((await server.call('GET', '/v1/routers', undefined, { token: over.body.token })).status).toBe(401);
   });
 
-  it('keeps no secret: only a hash is on disk', async () => {
+  it('stores no secret: the database holds only a hash', async () => {
     // After `ph_`, 16 digits and `_`; the secret itself may hold any of these.
     const secret = (tokens['member'] as string).slice(20);
     expect(secret).toHaveLength(43);
@@ -80,7 +80,7 @@ describe.each(STORES)('access, on %s', (store) => {
     expect(JSON.stringify((await server.call('GET', '/v1/tokens')).body)).not.toContain(secret);
   });
 
-  it('seed 000 CWE-284, CWE-693; 001 no. 6: a router of another project is not there for anybody else', async () => {
+  it('seed 000 CWE-284, CWE-693; 001 no. 6: a router of another project cannot be found', async () => {
     const { id } = (await as('member', 'POST', `/v2.0/routers/${mine}/conntrack_helpers`, FTP)).body.conntrack_helper;
     const one = `/v2.0/routers/${mine}/conntrack_helpers/${id}`;
     expect((await as('stranger', 'GET', '/v2.0/routers')).body).toEqual({ routers: [] });
@@ -98,7 +98,7 @@ describe.each(STORES)('access, on %s', (store) => {
       as('stranger', 'GET', `/v1/routers/${mine}/expectations`),
     ]);
     expect(refused.map(({ status }) => status)).toEqual(refused.map(() => 404));
-    // Of Pinhole's own dialect a stranger cannot even tell what exists.
+    // Pinhole's own dialect does not even reveal that the router exists.
     const absent = '00000000-0000-4000-8000-000000000000';
     for (const [method, body] of [
       ['GET', undefined],
@@ -111,19 +111,19 @@ describe.each(STORES)('access, on %s', (store) => {
       };
       expect(await told(mine, id)).toBe(await told(absent, absent));
     }
-    // Neutron's own answer here: it tells that there is such a router, and nothing else of it.
+    // This is Neutron's answer: it reveals that the router exists, and nothing else about it.
     expect((await as('stranger', 'POST', `/v2.0/routers/${mine}/conntrack_helpers`, FTP)).status).toBe(403);
     expect((await as('member', 'GET', one)).body.conntrack_helper.port).toBe(21);
     await as('member', 'DELETE', one);
   });
 
-  it('lets readers read and nothing else', async () => {
+  it('lets readers only read', async () => {
     expect((await as('reader', 'GET', `/v2.0/routers/${mine}`)).status).toBe(200);
     expect((await as('reader', 'POST', `/v2.0/routers/${mine}/conntrack_helpers`, FTP)).status).toBe(403);
     expect((await as('reader', 'DELETE', `/v2.0/routers/${mine}`)).status).toBe(403);
   });
 
-  it('lets admins alone say on which host and in which namespace a router is', async () => {
+  it('lets only admins set a router’s host and namespace', async () => {
     for (const fields of [{ host: 'h' }, { netns: 'n' }]) {
       expect((await as('member', 'POST', '/v2.0/routers', { router: { name: 'x', ...fields } })).status).toBe(403);
       expect((await as('member', 'PUT', `/v2.0/routers/${mine}`, { router: fields })).status).toBe(403);
@@ -136,7 +136,7 @@ describe.each(STORES)('access, on %s', (store) => {
     expect((await as('member', 'GET', '/v1/tokens')).status).toBe(403);
   });
 
-  it('gives a namespace of a host to one router only', async () => {
+  it('refuses a second router in a namespace of a host', async () => {
     await server.newRouter({ host: 'h', netns: 'shared' });
     expect((await server.call('POST', '/v2.0/routers', { router: { name: 'y', host: 'h', netns: 'shared' } })).status).toBe(409);
     expect((await server.call('PUT', `/v2.0/routers/${mine}`, { router: { host: 'h', netns: 'shared' } })).status).toBe(409);

@@ -19,7 +19,7 @@ describe.each(STORES)('beyond Neutron, off its body, on %s', (store) => {
   };
 
   describe('If-Match', () => {
-    it('on helpers: a change meant for another revision is refused, and changes nothing', async () => {
+    it('on helpers: a change that is meant for another revision is refused', async () => {
       await fresh();
       const made = await server.call('POST', path, FTP);
       expect([made.body.revision, made.headers.get('etag')]).toEqual([1, '"1"']);
@@ -38,7 +38,7 @@ describe.each(STORES)('beyond Neutron, off its body, on %s', (store) => {
       expect((await server.call('DELETE', one, undefined, { headers: { 'if-match': '"3"' } })).status).toBe(204);
     });
 
-    it('of many who change one revision, one succeeds', async () => {
+    it('one of many concurrent changes of a revision succeeds', async () => {
       await fresh();
       const { body } = await server.call('POST', path, FTP);
       const puts = Array.from({ length: 20 }, (_, index) =>
@@ -60,7 +60,7 @@ describe.each(STORES)('beyond Neutron, off its body, on %s', (store) => {
     const keyed = (key: string, body: unknown, url = path, token = server.token) =>
       server.call('POST', url, body, { headers: { 'idempotency-key': key }, token });
 
-    it('a request that is sent again is answered as before, and does nothing', async () => {
+    it('a repeated request gets the same answer, and changes nothing', async () => {
       await fresh();
       const [first, second] = [await keyed('k1', FTP), await keyed('k1', FTP)];
       expect([first.status, second.status]).toEqual([201, 201]);
@@ -68,13 +68,13 @@ describe.each(STORES)('beyond Neutron, off its body, on %s', (store) => {
       expect((await server.call('GET', path)).body.helpers).toHaveLength(1);
     });
 
-    it('of many sent at once, all have one answer', async () => {
+    it('concurrent repetitions all get the same answer', async () => {
       await fresh();
       const answers = await Promise.all(Array.from({ length: 10 }, () => keyed('k2', FTP)));
       expect(new Set(answers.map(({ body }) => body.id)).size).toBe(1);
     });
 
-    it('another request under the same key is refused; another’s key is another', async () => {
+    it('a different request under the same key is refused; keys of different actors are independent', async () => {
       await fresh();
       await keyed('k3', FTP);
       expect(await keyed('k3', { ...FTP, port: 22 })).toMatchObject({ status: 422, body: { error: { code: 'idempotency-mismatch' } } });
@@ -89,7 +89,7 @@ describe.each(STORES)('beyond Neutron, off its body, on %s', (store) => {
       expect((await keyed('x'.repeat(129), FTP)).status).toBe(400);
     });
 
-    it('a request that failed is not remembered', async () => {
+    it('a failed request is not stored', async () => {
       await fresh();
       const bad = { ...FTP, helper: 'nosuch' };
       expect([(await keyed('k5', bad)).status, (await keyed('k5', FTP)).status]).toEqual([400, 201]);
@@ -99,7 +99,7 @@ describe.each(STORES)('beyond Neutron, off its body, on %s', (store) => {
   describe('quotas', () => {
     const create = (port: number) => server.call('POST', path, { ...FTP, port });
 
-    it('per router: exact, however many write at once', async () => {
+    it('per router: exact under concurrent writers', async () => {
       await fresh();
       const answers = await Promise.all(Array.from({ length: 12 }, (_, index) => create(1000 + index)));
       expect(answers.map(({ status }) => status).sort()).toEqual([...Array(3).fill(201), ...Array(9).fill(409)]);
@@ -133,7 +133,7 @@ describe.each(STORES)('beyond Neutron, off its body, on %s', (store) => {
     });
   });
 
-  it('an expiry takes the helper away by itself, with an audit row of who did it', async () => {
+  it('an expired helper is deleted, with an audit entry that names the actor', async () => {
     await fresh();
     const expires_at = new Date(Date.now() + 300).toISOString();
     const { body } = await server.call('POST', path, { ...FTP, expires_at });

@@ -75,7 +75,7 @@ describe.each(STORES)('Neutron dialect, on %s', (store) => {
     expect(await post(body)).toMatchObject({ status: 400, body: error(type, message) });
   });
 
-  it('refuses bodies that are none', async () => {
+  it('refuses malformed bodies', async () => {
     expect(await server.call('POST', path, {})).toMatchObject({ status: 400, body: error('HTTPBadRequest', 'Resource body required') });
     expect(await server.call('POST', path, { other: 1 })).toMatchObject({
       status: 400,
@@ -98,13 +98,13 @@ describe.each(STORES)('Neutron dialect, on %s', (store) => {
     for (const { body } of [one, two]) await server.call('DELETE', `${path}/${body.conntrack_helper.id}`);
   });
 
-  it('takes a port as a string of digits', async () => {
+  it('accepts a port as a string of digits', async () => {
     const { body } = await post({ ...FTP, port: '41' });
     expect(body.conntrack_helper.port).toBe(41);
     await server.call('DELETE', `${path}/${body.conntrack_helper.id}`);
   });
 
-  it('creates in bulk, all or none', async () => {
+  it('creates all helpers of a bulk request or none', async () => {
     const bulk = (...helpers: unknown[]) => server.call('POST', path, { conntrack_helpers: helpers });
     const before = (await server.call('GET', path)).body.conntrack_helpers.length;
     expect(await bulk({ ...FTP, port: 51 }, { ...FTP, port: 52 }, { ...FTP, port: 51 })).toMatchObject({ status: 400 });
@@ -141,7 +141,7 @@ describe.each(STORES)('Neutron dialect, on %s', (store) => {
     for (const id of ids) await server.call('DELETE', `${path}/${id}`);
   });
 
-  it('answers a router that is not there as Neutron does', async () => {
+  it('answers requests for an unknown router as Neutron does', async () => {
     const absent = `/v2.0/routers/${ABSENT}/conntrack_helpers`;
     expect(await server.call('GET', absent)).toMatchObject({ status: 200, body: { conntrack_helpers: [] } });
     expect(await server.call('POST', absent, { conntrack_helper: FTP })).toMatchObject({
@@ -164,7 +164,7 @@ describe.each(STORES)('Neutron dialect, on %s', (store) => {
     await server.call('DELETE', `${path}/${id}`);
   });
 
-  it('raises the router’s revision with every write of its helpers, and takes them with it when it goes', async () => {
+  it('increments the router’s revision with every change of its helpers, and deletes them with the router', async () => {
     const id = await server.newRouter();
     const revision = async () => (await server.call('GET', `/v2.0/routers/${id}`)).body.router.revision_number;
     const before = await revision();
@@ -174,7 +174,7 @@ describe.each(STORES)('Neutron dialect, on %s', (store) => {
     expect((await server.call('GET', `/v2.0/routers/${id}/conntrack_helpers`)).body).toEqual({ conntrack_helpers: [] });
   });
 
-  it('holds a router to its quota', async () => {
+  it('enforces the quota per router', async () => {
     const id = await server.newRouter();
     const helpers = Array.from({ length: 100 }, (_, index) => ({ ...FTP, port: index + 1 }));
     expect(await server.call('POST', `/v2.0/routers/${id}/conntrack_helpers`, { conntrack_helpers: helpers })).toMatchObject({
@@ -185,7 +185,7 @@ describe.each(STORES)('Neutron dialect, on %s', (store) => {
     });
   });
 
-  it('carries a request id, its own or OpenStack’s', async () => {
+  it('answers with a request id: a new one, or the client’s', async () => {
     const own = 'req-11111111-2222-3333-4444-555555555555';
     expect(
       (await server.call('GET', '/v2.0/routers', undefined, { headers: { 'x-openstack-request-id': own } })).headers.get(

@@ -42,7 +42,7 @@ describe.each(STORES)('audit, on %s', (store) => {
     return { code, ...JSON.parse(stdout) };
   }
 
-  /** Somebody with the database. */
+  /** An intruder who can write to the database. */
   async function tamper(sql: string): Promise<void> {
     const { url } = server.config.server.database;
     if (url === null) {
@@ -57,7 +57,7 @@ describe.each(STORES)('audit, on %s', (store) => {
     await client.end();
   }
 
-  it('says who did what to what, before and after, under which request', async () => {
+  it('records actor, action, target, state before and after, and request id', async () => {
     const { body, headers } = await server.call('PUT', `/v1/routers/${router}`, { name: 'renamed' });
     const { entries } = (await server.call('GET', `/v1/audit?target=${router}&action=update_router`)).body;
     expect(entries[0]).toMatchObject({
@@ -71,7 +71,7 @@ describe.each(STORES)('audit, on %s', (store) => {
     expect((await pinhole('audit', 'list', '--target', router)).stdout).toContain('update_router');
   });
 
-  it('holds no token, nor its hash', async () => {
+  it('contains no token and no hash of one', async () => {
     const token = await server.newToken('member', 'p');
     const { text } = await server.call('GET', '/v1/audit?limit=1000');
     expect(text).toContain('create_token');
@@ -81,37 +81,37 @@ describe.each(STORES)('audit, on %s', (store) => {
       expect(text).not.toContain(createHash('sha256').update(secret).digest('hex'));
   });
 
-  it('whole, it verifies; a change that failed left nothing in it', async () => {
+  it('verifies if it is intact; a failed change leaves no entry', async () => {
     const before = (await server.call('GET', '/v1/audit?limit=1')).body.entries[0].seq;
     await server.call('POST', `/v1/routers/${router}/helpers`, { ...FTP, port: 1 });
     expect((await server.call('GET', '/v1/audit?limit=1')).body.entries[0].seq).toBe(before);
     expect(await verify()).toMatchObject({ code: 0, ok: true, chains: [{ problems: [] }] });
   });
 
-  it('is the admins’ to read', async () => {
+  it('can be read by admins only', async () => {
     const token = await server.newToken('member', 'p');
     for (const path of ['/v1/audit', '/v1/audit/chains']) expect((await server.call('GET', path, undefined, { token })).status).toBe(403);
     expect((await server.call('GET', '/v1/audit?after=5')).status).toBe(400);
     expect((await server.call('GET', '/v1/audit?limit=x')).status).toBe(400);
   });
 
-  it('goes on as one chain over a restart', async () => {
+  it('continues the same chain after a restart', async () => {
     await server.stop();
     await server.start();
     await server.call('PUT', `/v1/routers/${router}`, { name: 'after' });
     expect(await verify()).toMatchObject({ ok: true, chains: [{ problems: [] }] });
   });
 
-  it('tampering by somebody with the database shows: changed, removed, cut off, made anew', async () => {
+  it('verify detects entries that were changed, removed, cut off or rebuilt in the database', async () => {
     const file = join(server.directory, 'heads.json');
     writeFileSync(file, (await pinhole('audit', 'heads')).stdout);
     expect((await verify('--heads', file)).ok).toBe(true);
 
-    await tamper("update audit set actor = 'nobody' where seq = 5");
+    await tamper("update audit set actor = 'another' where seq = 5");
     expect(await verify()).toMatchObject({
       code: 1,
       ok: false,
-      chains: [{ problems: ['entry 5 was changed: its hash is not that of what it says'] }],
+      chains: [{ problems: ['entry 5 was changed: its hash does not match its content'] }],
     });
     const actor = (await server.call('GET', '/v1/audit?limit=1')).body.entries[0].actor;
     await tamper(`update audit set actor = '${actor}' where seq = 5`);
@@ -127,7 +127,7 @@ describe.each(STORES)('audit, on %s', (store) => {
     await tamper(`create table gone as select * from audit where seq = ${tail.seq}`);
     await tamper(`delete from audit where seq = ${tail.seq}`);
     expect((await verify('--heads', file)).chains[0]?.problems).toContainEqual(
-      expect.stringMatching(/^a head was signed at entry \d+, and there is none after \d+: the end was cut off$/),
+      expect.stringMatching(/^a head was signed at entry \d+, but the last entry is \d+: the end was cut off$/),
     );
     await tamper('insert into audit select * from gone');
     expect((await verify('--heads', file)).ok).toBe(true);
@@ -135,10 +135,10 @@ describe.each(STORES)('audit, on %s', (store) => {
     const heads = JSON.parse(readFileSync(file, 'utf8'));
     heads.heads[0].hash = 'f'.repeat(64);
     writeFileSync(file, JSON.stringify(heads));
-    expect((await verify('--heads', file)).chains[0]?.problems).toContainEqual(expect.stringContaining('has a wrong signature'));
+    expect((await verify('--heads', file)).chains[0]?.problems).toContainEqual(expect.stringContaining('has an invalid signature'));
   });
 
-  it('retention cuts the old end, and what is left verifies', async () => {
+  it('verifies after retention has deleted old entries', async () => {
     await tamper("update audit set at = '2020-01-01T00:00:00.000Z' where seq <= 10");
     expect(await server.running.clean()).toBeGreaterThanOrEqual(10);
     const { chains } = await verify();

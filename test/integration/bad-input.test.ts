@@ -121,7 +121,7 @@ describe('bad input', () => {
       ['routers:\n  - name: a\n    colour: red\n', /colour: expected no such field/],
       ['routers: [\n', /not YAML/],
       ['routers:\n  - name: a\n    helpers:\n      - {helper: ftp, source: 1.2.3}\n', /:4: .*source/],
-      ['routers:\n  - name: a\n    helpers:\n      - {helper: sip}\n', /protocol: expected a protocol: sip runs over udp and tcp/],
+      ['routers:\n  - name: a\n    helpers:\n      - {helper: sip}\n', /protocol: expected a protocol: sip uses udp and tcp/],
     ];
     for (const [text, message] of cases) {
       const file = join(server.directory, 'manifest.yaml');
@@ -133,7 +133,7 @@ describe('bad input', () => {
     expect(errorOf(() => readManifest(join(server.directory, 'absent.yaml')))?.code).toBe('invalid-input');
   });
 
-  it('in YAML files: any value is taken or refused by an error that names a field', () => {
+  it('in YAML files: any value is accepted, or refused by an error that names a field', () => {
     const helper = fc.record({ helper: anything, protocol: anything, port: anything, source: anything }, { requiredKeys: [] });
     const value = fc.oneof(
       anything,
@@ -164,7 +164,7 @@ describe('bad input', () => {
     );
   });
 
-  it('over sockets: framing survives any bytes, and gives up at the limit', () => {
+  it('over sockets: framing survives any bytes, and ends at the limit', () => {
     fc.assert(
       fc.property(fc.array(fc.uint8Array({ maxLength: 64 }), { maxLength: 10 }), (chunks) => {
         const decoder = new FrameDecoder(1000);
@@ -175,7 +175,7 @@ describe('bad input', () => {
     expect(errorOf(() => new FrameDecoder(1000).push(Buffer.from([0xff, 0xff, 0xff, 0xff])))?.code).toBe('too-large');
   });
 
-  it('over sockets: the kernel process takes tables of Pinhole’s own shape only', () => {
+  it('over sockets: the kernel process accepts only tables of Pinhole’s own shape', () => {
     const good = render(desiredRouter([desiredHelper('ftp', 'tcp', 21), desiredHelper('snmp', 'udp', 161)]), ALL_CAPABILITIES, new Date(0))
       .table as Table;
     expect(errorOf(() => read(TABLE, JSON.parse(JSON.stringify(good)), 't'))).toBeNull();
@@ -251,7 +251,7 @@ describe('bad input', () => {
     );
   });
 
-  it('as names of namespaces: only what is a single file name', () => {
+  it('as names of namespaces: only a single file name is accepted', () => {
     fc.assert(
       fc.property(hostileText, (name) => {
         if (errorOf(() => read(NETNS, name, 'netns')) === null) expect(name).toMatch(/^[A-Za-z0-9_.@:+-]{1,255}$/);

@@ -118,7 +118,7 @@ describe.each(Object.entries(MODES))('real OpenStack clients, identity %s', (nam
       Port: port,
     });
     expect(listed).toEqual(expect.arrayContaining([row(ftp), row(sip)]));
-    // Debian's client refuses its own filters before it asks anybody: its defect, with Neutron too.
+    // Debian's client refuses its own filters before it sends a request. That is its defect, and happens with Neutron too.
     expect(await openstack(...helper('list', '--helper', 'sip', 'edge'))).toBe('exit 1: Invalid query params: helper');
 
     expect(await openstack(...helper('set', '--port', '2121', 'edge', ftp.id))).toBe('');

@@ -81,7 +81,7 @@ describe.each(STORES)('events, on %s', (store) => {
   const add = async (router: string, port: number, at = server) =>
     (await at.call('POST', `/v1/routers/${router}/helpers`, { ...FTP, port })).body.id;
 
-  it('changes come in order, with what is there now', async () => {
+  it('changes arrive in order, with the new state', async () => {
     const follower = await new Follower().open(server);
     const id = await add(mine, 1);
     await server.call('DELETE', `/v1/routers/${mine}/helpers/${id}`);
@@ -94,7 +94,7 @@ describe.each(STORES)('events, on %s', (store) => {
     follower.close();
   });
 
-  it('each is authorised: nobody hears of another project’s', async () => {
+  it('a follower receives only events of projects that it may see', async () => {
     const follower = await new Follower().open(server, { token: member });
     await add(other, 2);
     await add(mine, 3);
@@ -103,7 +103,7 @@ describe.each(STORES)('events, on %s', (store) => {
     follower.close();
   });
 
-  it('a token that is revoked hears nothing more', async () => {
+  it('a revoked token receives no more events', async () => {
     const { body } = await server.call('POST', '/v1/tokens', { role: 'reader', project_id: 'p' });
     const follower = await new Follower().open(server, { token: body.token });
     await server.call('DELETE', `/v1/tokens/${body.id}`);
@@ -114,7 +114,7 @@ describe.each(STORES)('events, on %s', (store) => {
     ]);
   });
 
-  it('live expectations end with their token, too', async () => {
+  it('the stream of live expectations ends with its token as well', async () => {
     const { body } = await server.call('POST', '/v1/tokens', { role: 'reader', project_id: 'p' });
     const response = await fetch(`${server.url}/v1/expectations`, { headers: { authorization: `Bearer ${body.token}` } });
     let text = '';
@@ -140,7 +140,7 @@ describe.each(STORES)('events, on %s', (store) => {
     await bus.close();
   });
 
-  it('resume after a number without missing or repeating any, over a restart', async () => {
+  it('a client resumes after a number without a gap or repetition, also after a restart', async () => {
     const follower = await new Follower().open(server);
     await add(mine, 10);
     await eventually(() => follower.events.length === 1);
@@ -157,12 +157,12 @@ describe.each(STORES)('events, on %s', (store) => {
     again.close();
   });
 
-  it('what is kept no more, and what is not there yet, is 410 with a way out', async () => {
+  it('a number that retention removed, or that does not exist yet, gets 410 and a way to continue', async () => {
     expect(await server.call('GET', '/v1/events?after=999999999')).toMatchObject({ status: 410, body: { error: { code: 'events-gone' } } });
     expect((await server.call('GET', '/v1/events?after=x')).status).toBe(400);
   });
 
-  it('status and drift that agents tell are events, once for each change', async () => {
+  it('a report with a new status or drift makes one event', async () => {
     const bus = new LocalBusClient(paths(server.config).busSocket, realPorts);
     const agent = new ServerClient(bus, 'one');
     const follower = await new Follower().open(server, { token: member });
@@ -191,7 +191,7 @@ describe.each(STORES)('events, on %s', (store) => {
 
   // SQLite is one server's own.
   if (store === 'postgres')
-    it('of one server are heard on another that shares the database', async () => {
+    it('a client of one server receives the events of another on the same database', async () => {
       const url = server.config.server.database.url as string;
       const second = await new TestServer(`database:\n  url: ${url}\n`).start();
       try {

@@ -11,9 +11,9 @@ import { ServerClient } from '../../src/agent/server-client.ts';
 import { LocalBusClient } from '../../src/bus/local.ts';
 import { paths } from '../../src/config/config.ts';
 import { FakeKernel } from '../../src/kernel/fake/fake-kernel.ts';
-import { silentLogger } from '../../src/ports/logger.ts';
 import { agentTopic, METHODS } from '../../src/wire/topics.ts';
 import { eventually } from '../support/eventually.ts';
+import { realPorts } from '../support/ports.ts';
 import { TestServer } from '../support/test-server.ts';
 
 const CLI = resolve(import.meta.dirname, '../../dist/src/cli.js');
@@ -30,13 +30,13 @@ class ConnectedAgent {
   readonly #agent: Agent;
 
   constructor(server: TestServer, host: string) {
-    this.#bus = new LocalBusClient(paths(server.config).busSocket, silentLogger);
+    this.#bus = new LocalBusClient(paths(server.config).busSocket, realPorts);
     this.#agent = new Agent({
       host,
       version: 'test',
       kernel: this.kernel,
       source: new ServerClient(this.#bus, host),
-      logger: silentLogger,
+      ...realPorts,
       statePath: join(this.#directory, 'desired.json'),
       resyncSeconds: 3600,
       reportSeconds: 3600,
@@ -194,7 +194,7 @@ describe('finding 3: an answer of an agent that is garbled is an error, and is n
 
   beforeAll(async () => {
     await server.start();
-    bus = new LocalBusClient(paths(server.config).busSocket, silentLogger);
+    bus = new LocalBusClient(paths(server.config).busSocket, realPorts);
     bus.serve(agentTopic('h'), (method) => answers.get(method) ?? null);
     router = await server.newRouter({ netns: 'n', host: 'h' });
     helper = (await server.call('POST', `/v1/routers/${router}/helpers`, FTP)).body.id;

@@ -18,7 +18,7 @@ const RUNS = SOAK ? 50_000 : 1_500;
 const MAX_ROUTERS = 30;
 
 const PROJECTS = ['p', 'q'] as const;
-const ROLES = ['admin', 'member-p', 'reader-p', 'member-q', 'reader-q', 'nobody', 'forged'] as const;
+const ROLES = ['admin', 'member-p', 'reader-p', 'member-q', 'reader-q', 'anonymous', 'forged'] as const;
 type Role = (typeof ROLES)[number];
 
 /** One request, with places for ids that are there when it is sent. */
@@ -140,7 +140,7 @@ describe.each(STORES)('fuzz: requests of every kind, route and role, on %s', (st
     'reader-p': '',
     'member-q': '',
     'reader-q': '',
-    nobody: '',
+    anonymous: '',
     forged: 'gAAAAABforged',
   };
   let routes: readonly RouteAccess[];

@@ -47,7 +47,7 @@ describe('identity: a real Keystone', () => {
     server.call(method, path, body, { token: '', headers: { 'x-auth-token': token } });
   const by = (name: string, method: string, path: string, body?: unknown) => as(tokens[name] as string, method, path, body);
 
-  it('lets members work in their project, readers read there, strangers see nothing', async () => {
+  it('lets members change and readers read resources of their project, and shows strangers nothing', async () => {
     const made = await by('member', 'POST', '/v2.0/routers', { router: { name: 'mine' } });
     expect(made).toMatchObject({ status: 201, body: { router: { project_id: projects.one } } });
     const helpers = `/v2.0/routers/${made.body.router.id}/conntrack_helpers`;
@@ -59,7 +59,7 @@ describe('identity: a real Keystone', () => {
     expect((await by('admin', 'GET', '/v2.0/routers')).body.routers).toHaveLength(1);
   });
 
-  it('denies the service role, and scopes that are no project', async () => {
+  it('denies the service role, and tokens without a project scope', async () => {
     expect((await by('service', 'GET', '/v2.0/routers')).body).toEqual({ routers: [] });
     expect((await by('service', 'POST', '/v2.0/routers', { router: {} })).status).toBe(403);
     const unscoped = await keystone.token(users['member'] as never, 'unscoped');
@@ -71,7 +71,7 @@ describe('identity: a real Keystone', () => {
     }
   });
 
-  it('says 401 with where to get a token, to none and to a wrong one', async () => {
+  it('answers a missing or wrong token with 401 and the URL of Keystone', async () => {
     for (const token of [
       '',
       'nonsense',
@@ -86,7 +86,7 @@ describe('identity: a real Keystone', () => {
     }
   });
 
-  it('a revoked token is refused within the configured time, and a disabled user’s too', async () => {
+  it('refuses a revoked token, and a disabled user’s, within the configured time', async () => {
     const { text } = await keystone.token(users['member'] as never, { project: 'one' });
     expect((await as(text, 'GET', '/v2.0/routers')).status).toBe(200);
     await keystone.call('DELETE', '/auth/tokens', undefined, { 'x-subject-token': text });
@@ -98,13 +98,13 @@ describe('identity: a real Keystone', () => {
     await eventually(async () => (await as(theirs, 'GET', '/v2.0/routers')).status === 401, { timeoutMs: 4_000 });
   });
 
-  it('the audit names the user, and holds no token', async () => {
+  it('the audit names the user and contains no token', async () => {
     const { body, text } = await by('admin', 'GET', '/v1/audit?action=create_router');
     expect(body.entries[0].actor).toBe(`keystone:${users['member']?.id}`);
     for (const token of Object.values(tokens)) expect(text).not.toContain(token);
   });
 
-  it('fails closed while Keystone is down, and goes on when it is back', async () => {
+  it('refuses requests while Keystone is down, and serves them when it is back', async () => {
     await keystone.halt();
     for (const name of ['member', 'admin']) await eventually(async () => (await by(name, 'GET', '/v2.0/routers')).status === 503);
     const refused = await by('admin', 'GET', '/v2.0/routers');
@@ -155,7 +155,7 @@ describe('identity: a Keystone that misbehaves', () => {
     return { asked, ask: (token = 't') => subject.authenticate({ token, requestId: 'q' }), clock: ports.clock };
   }
 
-  it('asks again what was not answered, and then lets nobody in', async () => {
+  it('repeats an unanswered request, and then refuses the token', async () => {
     const flaky = identity(new Error('reset'), { ...valid, status: 503 }, valid);
     const asking = flaky.ask();
     await flaky.clock.advance(300);
@@ -167,14 +167,14 @@ describe('identity: a Keystone that misbehaves', () => {
     expect(down.asked.filter((method) => method === 'GET')).toHaveLength(3);
   });
 
-  it('takes a new service token when its own is refused, once', async () => {
+  it('gets a new service token if its own is refused, once', async () => {
     const expired = identity({ ...valid, status: 401 }, valid);
     expect((await expired.ask()).projectId).toBe('p');
     expect(expired.asked).toEqual(['POST', 'GET', 'POST', 'GET']);
     await expect(identity({ ...valid, status: 401 }).ask()).rejects.toMatchObject({ code: 'identity-unavailable' });
   });
 
-  it('asks once for many requests with one token, and not again while it is kept', async () => {
+  it('sends one validation for concurrent requests with one token, and none while the answer is cached', async () => {
     const at = identity(valid);
     await Promise.all(Array.from({ length: 50 }, () => at.ask()));
     expect(at.asked.filter((method) => method === 'GET')).toHaveLength(1);
@@ -186,7 +186,7 @@ describe('identity: a Keystone that misbehaves', () => {
     expect(at.asked.filter((method) => method === 'GET')).toHaveLength(2);
   });
 
-  it('a token past its end is refused, kept or not', async () => {
+  it('refuses an expired token, cached or not', async () => {
     const body = JSON.parse(valid.body);
     body.token.expires_at = '2026-01-01T00:00:10.000000Z';
     const at = identity({ ...valid, body: JSON.stringify(body) });
@@ -196,13 +196,13 @@ describe('identity: a Keystone that misbehaves', () => {
   });
 
   it.each(['', 'null', '{}', '{"token":{}}', '{"token":{"user":{"id":5},"expires_at":"x"}}', '<html>'])(
-    'an answer like %s lets nobody in',
+    'refuses the token after an answer like %s',
     async (body) => {
       await expect(identity({ ...valid, body }).ask()).rejects.toThrow();
     },
   );
 
-  it('tokens that cannot be any are not sent on', async () => {
+  it('does not send malformed tokens to Keystone', async () => {
     const at = identity(valid);
     for (const token of ['', 'a b', 'a\nx-auth-token: b', 'ä', 'x'.repeat(10_000)])
       await expect(at.ask(token)).rejects.toMatchObject({ code: 'unauthenticated' });

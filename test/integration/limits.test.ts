@@ -36,7 +36,7 @@ function raw(text: string, then: (socket: Socket) => void = () => undefined): Pr
 }
 
 describe('rates', () => {
-  it('of one token: beyond it 429 with the seconds to wait, others are not concerned', async () => {
+  it('one token that exceeds its rate gets 429 with the seconds to wait; other tokens are not affected', async () => {
     await start('limits: { requests_per_second: 5 }\n');
     const other = await server.newToken('admin');
     const ask = (token: string) => server.call('GET', '/v1/routers', undefined, { token });
@@ -49,7 +49,7 @@ describe('rates', () => {
     expect((await server.call('GET', '/v2.0/routers')).body.NeutronError?.type).toBe('HTTPTooManyRequests');
   });
 
-  it('of refused authentications from one address', async () => {
+  it('an address with too many refused authentications gets 429', async () => {
     await start('limits: { failures_per_second: 1 }\n');
     const fresh = await server.newToken('admin');
     const statuses: number[] = [];
@@ -62,7 +62,7 @@ describe('rates', () => {
     expect((await server.call('GET', '/livez')).status).toBe(200);
   });
 
-  it('gather up to twice a second’s worth, and are forgotten for who asks no more', async () => {
+  it('unused rate accumulates up to a burst, and old buckets are dropped', async () => {
     const clock = new TestClock();
     const rates = new RateLimits({ requestsPerSecond: 10, failuresPerSecond: 0 }, clock);
     const allowed = () => {
@@ -84,7 +84,7 @@ describe('rates', () => {
 });
 
 describe('slow, large and many', () => {
-  it('a client that sends its request too slowly is cut off; a whole one beside it is served', async () => {
+  it('a client that sends its request too slowly is disconnected; others are served meanwhile', async () => {
     await start('limits: { request_seconds: 1 }\n');
     const startedAt = Date.now();
     const slowHeaders = raw('GET /v1/routers HTTP/1.1\r\nhost: x\r\n', (socket) => {
@@ -100,7 +100,7 @@ describe('slow, large and many', () => {
     expect(Date.now() - startedAt).toBeLessThan(15_000);
   });
 
-  it('more requests at a time than are worked on get 503 and when to come again', async () => {
+  it('requests beyond the limit of concurrency get 503 and a time to wait', async () => {
     await start('limits: { concurrency: 2 }\n');
     const head = `POST /v1/routers HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${server.token}\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n`;
     const waiting: Socket[] = [];
@@ -114,7 +114,7 @@ describe('slow, large and many', () => {
     await eventually(async () => (await server.call('GET', '/v1/routers')).status === 200);
   });
 
-  it('streams do not count as requests that are worked on', async () => {
+  it('streams do not count against the limit of concurrency', async () => {
     await start('limits: { concurrency: 2 }\n');
     const streams = await Promise.all(
       [1, 2, 3].map(() => fetch(`${server.url}/v1/events`, { headers: { authorization: `Bearer ${server.token}` } })),
@@ -124,7 +124,7 @@ describe('slow, large and many', () => {
     for (const { body } of streams) await body?.cancel();
   });
 
-  it('more connections than may be open are closed', async () => {
+  it('connections beyond the limit are closed', async () => {
     await start('limits: { connections: 3 }\n');
     const { hostname, port } = new URL(server.url);
     const sockets = Array.from({ length: 8 }, () => connect(Number(port), hostname));
@@ -155,7 +155,7 @@ describe('listeners', () => {
       request.end();
     });
 
-  it('TLS, with the certificate read anew on reload; a bad one leaves the old', async () => {
+  it('TLS: a reload reads the certificate again, and keeps the old one if the new one is bad', async () => {
     server = new TestServer();
     const authority = new Authority(server.directory);
     const [one, two] = [authority.issue('one'), authority.issue('two')];
@@ -179,7 +179,7 @@ describe('listeners', () => {
     await expect(ask({})).rejects.toThrow(/self.signed|unable to/);
   });
 
-  it('client certificates: whoever shows none, or another authority’s, is not let in', async () => {
+  it('client certificates: a client without one, or with another authority’s, is refused', async () => {
     server = new TestServer();
     const authority = new Authority(server.directory);
     const own = authority.issue('server');
@@ -194,7 +194,7 @@ describe('listeners', () => {
     await expect(ask(shown(strangers.issue('client')))).rejects.toThrow();
   });
 
-  it('a unix socket is its owner’s alone, and with identity.mode none needs no token', async () => {
+  it('only its owner can open a unix socket; with identity.mode none it needs no token', async () => {
     server = new TestServer();
     const path = join(server.directory, 'api.sock');
     await start('identity: { mode: none }\n', { directory: server.directory, listen: `unix:${path}` });
@@ -213,9 +213,9 @@ describe('listeners', () => {
   });
 
   it.each([
-    ['127.0.0.1:0', false, /^identity.mode: 'none' lets everybody in/],
-    ['0.0.0.0:0', true, /^identity.mode: 'none' lets everybody in/],
-    ['[::]:0', true, /^identity.mode: 'none' lets everybody in/],
+    ['127.0.0.1:0', false, /^identity.mode: 'none' makes every client of the API an admin/],
+    ['0.0.0.0:0', true, /^identity.mode: 'none' makes every client of the API an admin/],
+    ['[::]:0', true, /^identity.mode: 'none' makes every client of the API an admin/],
     ['127.0.0.1:0', true, null],
     ['[::1]:0', true, null],
     ['unix:/tmp/x.sock', false, null],

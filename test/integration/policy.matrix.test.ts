@@ -3,19 +3,19 @@ import type { RouteAccess, RoutePolicy } from '../../src/api/access.ts';
 import { STORES } from '../support/stores.ts';
 import { type Answer, TestServer } from '../support/test-server.ts';
 
-const ROLES = ['nobody', 'admin', 'member', 'reader'] as const;
+const ROLES = ['anonymous', 'admin', 'member', 'reader'] as const;
 const TARGETS = ['own', 'foreign', 'absent'] as const;
 const ABSENT = '00000000-0000-4000-8000-000000000000';
 
 type Role = (typeof ROLES)[number];
 type Target = (typeof TARGETS)[number];
 /** 'read', 'write': of a project's own, by readers and members. 'admin': by admins alone. */
-type Kind = 'open' | 'anybody' | 'read' | 'write' | 'admin';
+type Kind = 'open' | 'any-token' | 'read' | 'write' | 'admin';
 
 /** What each rule means by default. A rule that is not here fails the test. */
 const KINDS: Readonly<Partial<Record<RoutePolicy, Kind>>> = {
   open: 'open',
-  authenticated: 'anybody',
+  authenticated: 'any-token',
   get_router: 'read',
   get_router_conntrack_helper: 'read',
   get_router_status: 'read',
@@ -61,7 +61,7 @@ const NEUTRON_WAYS: Readonly<Record<string, Partial<Record<Target, 'empty' | 403
 
 describe.each(STORES)('policy matrix: every route, role and target, on %s', (store) => {
   const server = new TestServer('', { store });
-  const tokens: Record<Role, string> = { nobody: '', admin: '', member: '', reader: '' };
+  const tokens: Record<Role, string> = { anonymous: '', admin: '', member: '', reader: '' };
   let routes: readonly RouteAccess[];
 
   beforeAll(async () => {
@@ -102,9 +102,9 @@ describe.each(STORES)('policy matrix: every route, role and target, on %s', (sto
     const kind = KINDS[route.policy];
     if (!kind) throw new Error(`what rule ${route.policy} of ${route.method} ${route.url} means is not in this test`);
     if (kind === 'open') return 'passes';
-    if (role === 'nobody') return 401;
-    const mayAct = role === 'admin' || kind === 'anybody' || kind === 'read' || (kind === 'write' && role === 'member');
-    if (kind === 'admin' || kind === 'anybody' || !hasTarget(route))
+    if (role === 'anonymous') return 401;
+    const mayAct = role === 'admin' || kind === 'any-token' || kind === 'read' || (kind === 'write' && role === 'member');
+    if (kind === 'admin' || kind === 'any-token' || !hasTarget(route))
       return mayAct && (kind !== 'admin' || role === 'admin') ? 'passes' : 403;
     if (route.policy === 'get_quota') return role === 'admin' || target === 'own' ? 'passes' : 403;
     const way = NEUTRON_WAYS[`${route.method} ${route.url}`]?.[target];
@@ -114,7 +114,7 @@ describe.each(STORES)('policy matrix: every route, role and target, on %s', (sto
     return mayAct ? 'passes' : 403;
   }
 
-  it('each request is answered as its rule says', { timeout: 120_000 }, async () => {
+  it('answers each request as its rule says', { timeout: 120_000 }, async () => {
     const wrong: string[] = [];
     let asked = 0;
     for (const route of routes) {
@@ -134,7 +134,7 @@ describe.each(STORES)('policy matrix: every route, role and target, on %s', (sto
     expect(asked).toBeGreaterThan(250);
   });
 
-  it('lists show what is the project’s, and nothing else', async () => {
+  it('lists show only resources of the project', async () => {
     const { router } = await things('foreign');
     for (const { method, url } of routes.filter(({ method, url }) => method === 'GET' && !url.includes(':'))) {
       for (const role of ['member', 'reader'] as const) {
@@ -155,7 +155,7 @@ describe.each(STORES)('policy matrix: every route, role and target, on %s', (sto
     expect(() => app.get('/open-by-mistake', async () => 'secrets')).toThrow('route GET /open-by-mistake has no policy');
   });
 
-  it('a policy file changes who may, and is read anew on reload', async () => {
+  it('a policy file changes the decisions, and a reload reads it again', async () => {
     const { writeFileSync } = await import('node:fs');
     const { join } = await import('node:path');
     const file = join(server.directory, 'policy.yaml');

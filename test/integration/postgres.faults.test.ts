@@ -17,7 +17,7 @@ describe('several servers on one PostgreSQL', () => {
   beforeAll(() => cluster.start().then(() => undefined), 60_000);
   afterAll(() => cluster.stop());
 
-  it('statements that a failed transaction refused to prepare fail nobody’s write', async () => {
+  it('statements that a failed transaction refused to prepare do not fail other writes', async () => {
     const url = await newDatabase(cluster.url());
     const open = (chain: string) => openPostgres({ url, chain, connections: 2, ...realPorts });
     const [one, two] = [await open('one'), await open('two')];
@@ -87,7 +87,7 @@ describe('PostgreSQL goes away under writes', () => {
     await cluster.stop();
   });
 
-  it(`${ROUNDS} times, crashed or stopped: writes fail with 503, none that was answered is lost, and both chains are whole`, {
+  it(`${ROUNDS} times, crashed or stopped: writes fail with 503, no answered write is lost, and both chains are intact`, {
     timeout: 3_600_000,
   }, async () => {
     const [first, second] = servers as [TestServer, TestServer];

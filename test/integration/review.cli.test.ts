@@ -56,7 +56,7 @@ describe('pinhole review', () => {
 
   it.each([
     ['scoped to a network', '192.0.2.0/24', false],
-    ['for everybody, confined', null, true],
+    ['for all clients, confined', null, true],
   ])("finds nothing of medium or worse in Pinhole's rulesets: all helpers %s", async (name, source, confined) => {
     const scope = source === null ? null : parseScope({ source, destination: null, in_interface: null });
     const file = write(`generated-${name.replaceAll(' ', '-')}.nft`, generated(scope, confined));
@@ -64,7 +64,7 @@ describe('pinhole review', () => {
     expect(code, stdout).toBe(0);
   });
 
-  it('finds in its ruleset for everybody, not confined, what the baseline accepts with a reason, and nothing else of medium', async () => {
+  it('finds in its ruleset for all clients, not confined, only what the baseline accepts with a reason', async () => {
     const file = write('generated-open.nft', generated(null, false));
     const bare = JSON.parse((await review([file, '--json'])).stdout) as Report;
     expect(bare.findings.filter(({ severity }) => severity !== 'low' && severity !== 'info').map(({ rule }) => rule)).toEqual(
@@ -88,7 +88,7 @@ describe('pinhole review', () => {
     return tableText(table);
   }
 
-  it('exits 0 without --fail-on, and 1 where something is as bad as it says', async () => {
+  it('exits 0 without --fail-on, and 1 if a finding reaches its severity', async () => {
     expect((await review([BATCH])).code).toBe(0);
     const failed = await review([BATCH, '--fail-on', 'high']);
     expect(failed.code).toBe(1);
@@ -129,7 +129,7 @@ describe('pinhole review', () => {
     expect(await review([])).toMatchObject({ code: 2, stderr: expect.stringContaining('name files or folders') });
   });
 
-  it('writes a baseline, and accepts with it what was known', async () => {
+  it('writes a baseline, and accepts the findings in it', async () => {
     const baseline = join(folder, 'baseline.json');
     expect((await review([BATCH, '--write-baseline', baseline])).code).toBe(0);
     expect((await review([BATCH, '--fail-on', 'info', '--baseline', baseline])).code).toBe(0);
@@ -147,8 +147,8 @@ describe('pinhole review', () => {
   });
 
   it.each([
-    ['that nothing comes from', '', 'neither a ruleset'],
-    ['of prose', 'once upon a time', 'neither a ruleset'],
+    ['without any output', '', 'no ruleset, configuration or source'],
+    ['of prose', 'once upon a time', 'no ruleset, configuration or source'],
     ['of bytes', Buffer.alloc(100), 'binary'],
     ['without end', Buffer.alloc(20 * 1024 * 1024, 'table inet x {\n}\n'), 'larger than 8 MiB'],
   ])('says that a pipe %s was not reviewed, and why', async (_name, input, why) => {
@@ -187,9 +187,9 @@ describe('pinhole review', () => {
       ['a ruleset of 10 MB', () => write('large.nft', `table inet t {\n${'# x\n'.repeat(2_600_000)}}\n`), 'larger than 8 MiB'],
       ['source of 2 MB', () => write('large.py', 'a = 1\n'.repeat(400_000)), 'larger than 1024 KiB'],
       ['text of another encoding', () => write('latin.py', Buffer.from([0x61, 0x20, 0x3d, 0x20, 0x22, 0xe4, 0x22])), 'not UTF-8'],
-      ['a file of no known kind', () => write('notes.txt', 'hello'), '--kind says which'],
+      ['a file of no known kind', () => write('notes.txt', 'hello'), 'set it with --kind'],
       ['a device', () => '/dev/zero', 'not a plain file'],
-      ['source that is none', () => write('broken.py', 'def (:\n  ]]]\n'), 'is not Python'],
+      ['source that is none', () => write('broken.py', 'def (:\n  ]]]\n'), 'cannot be parsed as Python'],
       ['a ruleset that is none', () => write('broken.nft', 'table inet {\n'), 'line 1: expected the name of a table'],
       ['JSON that is none', () => write('broken.json', '{"nftables": 1}'), 'expected {"nftables": […]}'],
       ['an INI file that is none', () => write('neutron.conf', 'option = 1\n'), 'line 1: option'],
@@ -204,13 +204,13 @@ describe('pinhole review', () => {
     it('a file that may not be read: exit 1 and why', async () => {
       const closed = write('closed.py', 'a = 1\n');
       chmodSync(closed, 0o000);
-      // Root reads everything: as somebody else.
+      // Root reads every file, so another user runs the review.
       const { code, stderr } = await review([closed], process.getuid?.() === 0 ? { uid: 65534 } : {});
       expect(stderr).toContain('permission denied');
       expect(code).toBe(1);
     });
 
-    it('files of a folder that are nothing to review are passed over, links and installed packages too', async () => {
+    it('files of unknown kinds in a folder are skipped, as are links and installed packages', async () => {
       const tree = join(folder, 'tree');
       mkdirSync(join(tree, 'node_modules/x'), { recursive: true });
       cpSync(join(BATCH, 'bad.py'), join(tree, 'bad.py'));
@@ -308,7 +308,7 @@ describe('pinhole review', () => {
       });
     });
 
-    it('is not asked unless somebody wants it', async () => {
+    it('is not asked without the option', async () => {
       asked = null;
       await review([join(BATCH, 'bad.py'), '--config', config()]);
       expect(asked).toBeNull();

@@ -48,7 +48,7 @@ async function reviewed(folder: string, by: readonly string[] = []): Promise<str
   return run.stdout;
 }
 
-describe('a review says the same of the same files', () => {
+describe('a review of the same files gives the same findings', () => {
   const folder = mkdtempSync(join(tmpdir(), 'pht-determinism-'));
   let idle: string;
 

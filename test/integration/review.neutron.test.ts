@@ -62,7 +62,7 @@ describe("OpenStack Neutron's own L3-agent extensions", () => {
     expect(finding.evidence.map(({ fact }) => fact).join('\n')).toContain('7 are left of the id');
   });
 
-  it('the rules in memory that are changed before an apply that can fail (seed 000 CWE-703)', () => {
+  it('the rules in memory that change before an apply that can fail (seed 000 CWE-703)', () => {
     const applies = report.findings.filter(({ rule }) => rule === 'state-before-apply');
     expect(applies.map(({ symbol }) => symbol?.split('.')[1]).sort()).toEqual([
       '_install_default_rules',
@@ -77,7 +77,7 @@ describe("OpenStack Neutron's own L3-agent extensions", () => {
     expect(finding.evidence.at(-1)?.line).toBe(lineOf('chain_name = self._get_chain_name(conntrack_helper.id)', 2));
   });
 
-  it('the list that is worked through whatever its length (seed 001 no. 1)', () => {
+  it('the list processed without a limit on its length (seed 001 no. 1)', () => {
     found('unbounded-received-list', lineOf('for conntrack_helper in conntrack_helpers:'));
   });
 
@@ -85,7 +85,7 @@ describe("OpenStack Neutron's own L3-agent extensions", () => {
     expect(found('misspelt-identifier', lineOf('def get_conntack_helper')).claim).toContain("'conntack' stands for 'conntrack'");
   });
 
-  it('rule text from values that nothing checks (seed 000 CWE-435), and the event that nobody knows (seed 000 CWE-697)', () => {
+  it('rule text from values that nothing checks (seed 000 CWE-435), and the event without a handler (seed 000 CWE-697)', () => {
     found('unvalidated-text', lineOf("'-p %(proto)s --dport %(dport)s -j CT '"));
     found('dispatch-without-default', lineOf('if event_type == events.CREATED:'));
   });

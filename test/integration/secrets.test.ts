@@ -20,7 +20,7 @@ vi.mock('node:crypto', async (load) => {
 const CLI = resolve(import.meta.dirname, '../../dist/src/cli.js');
 
 describe('secrets', () => {
-  it('every token is compared in constant time, hash with hash: known, mistaken, unknown, and no token at all', async () => {
+  it('compares every token’s hash in constant time: known, wrong, unknown and malformed tokens', async () => {
     const server = await new TestServer().start();
     try {
       const real = await server.newToken('member', 'p');
@@ -34,7 +34,7 @@ describe('secrets', () => {
     }
   });
 
-  it('no token is in what a server writes, at the most talkative level, wherever a client puts one', async () => {
+  it('a server logs no token at its most verbose level, wherever a client puts one', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'phs-log-'));
     for (const folder of ['server', 'run/server']) mkdirSync(join(directory, folder), { recursive: true });
     const token = newTokenText();

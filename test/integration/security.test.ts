@@ -45,7 +45,7 @@ describe.each(STORES)('security, on %s', (store) => {
   const count = async () => (await server.call('GET', '/v1/routers')).body.routers.length;
 
   describe('tokens', () => {
-    it('near misses of a real one let nobody in', async () => {
+    it('that almost equal a real one are refused', async () => {
       const known = member.slice(0, 19);
       for (const token of [
         `${known}_${'A'.repeat(43)}`,
@@ -58,7 +58,7 @@ describe.each(STORES)('security, on %s', (store) => {
         expect((await server.call('GET', '/v1/routers', undefined, { token })).status).toBe(401);
     });
 
-    it('answer alike whatever is wrong: unknown, mistaken, revoked, past its end', async () => {
+    it('that are unknown, wrong, revoked or expired all get the same answer', async () => {
       const { body: revoked } = await server.call('POST', '/v1/tokens', { role: 'admin' });
       await server.call('DELETE', `/v1/tokens/${revoked.id}`);
       const { body: over } = await server.call('POST', '/v1/tokens', { role: 'admin', expires_at: '2020-01-01T00:00:00Z' });
@@ -69,7 +69,7 @@ describe.each(STORES)('security, on %s', (store) => {
       expect(new Set(answers.map(({ status, text }) => `${status} ${text}`)).size).toBe(1);
     });
 
-    it('forged like a JWT, or like Keystone’s, or with SQL in them, let nobody in', async () => {
+    it('forged like a JWT, or like Keystone’s, or with SQL in them, are refused', async () => {
       const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
       const claims = part({ sub: 'admin', role: 'admin', roles: ['admin'], project_id: 'q', exp: 4_102_444_800 });
       const signed = (header: object, signature: (text: string) => string) => {
@@ -101,7 +101,7 @@ describe.each(STORES)('security, on %s', (store) => {
       }
     });
 
-    it('are in no answer but the one that made them, and in no error', async () => {
+    it('are in no answer but the one to their creation, and in no error', async () => {
       const secret = member.slice(20);
       const spoken = [
         await server.call('GET', '/v1/tokens'),
@@ -112,7 +112,7 @@ describe.each(STORES)('security, on %s', (store) => {
         await server.call('GET', '/metrics'),
       ];
       for (const { text, headers } of spoken) {
-        // Who asks for a path with a token in it gets the path told back, to nobody else.
+        // The answer repeats the path of its own request, even with a token in it.
         if (!text.includes('There is no GET')) expect(text).not.toContain(secret);
         expect(JSON.stringify([...headers])).not.toContain(secret);
       }
@@ -120,7 +120,7 @@ describe.each(STORES)('security, on %s', (store) => {
   });
 
   describe('other projects', () => {
-    it('path tricks lead nowhere', async () => {
+    it('cannot be reached by path tricks', async () => {
       const paths = [
         `/v2.0/routers/../routers/${foreign}`,
         `/v2.0/routers/%2e%2e/routers/${foreign}`,
@@ -155,7 +155,7 @@ describe.each(STORES)('security, on %s', (store) => {
       }
     });
 
-    it('headers that proxies use to say who or what do not change who asks for what', async () => {
+    it('cannot be reached by headers of proxies that name another user or path', async () => {
       for (const headers of [
         { 'x-user-id': 'admin', 'x-roles': 'admin', 'x-project-id': 'q', 'x-identity-status': 'Confirmed' },
         { 'x-original-url': `/v2.0/routers/${foreign}`, 'x-rewrite-url': `/v2.0/routers/${foreign}` },
@@ -190,14 +190,14 @@ describe.each(STORES)('security, on %s', (store) => {
       ['a negative length', () => `POST /v1/routers HTTP/1.1\r\n${head()}content-length: -1\r\n\r\n${smuggled()}`],
       ['two hosts', () => `GET /v1/routers HTTP/1.1\r\nhost: a\r\nhost: b\r\nconnection: close\r\n\r\n`],
       ['another protocol', () => 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'],
-    ])('with %s make no router', async (_what, text) => {
+    ])('with %s create no router', async (_what, text) => {
       const before = await count();
       const answer = await raw(text());
       expect(answer).toMatch(/^(HTTP\/1\.1 4\d\d |$)/);
       expect(await count()).toBe(before);
     });
 
-    it('a header of a response cannot be split by what a request says', async () => {
+    it('cannot split a header of the response', async () => {
       const answer = await raw(
         `GET /v1/routers HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer ${server.token}\r\nx-openstack-request-id: req-x%0d%0aset-cookie: a\r\n\r\n`,
       );
@@ -207,7 +207,7 @@ describe.each(STORES)('security, on %s', (store) => {
   });
 
   describe('bodies', () => {
-    it('nothing of a prototype gets in', async () => {
+    it('cannot set properties of a prototype', async () => {
       const path = `/v2.0/routers/${await server.newRouter()}/conntrack_helpers`;
       for (const text of [
         '{"conntrack_helper":{"protocol":"tcp","port":21,"helper":"ftp","__proto__":{"role":"admin"}}}',
@@ -219,7 +219,7 @@ describe.each(STORES)('security, on %s', (store) => {
       expect(({} as { role?: string }).role).toBeUndefined();
     });
 
-    it('a NUL is refused in words, wherever it stands', async () => {
+    it('with a NUL anywhere are refused with a reason', async () => {
       const router = await server.newRouter();
       for (const [method, path, body] of [
         ['POST', '/v2.0/routers', { router: { name: 'a\0b' } }],
@@ -235,7 +235,7 @@ describe.each(STORES)('security, on %s', (store) => {
       expect((await server.call('POST', '/v1/routers', { name: 'a\\u0000b' })).body.name).toBe('a\\u0000b');
     });
 
-    it('half a surrogate pair is kept, or refused, never a 5xx', async () => {
+    it('with half a surrogate pair are accepted or refused, never a 5xx', async () => {
       const answer = await server.call('POST', '/v1/routers', undefined, { raw: '{"name":"a\\ud800b"}' });
       expect(answer.status).toBeLessThan(500);
     });

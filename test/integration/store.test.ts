@@ -88,7 +88,7 @@ const ENGINES: Readonly<Record<string, () => Promise<Engine>>> = {
 };
 
 describe('a database of the version before', () => {
-  it('is brought to this one with what it holds, and counts what projects have', async () => {
+  it('is migrated with its content, and counts the usage of projects', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'pht-store-'));
     const path = join(directory, 'pinhole.db');
     const database = new Database(path);
@@ -126,7 +126,7 @@ describe.each(Object.entries(ENGINES))('store: %s', (_name, makeEngine) => {
     engine.remove();
   });
 
-  it('gives back what it was given, also after it was closed and opened', async () => {
+  it('returns what was stored, also after it was closed and opened again', async () => {
     const one = router({ host: 'h', netns: 'n', confinement: { blockedPorts: [22], ratePerSecond: 5 } });
     const scoped = helper(one.id, 21, {
       scope: parseScope({ source: '10.0.0.0/8', in_interface: 'eth0' }),
@@ -146,7 +146,7 @@ describe.each(Object.entries(ENGINES))('store: %s', (_name, makeEngine) => {
     ]);
   });
 
-  it('undoes a unit that fails, and only that, although units share a commit', async () => {
+  it('undoes a failed unit and no other, although units share a commit', async () => {
     const [good, bad, late] = [router(), router(), router()];
     const outcomes = await Promise.allSettled([
       store.write((tx) => tx.insertRouter(good)),
@@ -164,7 +164,7 @@ describe.each(Object.entries(ENGINES))('store: %s', (_name, makeEngine) => {
     ]);
   });
 
-  it('keeps the others of a batch when the database refuses a statement of one', async () => {
+  it('keeps the other units of a batch if the database refuses a statement of one', async () => {
     const [before, after] = [router(), router()];
     const outcomes = await Promise.allSettled([
       store.write((tx) => tx.insertRouter(before)),
@@ -180,7 +180,7 @@ describe.each(Object.entries(ENGINES))('store: %s', (_name, makeEngine) => {
     expect([await store.read.router(before.id), await store.read.router(after.id)]).toEqual([before, after]);
   });
 
-  it('lets nobody read what is not committed', async () => {
+  it('hides uncommitted changes from readers', async () => {
     const one = router();
     let seen: Router | null | undefined;
     await store.write(async (tx) => {
@@ -191,7 +191,7 @@ describe.each(Object.entries(ENGINES))('store: %s', (_name, makeEngine) => {
     expect(seen).toBeNull();
   });
 
-  it('holds (router, protocol, port, helper, scope) unique', async () => {
+  it('keeps (router, protocol, port, helper, scope) unique', async () => {
     const one = router();
     const add = (item: ConntrackHelper) => store.write((tx) => tx.insertHelper(item, AT));
     await store.write((tx) => tx.insertRouter(one));
@@ -206,7 +206,7 @@ describe.each(Object.entries(ENGINES))('store: %s', (_name, makeEngine) => {
     expect((await store.read.helper(other.id))?.port).toBe(22);
   });
 
-  it('holds (host, netns) unique, and lets any number of routers have none', async () => {
+  it('keeps (host, netns) unique, and allows any number of routers without a namespace', async () => {
     await store.write(async (tx) => {
       for (const one of [router(), router(), router({ host: 'h', netns: 'n' }), router({ host: 'g', netns: 'n' })])
         await tx.insertRouter(one);
@@ -253,7 +253,7 @@ describe.each(Object.entries(ENGINES))('store: %s', (_name, makeEngine) => {
     expect(await store.read.outbox(store.chain, items[3]?.id as number, 10)).toHaveLength(1);
   });
 
-  it('works with a database that a newer version brought further, where that says so, and refuses it where it does not', async () => {
+  it('uses a database of a newer version that is compatible, and refuses one that is not', async () => {
     await engine.sql("insert into kysely_migration (name, timestamp) values ('9999-of-the-future', '2030-01-01T00:00:00.000Z')");
     const again = await engine.open('two');
     expect(await again.read.epoch()).toBe(await store.read.epoch());
@@ -267,7 +267,7 @@ describe.each(Object.entries(ENGINES))('store: %s', (_name, makeEngine) => {
     await (await engine.open('three')).close();
   });
 
-  it('gives hints that another server did not deliver to the one that adopts them, and to no two', async () => {
+  it('lets exactly one server adopt each hint that another server left unsent', async () => {
     const one = router();
     const taken = { before: '2026-01-01T00:00:01.000Z', at: '2026-01-01T00:00:02.000Z', limit: 3 };
     await store.write(async (tx) => {
@@ -304,7 +304,7 @@ describe.each(Object.entries(ENGINES))('store: %s', (_name, makeEngine) => {
   });
   const event = (routerId: string) => ({ at: AT, kind: 'change' as const, projectId: 'p', routerId, requestId: 'q', data: { n: 1 } });
 
-  it('says a change, its audit row and its event together, or none of them', async () => {
+  it('commits a change, its audit entry and its event together or not at all', async () => {
     const one = router();
     await store.write(async (tx) => {
       await tx.insertRouter(one);
@@ -323,7 +323,7 @@ describe.each(Object.entries(ENGINES))('store: %s', (_name, makeEngine) => {
     expect(await store.read.events(0, 10)).toEqual([{ ...event(one.id), seq: 1 }]);
   });
 
-  it('chains audit rows by their hashes, over restarts, each server its own', async () => {
+  it('continues each server’s own audit chain after a restart', async () => {
     const other = await engine.open('two');
     for (const [who, target] of [
       [store, 'a'],
@@ -349,7 +349,7 @@ describe.each(Object.entries(ENGINES))('store: %s', (_name, makeEngine) => {
     }
   });
 
-  it('numbers events in the order of commits, without holes, also of two servers', async () => {
+  it('numbers events in the order of commits, without gaps, also with two servers', async () => {
     const other = await engine.open('two');
     const writes = Array.from({ length: 200 }, (_, index) =>
       (index % 2 ? store : other).write(async (tx) => {
@@ -365,14 +365,14 @@ describe.each(Object.entries(ENGINES))('store: %s', (_name, makeEngine) => {
     await other.close();
   });
 
-  it('tells of events that were committed', async () => {
+  it('notifies listeners of committed events', async () => {
     let told = 0;
     store.onEvents(() => told++);
     await store.write(async (tx) => tx.appendEvent(event('x')));
     await eventually(() => told > 0);
   });
 
-  it('counts what projects have, exactly, under concurrent writers of two servers', async () => {
+  it('counts the usage of projects exactly under concurrent writers of two servers', async () => {
     const other = await engine.open('two');
     const counts = Array.from({ length: 100 }, (_, index) =>
       (index % 2 ? store : other).write((tx) => tx.countUsage(`p${index % 3}`, { helpers: 1 })),
@@ -386,7 +386,7 @@ describe.each(Object.entries(ENGINES))('store: %s', (_name, makeEngine) => {
     await other.close();
   });
 
-  it('keeps others from a router that is locked, whatever order units take locks in', async () => {
+  it('keeps other units from a locked router, in whatever order units lock routers', async () => {
     const other = await engine.open('two');
     const [one, two] = [router(), router()];
     await store.write(async (tx) => {
@@ -406,7 +406,7 @@ describe.each(Object.entries(ENGINES))('store: %s', (_name, makeEngine) => {
     await other.close();
   });
 
-  it('removes old audit rows and events; a chain then begins at its anchor', async () => {
+  it('deletes old audit entries and events; a chain then begins at its anchor', async () => {
     const at = (day: number) => `2026-01-0${day}T00:00:00.000Z`;
     for (const day of [1, 2, 3]) {
       await store.write(async (tx) => {
@@ -425,14 +425,14 @@ describe.each(Object.entries(ENGINES))('store: %s', (_name, makeEngine) => {
     expect(await store.read.audit({ chain: 'one', after: 0, limit: 10 })).toMatchObject([{ seq: 4, target: 'e' }]);
   });
 
-  it('remembers what was answered under an idempotency key, for its actor alone', async () => {
+  it('stores the answer to an idempotency key, for its actor only', async () => {
     const answer = { actor: 'a', key: 'k', digest: 'd', answer: [{ id: 'x' }] };
     await store.write((tx) => tx.saveIdempotentAnswer(answer, AT));
     expect(await store.read.idempotentAnswer('a', 'k')).toEqual(answer);
     expect(await store.read.idempotentAnswer('b', 'k')).toBeNull();
   });
 
-  it('finds routers by what is asked, page by page in the order of ids', async () => {
+  it('finds routers by filters, page by page in the order of ids', async () => {
     const made = [router({ name: 'x' }), router({ name: 'y', projectId: 'q' }), router({ name: 'x', host: 'h' })];
     await store.write(async (tx) => {
       for (const one of made) await tx.insertRouter(one);

@@ -59,7 +59,7 @@ export function helperWith(scope: fc.Arbitrary<Scope | null>): fc.Arbitrary<Desi
     .map(([pair, other, scoped]) => desiredHelper(pair.helper, pair.protocol, other ?? pair.port, { scope: scoped }));
 }
 
-/** What somebody hostile puts where a name is expected. */
+/** Hostile text in place of a name. */
 export const hostileText = fc.oneof(
   fc.constantFrom(
     '',

@@ -38,7 +38,7 @@ function readCorpusFile(file: string): CorpusFile {
   });
   const text = labelled.map((line) => line.replace(LABEL, '')).join('\n');
   const kind = kindOf(path, text);
-  if (kind === null) throw new Error(`${path}: nobody knows what this is`);
+  if (kind === null) throw new Error(`${path}: its kind is unknown`);
   const kernel = /^# kernel: (\S+)/.exec(text)?.[1] ?? null;
   const mode = /^# mode: (\d+)/.exec(text)?.[1];
   return {

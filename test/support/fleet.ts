@@ -14,7 +14,7 @@ import { eventually } from './eventually.ts';
 import { PostgresCluster } from './postgres.ts';
 import { freePorts, RabbitNode } from './rabbitmq.ts';
 
-const NOBODY = 65_534;
+const UNPRIVILEGED = 65_534;
 const PASSWORD = 'of-the-test';
 
 export interface FleetOptions {
@@ -46,8 +46,8 @@ export class FleetProcess {
   start(): void {
     const child = spawn(process.execPath, [CLI, ...this.#argv], {
       env: this.#env,
-      uid: NOBODY,
-      gid: NOBODY,
+      uid: UNPRIVILEGED,
+      gid: UNPRIVILEGED,
       cwd: '/',
       stdio: ['ignore', 'pipe', 'pipe'],
     });
@@ -102,7 +102,7 @@ export class Fleet {
   async start(prepare: (kernel: FakeKernel, index: number) => void): Promise<this> {
     chmodSync(this.directory, 0o755);
     await Promise.all([this.postgres.start(), this.rabbit.start()]);
-    // The servers run as nobody, who may not enter the folder of PostgreSQL's socket by itself.
+    // The servers run as an unprivileged user, who may not enter the folder of PostgreSQL's socket by itself.
     chmodSync(this.postgres.directory, 0o755);
     this.#makeUsers();
     const database = await this.postgres.newDatabase();
@@ -209,7 +209,7 @@ export class Fleet {
     const path = join(this.directory, name);
     for (const sub of ['', 'server', 'agent', 'run', 'run/server', 'run/kernel']) {
       mkdirSync(join(path, sub), { recursive: true });
-      chownSync(join(path, sub), NOBODY, NOBODY);
+      chownSync(join(path, sub), UNPRIVILEGED, UNPRIVILEGED);
     }
     return path;
   }

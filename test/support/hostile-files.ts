@@ -27,8 +27,7 @@ const chain = (rules: string) =>
   `table inet t {\n${HELPER}chain p {\ntype filter hook prerouting priority mangle;\n${rules}}\nchain a {\ntcp dport 21 ct helper set "f"\n}\n}\n`;
 
 /**
- * Files that somebody makes to keep a reviewer busy, or to end it: each is as large as such a file may be, or a share of that.
- * None of them says anything that a person would.
+ * Files made to keep the reviewer busy, or to crash it. Each is as large as files.ts allows for its kind, or a share of that.
  */
 export function hostileFiles(share: number): Subject[] {
   const { source, rules, config } = sizes(share);

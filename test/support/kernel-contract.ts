@@ -17,7 +17,7 @@ export interface KernelHarness {
   netns(name: string): string;
   addNamespace(name: string): Promise<void>;
   removeNamespace(name: string): Promise<void>;
-  /** Somebody else commits in the namespace. */
+  /** Another program commits in the namespace. */
   others(name: string, act: 'flush our rules' | 'delete our table' | 'write into our table' | 'change a table of theirs'): Promise<void>;
   close(): Promise<void>;
 }
@@ -69,11 +69,11 @@ export function kernelContract(name: string, create: () => Promise<KernelHarness
       expect([...helpers].sort()).toEqual([...ALL_CAPABILITIES.helpers].sort());
     });
 
-    it("lists everybody's rules when it is asked to, and says of what is not there, or not to be served, that it is not", async () => {
+    it('lists the rules of all programs on request, and names namespaces that are absent or not to be served', async () => {
       const { nft, settings } = await harness.kernel.allRules(ns('a'));
       expect(Array.isArray(JSON.parse(nft).nftables)).toBe(true);
       expect(Object.values(settings).every((value) => typeof value === 'string')).toBe(true);
-      await expect(harness.kernel.allRules(ns('nobody'))).rejects.toMatchObject({ code: 'netns-not-found' });
+      await expect(harness.kernel.allRules(ns('absent'))).rejects.toMatchObject({ code: 'netns-not-found' });
       await expect(harness.kernel.allRules('elsewhere')).rejects.toMatchObject({ code: 'netns-denied' });
     });
 
@@ -187,7 +187,7 @@ export function kernelContract(name: string, create: () => Promise<KernelHarness
     });
 
     it('refuses namespaces that configuration does not name', async () => {
-      const [result] = await harness.kernel.observe([{ netns: 'somebody-elses', known: null }]);
+      const [result] = await harness.kernel.observe([{ netns: 'not-ours', known: null }]);
       expect(result).toMatchObject({ ok: false, error: { code: 'netns-denied' } });
     });
 

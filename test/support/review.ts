@@ -12,10 +12,10 @@ export function subject(name: string, kind: SubjectKind, text: string, mode: num
 /** A clock that stands still: no test depends on how long something takes. */
 export const STILL = () => 0;
 
-/** Engines by what they are told; each loads its grammars once. */
+/** Engines by their options; each loads its grammars once. */
 const engines = new Map<string, ReviewEngine>();
 
-/** Reviews one subject, however long it takes. */
+/** Reviews one subject, with a clock that stands still. */
 export function reviewOne(one: Subject, { types = ALL_TYPES, kernel = null }: ReviewOptions = {}): Promise<SubjectReport> {
   const key = `${types} ${kernel}`;
   const engine = engines.get(key) ?? new ReviewEngine({ types, host: { ...NO_HOST, kernel }, limits: { now: STILL } });
@@ -25,7 +25,7 @@ export function reviewOne(one: Subject, { types = ALL_TYPES, kernel = null }: Re
 
 let known: Promise<{ file: CorpusFile; report: SubjectReport }[]> | null = null;
 
-/** Every file of the corpus with what is found in it, on the kernel that it is for. Reviewed once for all tests of a file. */
+/** Every file of the corpus with its report, for the kernel that it names. Reviewed once for all tests of a file. */
 export function reviewedCorpus(): Promise<{ file: CorpusFile; report: SubjectReport }[]> {
   known ??= (async () => {
     const found: { file: CorpusFile; report: SubjectReport }[] = [];
@@ -46,7 +46,7 @@ export async function reportOf(subjects: readonly Subject[], types: Types = ALL_
   return makeReport(types, parts);
 }
 
-/** `line rule` of what was found. */
+/** `line rule` of the findings, sorted. */
 export function places(report: { readonly findings: SubjectReport['findings'] }): string[] {
   return report.findings.map(({ line, rule }) => `${line} ${rule}`).sort();
 }

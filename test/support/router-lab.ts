@@ -98,7 +98,7 @@ export class RouterLab {
     return { lines, signal: (name) => child.kill(name), stop: () => child.kill('SIGKILL') };
   }
 
-  /** Waits until somebody in a host listens on a port; with an address (IPv6 in brackets), on that very address. */
+  /** Waits until a process in a host listens on a port; with an address (IPv6 in brackets), on that very address. */
   async listening(host: string, kind: 't' | 'u', port: number, address = ''): Promise<void> {
     const socket = `${address}:${port} `;
     await eventually(async () => (await this.network.exec(host, ['ss', `-Hln${kind}`, `sport = :${port}`])).stdout.includes(socket), {

@@ -116,7 +116,7 @@ describe('a fleet', () => {
     await eventually(
       async () => {
         const { body } = await fleet.call(0, 'GET', `/v1/status/${router.id}`);
-        return /^the agent on host-3 is silent since 20/.test((body as { reason: string }).reason);
+        return /^the agent on host-3 has been silent since 20/.test((body as { reason: string }).reason);
       },
       { what: 'the status is UNKNOWN', timeoutMs: 60_000 },
     );

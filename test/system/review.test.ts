@@ -79,7 +79,7 @@ describe('pinhole review on running kernels', () => {
       .join('\n');
   }
 
-  it('reads a live namespace as it reads the text that was loaded there, for every ruleset of the corpus that this kernel takes', async () => {
+  it('finds the same in a live namespace as in the loaded text, for every ruleset of the corpus that this kernel accepts', async () => {
     const files = corpus().filter(({ subject: { kind }, kernel }) => kind === 'nft' && kernel === null);
     let loaded = 0;
     for (const { subject } of files) {
@@ -175,7 +175,7 @@ describe('pinhole review on running kernels', () => {
     expect(await namespaces()).toBe(before);
   });
 
-  it('proves that a helper of somebody else passes, that irc opens to strangers, and that a rule at raw priority assigns nothing', async () => {
+  it('proves that connections of a helper from another table pass, that irc opens a port, and that a rule at raw priority assigns nothing', async () => {
     const file = write(
       'many.nft',
       table(
@@ -250,14 +250,14 @@ describe('pinhole review on running kernels', () => {
     expect(finding?.evidence.map(({ fact }) => fact).join('\n')).toMatch(/got ftp; then the ruleset was loaded again\n.*got no helper/);
   });
 
-  it('finds the kernel of one mind with it about every ruleset of the corpus', async () => {
+  it('agrees with the kernel about every ruleset of the corpus', async () => {
     const files = corpus().filter(({ subject: { kind } }) => kind === 'nft' || kind === 'nft-json' || kind === 'iptables');
     const { findings, notes } = await review(...files.map(({ subject }) => join('test/review/corpus', subject.name)), '--prove');
     expect(notes.filter(({ note }) => note.includes('withdrawn'))).toEqual([]);
     expect(findings.filter(({ confidence }) => confidence === 'proved').length).toBeGreaterThan(10);
   });
 
-  it('withdraws what the kernel does not do: something that was not looked into drops it', async () => {
+  it('withdraws a finding that the kernel refutes: an unknown match drops the packet', async () => {
     const file = write(
       'held.nft',
       table(
@@ -298,7 +298,7 @@ describe('pinhole review on running kernels', () => {
     expect(facts).toContain('trace: ip6 fw forward rule ct state established,related accept (verdict accept)');
   });
 
-  it('proves what one rule of a table for both families lets in for IPv6 only', async () => {
+  it('proves a rule of an inet table that accepts related packets of IPv6 only', async () => {
     const related = (...families: string[]) =>
       table(
         chain('pre', PRE, 'tcp dport 21 ct helper set "ftp-tcp"'),
@@ -330,7 +330,7 @@ COMMIT
     expect(low?.evidence.map(({ fact }) => fact).join('\n')).toContain('2001:db8:1::42 announced its port 22');
   });
 
-  it('says nothing of a helper that its own connections did not get: neither that it is dead, nor that it is harmless', async () => {
+  it('concludes nothing about a helper that the connections of the laboratory did not get', async () => {
     const rules = (...forward: string[]) =>
       table(chain('pre', PRE, 'meta mark 7 tcp dport 21 ct helper set "ftp-tcp"'), chain('forward', FORWARD, ...forward), NAT);
     const open = await review(write('marked.nft', rules('ct state established,related accept', 'iifname "lan0" accept')), '--prove');
@@ -343,7 +343,7 @@ COMMIT
     for (const { notes } of [open, dead]) expect(notes.map(({ note }) => note).join('\n')).toContain('did not get ftp');
   });
 
-  it('does not take a port that is open anyway for one that a helper opened', async () => {
+  it('does not attribute a port to a helper if it is open without one', async () => {
     const file = write(
       'open.nft',
       table(
@@ -353,7 +353,7 @@ COMMIT
     );
     const report = await review(file, '--prove');
     expect(report.findings.find(({ rule }) => rule === 'related-to-low-ports')?.confidence).not.toBe('proved');
-    expect(report.notes.map(({ note }) => note).join('\n')).toContain('nothing keeps it closed');
+    expect(report.notes.map(({ note }) => note).join('\n')).toContain('no rule keeps it closed');
   });
 
   it('proves against iptables rules too', async () => {
@@ -391,7 +391,7 @@ COMMIT
     expect(report.findings.find(({ rule }) => rule === 'related-to-low-ports')?.confidence, JSON.stringify(report.notes)).toBe('proved');
   });
 
-  it('takes no word of a ruleset for a command: an interface of a hostile name is none of the laboratory', async () => {
+  it('runs no text of a ruleset as a command: the laboratory ignores hostile interface names', async () => {
     const rule = (chainName: string, ...expr: object[]) => ({ rule: { family: 'inet', table: 'fw', chain: chainName, expr } });
     const match = (left: object, right: string | number) => ({ match: { op: '==', left, right } });
     const port = match({ payload: { protocol: 'tcp', field: 'dport' } }, 21);
@@ -451,7 +451,7 @@ COMMIT
     expect(await namespaces()).toBe(before);
   });
 
-  describe('asked by somebody who is not root', () => {
+  describe('asked by a user other than root', () => {
     const pinhole = new TestPinhole(PREFIX);
     const { group } = resolveAccounts({ pinhole: 'pinhole', kernel: 'pinhole-kernel', group: 'pinhole' });
     beforeAll(() => pinhole.start());
@@ -480,12 +480,12 @@ COMMIT
       expect(await as(group, 'elsewhere')).toMatchObject({ code: 4, stdout: expect.stringContaining('elsewhere') });
     });
 
-    it('is denied to everybody else', async () => {
+    it('is denied to all other users', async () => {
       expect(await as(65_533, network.netns('edge'))).toMatchObject({ code: 4, stdout: expect.stringContaining('needs root') });
     });
   });
 
-  it('says of a ruleset that this kernel does not take that nothing was tried', async () => {
+  it('notes that nothing was tried for a ruleset that this kernel does not accept', async () => {
     const file = write(
       'refused.nft',
       table(
@@ -495,6 +495,6 @@ COMMIT
     );
     const report = await review(file, '--prove');
     expect(report.findings.find(({ rule }) => rule === 'related-to-low-ports')?.confidence).toBe('certain');
-    expect(report.notes.map(({ note }) => note).join('\n')).toContain('this kernel does not take the ruleset');
+    expect(report.notes.map(({ note }) => note).join('\n')).toContain('this kernel does not accept the ruleset');
   });
 });

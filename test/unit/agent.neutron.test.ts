@@ -104,7 +104,7 @@ describe('an agent beside Neutron’s L3 agent', () => {
   const settled = () => (harness as AgentHarness).settled();
   const until = (condition: () => boolean) => (harness as AgentHarness).clock.until(condition);
 
-  it('asks once for all routers whose namespaces are here, and serves each where it has its NAT', async () => {
+  it('asks once for all routers with namespaces on this host, and serves each in the namespace that does its NAT', async () => {
     const { neutron, kernel } = await started((neutron, kernel) => {
       for (const netns of [`qrouter-${a}`, `qrouter-${b}`, `snat-${b}`, 'qdhcp-x', 'other']) kernel.addNamespace(netns);
       neutron.add(a, 'ftp', 'tcp', 21);
@@ -131,7 +131,7 @@ describe('an agent beside Neutron’s L3 agent', () => {
     expect(neutron.pulls.slice(1).flat().sort()).toEqual([a, b].sort());
   });
 
-  it('takes a push for a hint: what it says is not believed, and of routers elsewhere nothing is asked', async () => {
+  it('takes a push only as a hint: it does not trust the content, and asks nothing about routers of other hosts', async () => {
     const { neutron, kernel } = await started((_, kernel) => kernel.addNamespace(`qrouter-${a}`));
     neutron.push(b, 17, null, 'x', `${a}/../..`);
     neutron.push(a);
@@ -140,7 +140,7 @@ describe('an agent beside Neutron’s L3 agent', () => {
     expect(kernel.table(`qrouter-${a}`)).toBeNull();
   });
 
-  it('follows namespaces: one that comes is pulled, one that goes is forgotten, one that is reborn is served again', async () => {
+  it('follows namespaces: pulls a new one, forgets a deleted one, serves one again that was created again', async () => {
     const { neutron, kernel } = await started((neutron) => neutron.add(a, 'ftp', 'tcp', 21));
     expect(neutron.pulls).toEqual([]);
     const netns = `qrouter-${a}`;
@@ -155,7 +155,7 @@ describe('an agent beside Neutron’s L3 agent', () => {
     expect(neutron.pulls).toEqual([[a], [a], [a]]);
   });
 
-  it('a helper that is gone from Neutron goes from the kernel', async () => {
+  it('removes a helper from the kernel after it was deleted in Neutron', async () => {
     const { neutron, kernel } = await started((neutron, kernel) => {
       kernel.addNamespace(`qrouter-${a}`);
       neutron.add(a, 'ftp', 'tcp', 21);
@@ -169,7 +169,7 @@ describe('an agent beside Neutron’s L3 agent', () => {
     await until(() => kernel.table(`qrouter-${a}`) === null);
   });
 
-  it('a helper that cannot be read costs itself, not the others', async () => {
+  it('a helper that cannot be read does not affect the others', async () => {
     const { kernel } = await started((neutron, kernel) => {
       kernel.addNamespace(`qrouter-${a}`);
       neutron.add(a, 'ftp', 'tcp', 0);
@@ -180,7 +180,7 @@ describe('an agent beside Neutron’s L3 agent', () => {
     expect(types(kernel, `qrouter-${a}`)).toEqual(['tftp']);
   });
 
-  it('tries again where neutron-server fails', async () => {
+  it('tries again after neutron-server failed', async () => {
     const { neutron, kernel } = await started((neutron, kernel) => {
       kernel.addNamespace(`qrouter-${a}`);
       neutron.add(a, 'ftp', 'tcp', 21);
@@ -193,7 +193,7 @@ describe('an agent beside Neutron’s L3 agent', () => {
     await until(() => types(kernel, `qrouter-${a}`).length === 2);
   });
 
-  it('says that it is alive as agents of Neutron do, with a start flag until it was heard', async () => {
+  it('sends heartbeats as Neutron’s agents do, with a start flag until one has arrived', async () => {
     const { neutron } = await started(() => undefined);
     await until(() => neutron.states.length > 0);
     neutron.connect();
@@ -204,7 +204,7 @@ describe('an agent beside Neutron’s L3 agent', () => {
     expect(neutron.states[0]?.['time']).toMatch(/^\d{4}-\d\d-\d\dT[\d:.]+$/);
   });
 
-  it('tells this host’s tools what became of each helper', async () => {
+  it('shows the status of each helper to the tools of its host', async () => {
     await started((neutron, kernel) => {
       kernel.addNamespace(`qrouter-${a}`);
       neutron.add(a, 'ftp', 'tcp', 21);

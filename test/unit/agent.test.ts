@@ -37,7 +37,7 @@ describe('agent', () => {
     return changed;
   }
 
-  it('applies what a full pull says, and reports it', async () => {
+  it('applies a full pull and reports the result', async () => {
     const at = harness();
     at.kernel.addNamespace('a');
     const router = declare(at, 'a', FTP());
@@ -79,7 +79,7 @@ describe('agent', () => {
     expect(at.kernel.counts).toMatchObject({ applies, reads });
   });
 
-  it('changes nothing at a restart where observed equals desired', async () => {
+  it('changes nothing at a restart if observed equals desired', async () => {
     const at = harness();
     at.kernel.addNamespace('a');
     declare(at, 'a', FTP());
@@ -93,7 +93,7 @@ describe('agent', () => {
     );
   });
 
-  it('takes a hint as a hint: what it carries never reaches the kernel', async () => {
+  it('takes a hint only as a hint: its content never reaches the kernel', async () => {
     const at = harness();
     at.kernel.addNamespace('a');
     const router = declare(at, 'a', FTP());
@@ -104,7 +104,7 @@ describe('agent', () => {
     expect(at.types('a')).toEqual(['ftp']);
   });
 
-  it('seed 000 CWE-697: an unknown event is an error, not a silent nothing', async () => {
+  it('seed 000 CWE-697: an unknown event is an error and not ignored', async () => {
     const at = harness();
     await at.start();
     await expect(async () => at.server.push({ resource_list: [] }, 'exploded')).rejects.toMatchObject({ code: 'invalid-message' });
@@ -114,25 +114,28 @@ describe('agent', () => {
     });
   });
 
-  it.each([0, 1, 2])('seed 000 CWE-691: an unknown router at place %i of a batch leaves the others their work', async (place) => {
-    const at = harness();
-    const routers = ['a', 'b'].map((netns) => {
-      at.kernel.addNamespace(netns);
-      return declare(at, netns, FTP());
-    });
-    await at.start();
-    for (const router of routers) change(at, router, FTP(), TFTP());
-    const ids: string[] = routers.map(({ id }) => id);
-    ids.splice(place, 0, '00000000-0000-4000-8000-ffffffffffff');
-    at.server.hint(...ids);
-    await at.settled();
-    expect(['a', 'b'].map((netns) => at.types(netns))).toEqual([
-      ['ftp', 'tftp'],
-      ['ftp', 'tftp'],
-    ]);
-  });
+  it.each([0, 1, 2])(
+    'seed 000 CWE-691: an unknown router at place %i of a batch does not keep the others from being synced',
+    async (place) => {
+      const at = harness();
+      const routers = ['a', 'b'].map((netns) => {
+        at.kernel.addNamespace(netns);
+        return declare(at, netns, FTP());
+      });
+      await at.start();
+      for (const router of routers) change(at, router, FTP(), TFTP());
+      const ids: string[] = routers.map(({ id }) => id);
+      ids.splice(place, 0, '00000000-0000-4000-8000-ffffffffffff');
+      at.server.hint(...ids);
+      await at.settled();
+      expect(['a', 'b'].map((netns) => at.types(netns))).toEqual([
+        ['ftp', 'tftp'],
+        ['ftp', 'tftp'],
+      ]);
+    },
+  );
 
-  it('seed 001 no. 1: a notification of any size costs one full pull at the most', async () => {
+  it('seed 001 no. 1: a notification of any size causes at most one full pull', async () => {
     const at = harness();
     at.kernel.addNamespace('a');
     declare(at, 'a', FTP());
@@ -147,7 +150,7 @@ describe('agent', () => {
     expect(at.server.pulls.slice(before)).toEqual(['all']);
   });
 
-  it('seed 000 CWE-703: one router that fails neither stops nor delays another, and is tried again', async () => {
+  it('seed 000 CWE-703: a failing router neither stops nor delays another, and is tried again', async () => {
     const at = harness();
     for (const netns of ['a', 'b']) at.kernel.addNamespace(netns);
     const [a] = [declare(at, 'a', FTP()), declare(at, 'b', FTP())];
@@ -164,7 +167,7 @@ describe('agent', () => {
     await at.clock.until(() => at.server.reports.get(a.id)?.helpers[0]?.families[0]?.status === 'ACTIVE');
   });
 
-  it('one helper that the kernel refuses after all never stops the router’s others', async () => {
+  it('a helper that the kernel refuses does not stop the router’s other helpers', async () => {
     const at = harness();
     at.kernel.addNamespace('a');
     const router = declare(at, 'a', FTP(), desiredHelper('irc', 'tcp', 6667));
@@ -179,7 +182,7 @@ describe('agent', () => {
     expect(statuses).toEqual([['ACTIVE', 'ACTIVE'], ['ERROR']]);
   });
 
-  it("takes all of Neutron's twelve default pairs at once: eleven work, amanda/tcp is an error with a reason", async () => {
+  it("accepts all of Neutron's twelve default pairs at once: eleven work, amanda/tcp is an error with a reason", async () => {
     const at = harness();
     at.kernel.addNamespace('a');
     const router = declare(at, 'a', ...NEUTRON_DEFAULT_PAIRS.map(({ helper, protocol, port }) => desiredHelper(helper, protocol, port)));
@@ -192,7 +195,7 @@ describe('agent', () => {
     expect(at.types('a')).toHaveLength(11);
   });
 
-  it('seed 000 CWE-664: leaves no table where no helper is left, nor where the router is gone', async () => {
+  it('seed 000 CWE-664: removes the table with the last helper, and with the router', async () => {
     const at = harness();
     for (const netns of ['a', 'b']) at.kernel.addNamespace(netns);
     const [a, b] = [declare(at, 'a', FTP()), declare(at, 'b', FTP())];
@@ -204,7 +207,7 @@ describe('agent', () => {
     expect([at.kernel.table('a'), at.kernel.table('b')]).toEqual([null, null]);
   });
 
-  it('removes tables of routers that went while the agent was away, and of its own kind only', async () => {
+  it('removes its own tables of routers that were deleted while the agent was away, and no other program’s', async () => {
     const at = harness();
     for (const netns of ['a', 'b', 'c']) at.kernel.addNamespace(netns);
     declare(at, 'a', FTP());
@@ -212,16 +215,16 @@ describe('agent', () => {
     await at.start();
     await at.agent.close();
     at.server.routers.delete(b.id);
-    at.kernel.meddle('c', () => ({ comment: 'somebody else', objects: [], chains: [] }));
+    at.kernel.meddle('c', () => ({ comment: 'another program', objects: [], chains: [] }));
     at.agent = at.create();
     await at.start();
     await at.settled();
-    expect([at.types('a'), at.kernel.table('b'), at.kernel.table('c')?.comment]).toEqual([['ftp'], null, 'somebody else']);
+    expect([at.types('a'), at.kernel.table('b'), at.kernel.table('c')?.comment]).toEqual([['ftp'], null, 'another program']);
   });
 
-  it('leaves namespaces alone that no router has, and never removes a table without our stamp', async () => {
+  it('does not touch namespaces without a router, and never removes a table without Pinhole’s stamp', async () => {
     const at = harness();
-    const theirs = { comment: 'somebody else', objects: [], chains: [] };
+    const theirs = { comment: 'another program', objects: [], chains: [] };
     at.kernel.addNamespace('a');
     at.kernel.meddle('a', () => theirs);
     const router = declare(at, 'a');
@@ -236,7 +239,7 @@ describe('agent', () => {
     expect(at.kernel.table('a')).toEqual(theirs);
   });
 
-  it('takes a removed helper off live connections, and leaves those of the others', async () => {
+  it('removes a deleted helper from live connections, and leaves connections with other helpers alone', async () => {
     const at = harness();
     at.kernel.addNamespace('a');
     const router = declare(at, 'a', FTP(), TFTP());
@@ -255,7 +258,7 @@ describe('agent', () => {
     expect(at.kernel.connections('a').map(({ type }) => type)).toEqual([null, 'tftp', 'ftp']);
   });
 
-  it('keeps them with keepLive', async () => {
+  it('leaves the helper on live connections with keepLive', async () => {
     const at = harness({ keepLive: true });
     at.kernel.addNamespace('a');
     const router = declare(at, 'a', FTP());
@@ -277,7 +280,7 @@ describe('agent', () => {
     await at.clock.until(() => at.server.reports.get(router.id)?.drifts === 1);
   });
 
-  it('repairs drift by its timer should the event be lost', async () => {
+  it('repairs drift by its timer if the event is lost', async () => {
     const at = harness({ resyncSeconds: 60 });
     at.kernel.addNamespace('a');
     declare(at, 'a', FTP());
@@ -289,7 +292,7 @@ describe('agent', () => {
     expect(at.types('a')).toEqual(['ftp']);
   });
 
-  it('stops repairing for a while when somebody else keeps changing the table', async () => {
+  it('stops repairing for a while when another program keeps changing the table', async () => {
     const at = harness();
     at.kernel.addNamespace('a');
     const router = declare(at, 'a', FTP());
@@ -313,7 +316,7 @@ describe('agent', () => {
     expect([at.kernel.counts.applies, at.types('a'), at.clock.waiting]).toEqual([applies + 1, ['ftp'], waiting - 1]);
   });
 
-  it('waits for a namespace that is not here, and serves it when it comes and when it is reborn', async () => {
+  it('waits for a missing namespace, and serves it when it is created and when it is created again', async () => {
     const at = harness();
     const router = declare(at, 'a', FTP());
     await at.start();
@@ -326,7 +329,7 @@ describe('agent', () => {
     await at.clock.until(() => at.server.reports.get(router.id)?.reason === '');
   });
 
-  it('moves a router from one namespace to another: gone there, live here', async () => {
+  it('moves a router’s table when its namespace changes', async () => {
     const at = harness();
     for (const netns of ['a', 'b']) at.kernel.addNamespace(netns);
     const router = declare(at, 'a', FTP());
@@ -337,7 +340,7 @@ describe('agent', () => {
     expect([at.kernel.table('a'), at.types('b')]).toEqual([null, ['ftp']]);
   });
 
-  it('ends a helper at its time by itself, also while cut off from the server', async () => {
+  it('removes an expired helper by itself, also while the server cannot be reached', async () => {
     const at = harness();
     at.kernel.addNamespace('a');
     declare(at, 'a', desiredHelper('ftp', 'tcp', 21, { expiresAt: at.clock.in(150_000) }), TFTP());
@@ -350,7 +353,7 @@ describe('agent', () => {
     expect(at.types('a')).toEqual(['tftp']);
   });
 
-  it('applies the saved state only when the first pull times out, shows it as STALE, and never past a helper’s end', async () => {
+  it('applies the saved state only when the first pull times out, shows it as STALE, and never an expired helper', async () => {
     const at = harness();
     at.kernel.addNamespace('a');
     const router = declare(at, 'a', FTP(), desiredHelper('sip', 'udp', 5060, { expiresAt: at.clock.in(100_000) }));
@@ -373,7 +376,7 @@ describe('agent', () => {
     await at.clock.until(() => at.server.reports.get(router.id)?.helpers[0]?.families[0]?.status === 'ACTIVE');
   });
 
-  it('does not apply a saved state that is too old or is no state', async () => {
+  it('does not apply a saved state that is too old or malformed', async () => {
     const at = harness();
     at.kernel.addNamespace('a');
     declare(at, 'a', FTP());
@@ -399,7 +402,7 @@ describe('agent', () => {
     expect(await startCutOff(3_600)).toEqual(['the saved state cannot be used']);
   });
 
-  it('loses no change that comes while a sync of the same router is under way', async () => {
+  it('loses no change that arrives during a sync of the same router', async () => {
     const at = harness();
     at.kernel.addNamespace('a');
     let router = declare(at, 'a');
@@ -414,7 +417,7 @@ describe('agent', () => {
     expect(entries?.kind === 'map-helper' && entries.entries.length).toBe(60);
   });
 
-  it('lets another writer alone: a locked namespace is an error of its router', async () => {
+  it('does not interrupt another writer: a locked namespace is an error of its router', async () => {
     const kernel = new FakeKernel();
     const at = harness({ kernel });
     for (const netns of ['a', 'b']) kernel.addNamespace(netns);

@@ -22,7 +22,7 @@ describe('what an agent cannot read of its server’s description', () => {
     });
   }
 
-  it('costs its own helper, then its own router, and never another; what was live of a router stays', async () => {
+  it('affects its own helper, or else its own router, and never another; a router’s live table stays', async () => {
     for (const netns of ['mine', 'other']) at.kernel.addNamespace(netns);
     at.server.set(mine, other);
     const [ftp, tftp] = mine.helpers;

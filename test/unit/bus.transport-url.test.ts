@@ -17,8 +17,8 @@ describe('transport URL', () => {
   ])('%s', (text, wanted) => expect(parse(text)).toEqual(wanted));
 
   it.each([
-    ['', 'no URL'],
-    ['fake://', "'fake' is no transport of RabbitMQ"],
+    ['', 'it is not a URL'],
+    ['fake://', "'fake' is not a transport of RabbitMQ"],
     ['rabbit://', 'a host is missing or malformed'],
     ['rabbit://u:p@a,', 'a host is missing or malformed'],
     ['rabbit://u:p@a:99999/', 'a host is missing or malformed'],

@@ -91,13 +91,13 @@ describe('ChainCheck', () => {
   it('tells an end that was cut off', () => {
     const cut = ENTRIES.slice(0, 2);
     expect(problems(cut, { signed: signed(at(ENTRIES, -1)) })).toEqual([
-      'a head was signed at entry 3, and there is none after 2: the end was cut off',
+      'a head was signed at entry 3, but the last entry is 2: the end was cut off',
     ]);
     expect(problems(cut, { tail: at(ENTRIES, -1) })).toEqual(['it ends at entry 2, not at 3']);
   });
 
   it('tells a beginning that is another chain’s, and an anchor that was not signed so', () => {
-    expect(problems([], { anchor: genesis('s2'), tail: genesis('s2') })).toEqual(['it does not begin where a chain of this name does']);
+    expect(problems([], { anchor: genesis('s2'), tail: genesis('s2') })).toEqual(['its genesis is not that of a chain with this name']);
     const anchor = { seq: 1, hash: 'f'.repeat(64) };
     expect(problems(chainOf(['b'], anchor), { anchor, kept: [signed(at(ENTRIES, 0))] })).toEqual([
       'where retention cut it, entry 1 is not the one that was signed',
@@ -106,9 +106,9 @@ describe('ChainCheck', () => {
 
   it('tells a wrong signature, and another key than the one that was kept', () => {
     const head = signed(at(ENTRIES, -1));
-    expect(problems(ENTRIES, { signed: { ...head, at: 'later' } })).toEqual(['the head at entry 3 has a wrong signature']);
+    expect(problems(ENTRIES, { signed: { ...head, at: 'later' } })).toEqual(['the head at entry 3 has an invalid signature']);
     expect(problems(ENTRIES, { signed: head, kept: [signed(at(ENTRIES, 0), KEYS[1])] })).toEqual([
-      'its head is signed with another key than the one kept',
+      'its head is signed with another key than the kept one',
     ]);
   });
 });

@@ -11,10 +11,8 @@ const VAGUE = /\b(?:somebody|someone|whoever|nobody|everybody|anybody|that which
 
 /** Directories whose text is not reworded yet. The list only shrinks. */
 const PENDING: readonly string[] = [
-  'docs/review',
-  ...['agent', 'api', 'bus', 'config', 'contract', 'control', 'kernel', 'model', 'proof'].map(inSource),
-  ...['review', 'store', 'wire'].map(inSource),
-  ...['integration', 'review', 'support', 'system', 'unit'].map((name) => `test/${name}`),
+  ...['agent', 'bus', 'kernel'].map(inSource),
+  ...['integration', 'unit'].map((name) => `test/${name}`),
 ];
 
 function inSource(name: string): string {

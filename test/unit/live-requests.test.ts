@@ -16,7 +16,7 @@ function lab(...helpers: DesiredHelper[]) {
 }
 
 describe('plan', () => {
-  it('names what a sync would change, and changes nothing', async () => {
+  it('lists what a sync would change, and changes nothing', async () => {
     const { kernel, router, live } = lab(desiredHelper('ftp', 'tcp', 21));
     const before = await live.plan(router, known);
     expect(before.changes).toEqual([{ change: 'add', what: 'table', name: 'pinhole', detail: '' }]);
@@ -24,18 +24,18 @@ describe('plan', () => {
     expect(kernel.counts.applies).toBe(0);
     await kernel.apply([{ netns: 'r', table: render(router, ALL_CAPABILITIES, now).table }]);
     expect((await live.plan(router, known)).changes).toEqual([]);
-    kernel.meddle('r', (table) => table, ['a rule of somebody else']);
-    expect((await live.plan(router, known)).foreign).toEqual(['a rule of somebody else']);
+    kernel.meddle('r', (table) => table, ['a rule of another program']);
+    expect((await live.plan(router, known)).foreign).toEqual(['a rule of another program']);
   });
 
-  it('a namespace that is not here is an error that says so', async () => {
+  it('a missing namespace is an error that says so', async () => {
     const { router, live } = lab();
     await expect(live.plan({ ...router, netns: 'gone' }, known)).rejects.toMatchObject({ code: 'netns-not-found' });
   });
 });
 
 describe('reapply', () => {
-  it('gives the helper to connections without one on its port, and to no others', async () => {
+  it('assigns the helper to connections on its port that have none, and to no others', async () => {
     const ftp = desiredHelper('ftp', 'tcp', 21);
     const { kernel, router, live } = lab(ftp);
     kernel
@@ -54,18 +54,18 @@ describe('reapply', () => {
     ['one of the router’s own connections', desiredHelper('snmp', 'udp', 161), /^snmp is for connections of the router itself/],
     ['one of an interface', desiredHelper('ftp', 'tcp', 21, { scope: parseScope({ in_interface: 'eth0' }) }), /by which interface/],
     ['one whose time is over', desiredHelper('ftp', 'tcp', 21, { expiresAt: '2025-01-01T00:00:00.000Z' }), /its time is over/],
-  ])('%s is refused in words', async (_what, helper, message) => {
+  ])('refuses %s with a reason', async (_what, helper, message) => {
     const { router, live } = lab(helper);
     await expect(live.reapply(router, helper.id, known)).rejects.toThrow(message);
   });
 
-  it('one that lost its port to another is refused, with who has it', async () => {
+  it('refuses a shadowed helper, and names the helper that has its port', async () => {
     const [ftp, irc] = [desiredHelper('ftp', 'tcp', 21), desiredHelper('irc', 'tcp', 21)];
     const { router, live } = lab(ftp, irc);
     await expect(live.reapply(router, irc.id, known)).rejects.toThrow(`shadowed: ftp (${ftp.id}) has tcp port 21 already`);
   });
 
-  it('a helper that is not the router’s is not found', async () => {
+  it('does not find a helper of another router', async () => {
     const { router, live } = lab();
     await expect(live.reapply(router, 'x', known)).rejects.toMatchObject({ code: 'helper-not-found' });
   });

@@ -39,7 +39,7 @@ describe('diff', () => {
     ]);
   });
 
-  it('sees a table whose rules were flushed although its stamp stands', () => {
+  it('notices flushed rules although the stamp is still there', () => {
     const table = tableOf(['ftp', 'tcp', 21]) as Table;
     const flushed = { ...table, chains: table.chains.map((chain) => ({ ...chain, rules: [] })) };
     expect(diff(table, flushed)).not.toEqual([]);
@@ -47,7 +47,7 @@ describe('diff', () => {
 });
 
 describe('revoked', () => {
-  it('is what was assigned and is assigned nowhere any more', () => {
+  it('lists assignments that no rule makes any more', () => {
     expect(revoked(tableOf(['ftp', 'tcp', 21]), tableOf(['ftp', 'tcp', 21], ['sip', 'udp', 5060]))).toEqual([
       { protocol: 'udp', port: 5060, type: 'sip' },
     ]);
@@ -76,13 +76,13 @@ describe('trace', () => {
     expect(trace(table, { ...packet, port: 6667, source: '2001:db8::1', destination: '2001:db8::2' })).toBeNull();
   });
 
-  it('gives snmp to the router’s own connections only: forwarded, it breaks SNMPv3', () => {
+  it('assigns snmp to the router’s own connections only: on forwarded ones it breaks SNMPv3', () => {
     const table = tableOf(['snmp', 'udp', 161]);
     const snmp: Packet = { ...packet, protocol: 'udp', port: 161 };
     expect([trace(table, snmp), trace(table, { ...snmp, hook: 'output' })]).toEqual([null, 'snmp']);
   });
 
-  it('agrees with a direct reading of what is declared', () => {
+  it('agrees with a direct reading of the declared helpers', () => {
     const flow = fc.record({
       source: fc.oneof(fc.ipV4(), fc.ipV6()),
       other: fc.oneof(fc.ipV4(), fc.ipV6()),

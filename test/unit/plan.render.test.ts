@@ -29,7 +29,7 @@ describe('render', () => {
     await expectGolden(table, 'ftp-pptp-tftp');
   });
 
-  it("takes all of Neutron's twelve default pairs on one router, as in the golden file", async () => {
+  it("accepts all of Neutron's twelve default pairs on one router, as in the golden file", async () => {
     const router = desiredRouter(NEUTRON_DEFAULT_PAIRS.map(({ helper, protocol, port }) => desiredHelper(helper, protocol, port)));
     const { table, statuses } = render(router, ALL_CAPABILITIES, NOW);
     await expectGolden(table, 'all-default-pairs');
@@ -63,7 +63,7 @@ describe('render', () => {
     expect(table?.chains.map(({ base }) => base?.hook).filter(Boolean)).toEqual(['output']);
   });
 
-  it('depends on what is declared, not on its order', () => {
+  it('does not depend on the order of the helpers', () => {
     fc.assert(
       fc.property(
         helpers.chain((list) => fc.tuple(fc.constant(list), fc.shuffledSubarray(list, { minLength: list.length }))),
@@ -86,7 +86,7 @@ describe('render', () => {
     );
   });
 
-  it('leaves out what this kernel lacks, says why, and keeps the rest', () => {
+  it('leaves out helpers that this kernel lacks, says why, and keeps the others', () => {
     const capabilities = { ...ALL_CAPABILITIES, helpers: ALL_CAPABILITIES.helpers.filter((key) => !key.startsWith('irc/')) };
     const router = desiredRouter([desiredHelper('irc', 'tcp', 6667), desiredHelper('ftp', 'tcp', 21)]);
     const { table, statuses } = render(router, capabilities, NOW);
@@ -105,7 +105,7 @@ describe('render', () => {
     });
   });
 
-  it('says of two helpers on one port which one is shadowed, and by whom', () => {
+  it('reports which of two helpers on one port is shadowed, and by which', () => {
     const [ftp, irc] = [desiredHelper('ftp', 'tcp', 21), desiredHelper('irc', 'tcp', 21)];
     const { table, statuses } = render(desiredRouter([irc, ftp]), ALL_CAPABILITIES, NOW);
     expect(table?.objects.map(({ type }) => type)).toEqual(['ftp']);
@@ -120,7 +120,7 @@ describe('render', () => {
     expect(statuses.flatMap(({ families }) => families.map(({ status }) => status))).toEqual(['ACTIVE', 'ACTIVE', 'ACTIVE', 'ACTIVE']);
   });
 
-  it('never applies a helper past its end', () => {
+  it('never applies an expired helper', () => {
     const router = desiredRouter([desiredHelper('ftp', 'tcp', 21, { expiresAt: '2025-12-31T23:59:59Z' })]);
     expect(render(router, ALL_CAPABILITIES, NOW)).toEqual({ table: null, statuses: [] });
   });

@@ -58,12 +58,12 @@ describe('policy language: oslo.policy’s check strings', () => {
     expect(() => compileCheck(text, 'create_router')).toThrow(why);
   });
 
-  it('nothing from a prototype is an attribute or a target', () => {
+  it('does not take properties of a prototype for attributes', () => {
     for (const name of ['constructor', '__proto__', 'toString'])
       expect([evaluate(`${name}:x`), evaluate(`user_id:%(${name})s`), evaluate(`'x':%(${name})s`)]).toEqual([false, false, false]);
   });
 
-  it('any text compiles, or is refused by an error that names the policy', () => {
+  it('compiles any text or refuses it with an error that names the policy', () => {
     const words = fc.array(fc.constantFrom('role:a', 'and', 'or', 'not', '(', ')', '@', '!', "'x':%(y)s", 'rule:b', ':', '"', '%('), {
       maxLength: 12,
     });
@@ -88,7 +88,7 @@ describe('policy language: oslo.policy’s check strings', () => {
 });
 
 describe('policy: rules', () => {
-  it('by default are Neutron’s: members change and readers read what is their project’s, admins all', () => {
+  it('are Neutron’s by default: members change and readers read resources of their project, admins all resources', () => {
     const policy = new Policy();
     const ask = (who: Credentials, action: 'get' | 'update', target: Target) =>
       policy.allows(who, `${action}_router_conntrack_helper`, target);
@@ -99,7 +99,7 @@ describe('policy: rules', () => {
     expect([member, reader, admin].map((who) => ask(who, 'update', foreign))).toEqual([false, false, true]);
   });
 
-  it('of a file stand in place of the defaults, with rules of their own', () => {
+  it('of a file override the defaults, and may refer to further rules of the file', () => {
     const policy = new Policy({ operators: 'role:operator', get_router: 'rule:admin_only or rule:operators', delete_router: '!' });
     const operator = { ...reader, roles: ['operator'] };
     expect(policy.allows(operator, 'get_router', routerTarget({ projectId: 'x' }))).toBe(true);
@@ -107,25 +107,25 @@ describe('policy: rules', () => {
     expect(policy.allows(admin, 'delete_router', OWN)).toBe(false);
   });
 
-  it('denied says which, in Neutron’s words', () => {
+  it('a refusal names the rule, with Neutron’s message', () => {
     expect(() => new Policy().enforce(reader, 'update_router', OWN)).toThrow('rule:update_router is disallowed by policy');
   });
 
-  it('of other services may stand in the file, whatever is in them; they are told', () => {
+  it('of other services may be in the file, with any content; the policy lists them as unused', () => {
     const policy = new Policy({ create_network: 'field:networks:shared=True', creat_router: 'role:admin' });
     expect(policy.unused).toEqual(['create_network', 'creat_router']);
   });
 
   it.each([
-    [{ get_router: 'rule:nosuch' }, 'Policy nosuch is named by another rule and stands nowhere.'],
-    [{ get_router: 'rule:a', a: 'rule:b', b: 'not rule:a' }, 'goes in a circle'],
-    [{ admin_only: 'rule:admin_only' }, 'goes in a circle'],
+    [{ get_router: 'rule:nosuch' }, 'Policy nosuch is not defined, and another rule refers to it.'],
+    [{ get_router: 'rule:a', a: 'rule:b', b: 'not rule:a' }, 'refers to itself'],
+    [{ admin_only: 'rule:admin_only' }, 'refers to itself'],
     [{ get_router: 'role:a and' }, 'Policy get_router ends where a check is expected.'],
-  ])('%j is refused at the start', (rules, message) => {
+  ])('refuses %j when the policy is made', (rules, message) => {
     expect(() => new Policy(rules)).toThrow(message);
   });
 
-  it('a scope that is no project’s may do nothing', () => {
+  it('a token without a project has no rights', () => {
     const system = { roles: [], attributes: { project_id: null, tenant_id: null, user_id: 'u' } };
     const policy = new Policy();
     expect([OWN, FOREIGN].map((target) => policy.allows(system, 'get_router', target))).toEqual([false, false]);

@@ -78,7 +78,7 @@ describe('the budget of a subject', () => {
   });
 });
 
-describe('a subject that takes more steps than it may', () => {
+describe('a subject that needs more steps than the limit', () => {
   it('is found to have the same, whatever the clock says until the backstop', async () => {
     const one = await review(file, { steps: FEW_STEPS });
     let now = 0;

@@ -8,8 +8,8 @@ import { type CorpusFile, corpus } from '../support/corpus.ts';
 import { reviewOne } from '../support/review.ts';
 
 /**
- * The rules' pages: made of what the rules say of themselves and of their examples in the corpus, which are tested. `vitest -u`
- * writes them, never CI.
+ * The pages of the rules, generated from the descriptions of the rules and from their examples in the corpus. `vitest -u` writes
+ * them; CI only compares.
  */
 const FOLDER = '../../docs/review';
 const FILES = corpus();
@@ -36,7 +36,9 @@ async function said(rule: string, file: CorpusFile): Promise<string[]> {
 async function page({ family, rule }: ListedRule): Promise<string> {
   const pillar = pillarOf(rule.cwe);
   const [bad, good] = [examples(rule.id, true)[0], examples(rule.id, false)[0]];
-  const example = bad ? ['## Example', '', code(bad), '', 'What is said of it:', '', ...(await said(rule.id, bad)), ''] : [];
+  const findings = bad ? await said(rule.id, bad) : [];
+  const heading = findings.length === 1 ? 'Finding:' : 'Findings:';
+  const example = bad ? ['## Example', '', code(bad), '', heading, '', ...findings, ''] : [];
   const clean = good ? ['## Clean', '', code(good), ''] : [];
   return [
     `# ${rule.id}`,
@@ -53,7 +55,7 @@ async function page({ family, rule }: ListedRule): Promise<string> {
     rule.remedy,
     '',
     ...clean,
-    `Where it is meant: \`pinhole-review: ignore ${rule.id} -- why\` in a comment on the line or above it.`,
+    `If the code is intended: \`pinhole-review: ignore ${rule.id} -- why\` in a comment on the line or above it.`,
     '',
   ].join('\n');
 }
@@ -77,7 +79,7 @@ function index(): string {
 }
 
 describe("the rules' pages", () => {
-  it.each(ALL_RULES.map((one) => [one.rule.id, one] as const))('%s says what the rule and its example say', async (id, one) => {
+  it.each(ALL_RULES.map((one) => [one.rule.id, one] as const))('%s matches the rule and its example', async (id, one) => {
     await expect(await page(one)).toMatchFileSnapshot(`${FOLDER}/${id}.md`);
   });
 
@@ -85,7 +87,7 @@ describe("the rules' pages", () => {
     await expect(index()).toMatchFileSnapshot(`${FOLDER}/README.md`);
   });
 
-  it('are those of rules that there are', () => {
+  it('exist for the existing rules only', () => {
     const pages = readdirSync(fileURLToPath(new URL(`${FOLDER}/`, import.meta.url))).filter((name) => name.endsWith('.md'));
     expect(pages.sort()).toEqual([...ALL_RULES.map(({ rule }) => `${rule.id}.md`), 'README.md'].sort());
   });

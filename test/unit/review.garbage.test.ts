@@ -149,7 +149,7 @@ describe('garbage', () => {
     PATIENCE_MS,
   );
 
-  it('of an attribute that the library stumbles over is not reviewed, with its line', async () => {
+  it('with an attribute that the XML library fails on is not reviewed, with its line', async () => {
     const { reviewed, notes } = await engine.review(
       subject('x', 'firewalld', '<service>\n<port hasOwnProperty="udp" port="5060"/>\n</service>'),
     );

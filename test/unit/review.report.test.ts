@@ -90,14 +90,14 @@ describe('types', () => {
     expect((await reportOf([BATCH], [682])).findings).toEqual([]);
   });
 
-  it('reads ids as people write them', () => {
+  it('reads ids in all common notations', () => {
     expect(['CWE-703', 'cwe-703', '703', ' 703 '].map(parseType)).toEqual([703, 703, 703, 703]);
     expect(['CWE-1', 'x', '', '99999'].map(parseType)).toEqual([null, null, null, null]);
   });
 });
 
 describe('reporters', () => {
-  it('by-type goes through the types in order, and says of a clean one what was checked', async () => {
+  it('by-type lists the types in order, and what was checked for a clean one', async () => {
     const text = REPORTERS['by-type'](await reportOf([BATCH]));
     expect([...text.matchAll(/^ ?\d+\. {2}CWE-(\d+)/gm)].map(([, id]) => Number(id))).toEqual([...PILLAR_IDS]);
     expect(text).toMatch(/CWE-691 \(Insufficient Control Flow Management\):\n\n {5}\* Line 6 \(Agent.handle\)/);
@@ -114,9 +114,9 @@ describe('reporters', () => {
 
   it('list numbers line, defect and solution', async () => {
     const text = REPORTERS.list(await reportOf([BATCH]));
-    expect(text).toMatch(/^ 1\. Line 6: a batch that is left/m);
+    expect(text).toMatch(/^ 1\. Line 6: a batch abandoned at/m);
     expect(text).toMatch(/\* Defect: `return` inside the loop over `ports`/);
-    expect(text).toMatch(/\* Solution: Go on with the next item/);
+    expect(text).toMatch(/\* Solution: Continue with the next item/);
     expect(text).toContain('+                continue');
   });
 
@@ -136,7 +136,7 @@ describe('reporters', () => {
     expect(validate({ ...report, findings: [{ ...report.findings[0], evidence: [] }] })).toBe(false);
   });
 
-  it('html is one page that asks for nothing else, and shows hostile names as text', async () => {
+  it('html is one page without requests, and shows hostile names as text', async () => {
     const hostile = subject('<script>alert(1)</script>.py', 'python', BATCH.text.replaceAll('ports', 'ports_of_x'));
     const text = REPORTERS.html(await reportOf([hostile]));
     expect(text).not.toMatch(/<script|src=|@import|url\(/);
@@ -177,13 +177,13 @@ describe('reporters', () => {
 });
 
 describe('suppressions', () => {
-  it('take a finding out, with their reason', async () => {
+  it('suppress a finding, with their reason', async () => {
     const report = await reportOf([marked('# pinhole-review: ignore early-return-in-batch -- one port at a time is sent')]);
     expect(report.findings).toEqual([]);
     expect(report.suppressed.map(({ suppressed }) => suppressed)).toEqual(['one port at a time is sent']);
   });
 
-  it('do not count without a reason, and say so', async () => {
+  it('have no effect without a reason, and a note says so', async () => {
     const report = await reportOf([marked('# pinhole-review: ignore early-return-in-batch')]);
     expect(report.findings).toHaveLength(1);
     expect(report.notes[0]?.note).toContain('without a reason');
@@ -191,12 +191,12 @@ describe('suppressions', () => {
 
   it('that suppress nothing are named', async () => {
     const report = await reportOf([marked('# pinhole-review: ignore shell-string -- no reason at all')]);
-    expect(report.notes[0]?.note).toContain('nothing here is shell-string');
+    expect(report.notes[0]?.note).toContain('no finding of shell-string here');
   });
 });
 
 describe('baselines', () => {
-  it('accept what was known, and nothing new', async () => {
+  it('accept known findings, and no new ones', async () => {
     const before = await reportOf([BATCH]);
     const entries = readBaseline(writeBaseline(before.findings, [], 'known since May'), 'baseline.json');
     const moved = subject('agent.py', 'python', `import os\n\n\n${BATCH.text}\n\ndef run(name):\n    os.system('ls ' + name)\n`);
@@ -205,7 +205,7 @@ describe('baselines', () => {
     expect(after.find(({ rule }) => rule === 'early-return-in-batch')?.suppressed).toBe('known since May');
   });
 
-  it('that are written anew keep the reasons of what is still there, and forget what is gone', async () => {
+  it('keep the reasons of findings that still exist when they are written again, and drop the others', async () => {
     const entries = (findings: readonly Finding[], known: readonly BaselineEntry[], reason: string) =>
       readBaseline(writeBaseline(findings, known, reason), 'baseline.json');
     const gone = subject('gone.py', 'python', "import os\n\ndef run(name):\n    os.system('ls ' + name)\n");
@@ -218,7 +218,7 @@ describe('baselines', () => {
     );
   });
 
-  it('do not take up what a comment accepts', async () => {
+  it('leave out findings that a comment accepts', async () => {
     const report = await reportOf([marked('# pinhole-review: ignore early-return-in-batch -- one item at most')]);
     expect(report.suppressed).not.toEqual([]);
     expect(readBaseline(writeBaseline(report.suppressed, [], 'new'), 'baseline.json')).toEqual([]);
@@ -236,7 +236,7 @@ describe('baselines', () => {
 });
 
 describe('--fail-on', () => {
-  it('counts what is as bad or worse', async () => {
+  it('counts findings of the same or a higher severity', async () => {
     const report = await reportOf([BATCH]);
     expect(failing(report, 'high')).toHaveLength(1);
     expect(failing(report, 'critical')).toHaveLength(0);
@@ -246,13 +246,13 @@ describe('--fail-on', () => {
 describe('configuration with permissions', () => {
   const text = '[DEFAULT]\ntransport_url = rabbit://neutron:hidden@127.0.0.1:5672/\n';
 
-  it('that lets everybody read a password is found, and says nothing of the password', async () => {
+  it('that lets every user read a password is found, and the report does not contain the password', async () => {
     const report = await reportOf([subject('neutron.conf', 'neutron', text, 0o644)]);
     expect(report.findings.map(({ rule }) => rule)).toEqual(['readable-secrets']);
     expect(JSON.stringify(report)).not.toContain('hidden');
   });
 
-  it('that keeps it to a group is clean', async () => {
+  it('that lets only a group read it is clean', async () => {
     expect((await reportOf([subject('neutron.conf', 'neutron', text, 0o640)])).findings).toEqual([]);
   });
 });

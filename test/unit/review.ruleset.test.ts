@@ -57,7 +57,7 @@ table inet fw { ct helper ftp-tcp { type "ftp" protocol tcp; l3proto ip; }
     });
   });
 
-  it('tells colons of addresses from those of maps', () => {
+  it('distinguishes colons of addresses from those of maps', () => {
     const matches = (rule: string) =>
       forward(rule)
         .ruleset.chains[0]?.rules[0]?.matches.filter(({ key }) => key !== 'nfproto')
@@ -80,8 +80,8 @@ table inet fw { ct helper ftp-tcp { type "ftp" protocol tcp; l3proto ip; }
   });
 });
 
-describe('a ruleset with more findings than anybody reads', () => {
-  it('is reported with the worst of them, and says how many are left out', async () => {
+describe('a ruleset with more findings than the limit', () => {
+  it('is reported with the most severe ones, and the number of those left out', async () => {
     const rules = Array.from({ length: 1500 }, (_, i) => `tcp dport ${2000 + i} ct helper set "ftp-tcp"`).join('\n');
     const text = `table inet fw {\nct helper ftp-tcp {\ntype "ftp" protocol tcp\n}\nchain pre {\ntype filter hook prerouting priority mangle;\n${rules}\ntcp dport 22 ct helper set "ftp-tcp"\n}\n}\n`;
     const { findings, notes } = await reviewOne(subject('x.nft', 'nft', text));
@@ -134,13 +134,13 @@ describe('a packet through a ruleset', () => {
     expect(verdict(forward('meta l4proto { udp } accept'))).toBe('drop');
   });
 
-  it('comes from wherever suits its sender: addresses do not stop it, and do not let it in', () => {
+  it('has an address that its sender chooses: matches on addresses neither stop it nor accept it', () => {
     expect(verdict(forward('ip saddr 192.0.2.0/24 drop', 'ct state related accept'))).toBe('accept');
     expect(verdict(forward('ip saddr 192.0.2.0/24 ct state related accept'))).toBe('drop');
     expect(verdict(forward('ip saddr != 192.0.2.0/24 drop', 'ct state related accept'))).toBe('drop');
   });
 
-  it('takes the interface that lets it through, and keeps it', () => {
+  it('uses an interface that lets it through, and keeps it', () => {
     expect(verdict(forward('iifname "wan0" ct state related accept'))).toBe('accept');
     expect(verdict(forward('iifname "wan0" drop', 'ct state related accept'))).toBe('accept');
     const zones = view(
@@ -157,7 +157,7 @@ describe('a packet through a ruleset', () => {
     expect(verdict(zones)).toBe('accept');
   });
 
-  it('may be dropped by what is not understood: that is a doubt', () => {
+  it('may be dropped by a match that is not understood: the outcome lists it as a doubt', () => {
     const { verdict: found, doubts } = evaluate(forward('tcp option maxseg size 1-500 drop', 'ct state related accept'), RELATED);
     expect(found).toBe('accept');
     expect(doubts).toHaveLength(1);
@@ -189,7 +189,7 @@ describe('advisories', () => {
     expect(irc && isAffected(irc, kernel)).toBe(affected);
   });
 
-  it('say where they come from', () => {
+  it('name their source', () => {
     for (const { id, source, published, helpers } of ADVISORIES) {
       expect(source).toContain(id);
       expect(published).toMatch(/^\d{4}-\d\d-\d\d$/);

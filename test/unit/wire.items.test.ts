@@ -15,6 +15,7 @@ import { PULL, REPORT_STATUS } from '../../src/wire/messages.ts';
 import { helpersQuestion, readHelpers } from '../../src/wire/neutron.ts';
 import { METHODS } from '../../src/wire/topics.ts';
 import { arbitraryOf } from '../support/arbitrary-of.ts';
+import { realPorts } from '../support/ports.ts';
 import { runs } from '../support/runs.ts';
 import { LAW_TIMEOUT_MS } from '../support/shape-laws.ts';
 
@@ -116,7 +117,7 @@ describe('an agent’s state file', () => {
     const path = join(folder, 'desired.json');
     const states = fc.record({ savedAt: arbitraryOf(TIME), epoch: arbitraryOf(EPOCH), routers });
     const property = fc.asyncProperty(states, async (state) => {
-      const saver = new StateSaver(path, silentLogger, () => state);
+      const saver = new StateSaver(path, () => state, realPorts);
       saver.saveSoon();
       await saver.close();
       const loaded = await loadState(path, silentLogger);

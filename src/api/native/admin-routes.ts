@@ -21,7 +21,7 @@ interface One {
   Params: { id: string };
 }
 
-/** Tokens, quotas, audit. */
+/** Routes of tokens, quotas and the audit, below `/v1`. */
 export function adminRoutes({ tokens, quotas, audit }: Services): FastifyPluginAsync {
   return async (app) => {
     app.get(

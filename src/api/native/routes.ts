@@ -36,7 +36,10 @@ interface OneHelper {
   Params: { id: RouterId; helper: HelperId };
 }
 
-/** Pinhole's own dialect: what Neutron's bodies have no place for. */
+/**
+ * Pinhole's own dialect, below `/v1`: everything for which Neutron's bodies have no place. Requests and answers follow the shapes
+ * of `src/contract`.
+ */
 export function nativeRoutes(services: Services, identity: Identity, clock: Clock): FastifyPluginAsync {
   return async (app) => {
     readByContract(app);
@@ -110,7 +113,7 @@ function helperRoutes({ routers, helpers, live }: Services): FastifyPluginAsync 
     const all = { tags: HELPERS, params: schemaOf(ROUTER_PARAMS) };
     const one = { tags: HELPERS, params: schemaOf(HELPER_PARAMS) };
     const shown = schemaOf(HELPER);
-    // Neutron tells strangers which routers and helpers exist; of this dialect they learn nothing.
+    // Neutron's answers reveal which routers and helpers exist in other projects. This dialect reveals nothing.
     app.addHook('preHandler', async (request) => {
       await routers.get(request.principal, (request.params as OneRouter['Params']).id);
     });
@@ -163,7 +166,7 @@ function helperRoutes({ routers, helpers, live }: Services): FastifyPluginAsync 
       {
         schema: {
           ...one,
-          description: 'Gives the helper to connections that are already there.',
+          description: 'Assigns the helper to connections that exist already.',
           response: { 200: schemaOf(REAPPLIED) },
         },
         config: { policy: 'reapply_router_conntrack_helper' },
@@ -205,11 +208,15 @@ function withEtag(reply: FastifyReply, revision: number): FastifyReply {
   return reply.header('etag', `"${revision}"`);
 }
 
-/** `If-Match: "N"`, the revision that a change is meant for; `*` and none mean any. */
+/**
+ * Returns the revision in `If-Match: "N"`; undefined for `*` and without the header, which match any revision.
+ * @throws InvalidInput for any other value
+ */
 function ifMatch(request: FastifyRequest): number | undefined {
   const header = request.headers['if-match'];
   if (header === undefined || header === '*') return undefined;
   const [, revision] = /^"(\d{1,15})"$/.exec(header) ?? [];
-  if (revision === undefined) throw new InvalidInput('if-match', 'Invalid input for If-Match. It is an ETag as given, like "3".');
+  if (revision === undefined)
+    throw new InvalidInput('if-match', 'Invalid input for If-Match. It is an ETag of an earlier answer, like "3".');
   return Number(revision);
 }

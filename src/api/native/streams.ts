@@ -12,12 +12,12 @@ import { authenticate } from '../access.ts';
 import { schemaOf } from '../contract.ts';
 import type { Services } from '../services.ts';
 
-/** A watcher that does not read is cut off. */
+/** Bytes that may wait for a client that does not read. Beyond it the stream is closed. */
 const MAX_STREAM_BACKLOG = 1024 * 1024;
-/** Proxies close what is silent; a client notices by this that the server is gone. */
+/** Proxies close silent connections. A client also notices by missing heartbeats that the server is gone. */
 const HEARTBEAT_MS = 15_000;
 
-/** Answers that go on. */
+/** Routes whose answers stay open: live expectations and events. */
 export function streamRoutes({ expectations, events }: Services, identity: Identity, clock: Clock): FastifyPluginAsync {
   return async (app) => {
     app.get(
@@ -28,7 +28,7 @@ export function streamRoutes({ expectations, events }: Services, identity: Ident
       },
       async (request, reply) => {
         const stream = openStream(request);
-        // One after the other, each asked for anew: a token that is revoked sees nothing more.
+        // Each event waits for the previous one and authenticates again, so that a revoked token sees nothing more.
         let sent: Promise<unknown> = Promise.resolve();
         const stop = await expectations.watch(request.principal, (event) => {
           if (stream.writableLength > MAX_STREAM_BACKLOG) stream.destroy();
@@ -85,13 +85,14 @@ export function streamRoutes({ expectations, events }: Services, identity: Ident
   };
 }
 
-/** Ends with the client's connection. */
+/** Returns a stream that is destroyed when the client's connection closes. */
 function openStream(request: FastifyRequest): PassThrough {
   const stream = new PassThrough();
   request.raw.on('close', () => stream.destroy());
   return stream;
 }
 
+/** Returns the number of the last event that the client has seen; null if it starts now. @throws InvalidInput */
 function resumeAfter(request: FastifyRequest, after: string | undefined): number | null {
   const text = request.headers['last-event-id'] ?? after;
   if (text === undefined || text === '') return null;

@@ -8,7 +8,7 @@ import { InvalidInput, PinholeError } from '../../model/errors.ts';
 import { pyInt, pyStr } from './python.ts';
 
 /**
- * Request bodies as Neutron takes them: its order of checks and its words (`neutron/api/v2/base.py` prepare_request_body,
+ * Reads request bodies as Neutron does, with its order of checks and its messages (`neutron/api/v2/base.py` prepare_request_body,
  * `neutron_lib/api/attributes.py`, `converters.py`, `validators`).
  */
 const PROTOCOLS = ['dccp', 'icmp', 'ipv6-icmp', 'sctp', 'tcp', 'udp'];
@@ -16,11 +16,15 @@ const MAX_BULK = 1_000;
 
 type Body = Readonly<Record<string, unknown>>;
 
-/** Marks an error whose NeutronError type is not the usual one of its status. */
+/** The `field` of a 400 whose NeutronError type is InvalidInput instead of the usual HTTPBadRequest. */
 export const INVALID_INPUT = '#InvalidInput';
+/** The `field` of a 400 whose NeutronError type is BadRequest. */
 export const BAD_REQUEST = '#BadRequest';
 
-/** The resource(s) of a body: one under its name, or several under its plural. @throws PinholeError */
+/**
+ * Returns the resources of a body: one under its name, or several under its plural if bulk requests are allowed (at most 1,000).
+ * @throws PinholeError `invalid-input` with Neutron's message; `too-large`
+ */
 export function resources(body: unknown, name: string, allowBulk: boolean): { items: Body[]; bulk: boolean } {
   if (isEmpty(body)) throw bad('Resource body required');
   if (!isObject(body)) throw bad('Body contains invalid data');
@@ -43,6 +47,7 @@ function asResource(value: unknown, name: string): Body {
 const HELPER_ATTRIBUTES = ['protocol', 'port', 'helper'] as const;
 const PROJECT_ATTRIBUTES = ['project_id', 'tenant_id'];
 
+/** Returns the helper that a POST body describes. @throws PinholeError `invalid-input` with Neutron's message */
 export function helperForCreate(body: Body, principal: Principal): HelperInput {
   const projectId = projectOf(body);
   checkPrivileges(principal, projectId);
@@ -55,6 +60,7 @@ export function helperForCreate(body: Body, principal: Principal): HelperInput {
   return { protocol: protocol(body['protocol']), port: port(body['port']), helper: helperName(body['helper']) };
 }
 
+/** Returns the attributes that a PUT body changes. @throws PinholeError `invalid-input` with Neutron's message */
 export function helperForUpdate(body: Body, principal: Principal): Partial<HelperInput> {
   checkPrivileges(principal, projectOf(body));
   refuseUnknown(body, ['id', ...HELPER_ATTRIBUTES, ...PROJECT_ATTRIBUTES]);
@@ -67,10 +73,13 @@ export function helperForUpdate(body: Body, principal: Principal): Partial<Helpe
   };
 }
 
-/** Attributes that are shown and cannot be set. */
+/** Attributes that answers contain and requests cannot set. */
 const ROUTER_READ_ONLY = ['id', 'status', 'conntrack_helpers', 'revision_number', 'created_at', 'updated_at', 'tags', 'availability_zones'];
 const ROUTER_WRITABLE = ['name', 'description', 'host', 'netns'];
-/** Attributes of Neutron's routers that mean nothing here: what they are here is taken, anything else refused, not forgotten. */
+/**
+ * Attributes of Neutron's routers that Pinhole does not have. A request may name the value that answers show; any other value is
+ * refused, because ignoring it would mislead the client.
+ */
 const ROUTER_FIXED: Readonly<Record<string, (value: unknown) => boolean>> = {
   admin_state_up: (value) => toBoolean(value) === true,
   distributed: (value) => toBoolean(value) === false,
@@ -81,6 +90,10 @@ const ROUTER_FIXED: Readonly<Record<string, (value: unknown) => boolean>> = {
   flavor_id: (value) => value === null,
 };
 
+/**
+ * Returns the router attributes that a body sets; an attribute that it does not name is undefined.
+ * @throws PinholeError `invalid-input` with Neutron's message, or with Pinhole's where Neutron would accept the value
+ */
 export function routerInput(body: Body, operation: 'create' | 'update', principal: Principal): RouterInput {
   const projectId = projectOf(body);
   checkPrivileges(principal, projectId);
@@ -103,7 +116,10 @@ export function routerInput(body: Body, operation: 'create' | 'update', principa
   });
 }
 
-/** What Neutron takes and the contract does not: names of more than so many bytes, or with control characters in them. */
+/**
+ * Refuses what Neutron accepts and the contract does not: names that are longer in bytes than in characters, or contain control
+ * characters.
+ */
 function conforming(input: RouterInput): RouterInput {
   try {
     return ROUTER_INPUT.read(ROUTER_INPUT.write(input));
@@ -120,7 +136,7 @@ function projectOf(body: Body): unknown {
   return project_id ?? tenant_id;
 }
 
-/** Another project than one's own may be named by admins only. */
+/** Only an admin may name another project than the token's own. */
 function checkPrivileges({ roles, projectId: own }: Principal, projectId: unknown): void {
   if (projectId === undefined || projectId === own || roles.includes('admin')) return;
   throw bad("Specifying 'project_id' or 'tenant_id' other than the authenticated project in request requires admin privileges");
@@ -149,6 +165,7 @@ function protocol(value: unknown): string {
   return converted as string;
 }
 
+/** `convert_to_int` of neutron_lib. @throws InvalidInput with Neutron's message */
 export function convertPort(value: unknown): number {
   const number = pyInt(value);
   if (number === null) throw invalidInput(`'${cut(pyStr(value))}' is not an integer`);
@@ -189,7 +206,7 @@ function isObject(value: unknown): value is Body {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** What Python takes for false. */
+/** Whether Python takes the value for false. */
 function isEmpty(value: unknown): boolean {
   if (Array.isArray(value)) return value.length === 0;
   return isObject(value) ? Object.keys(value).length === 0 : !value;

@@ -5,7 +5,10 @@ import { parametersOf, pathUrl } from './request.ts';
 
 const DISCOVERY = { tags: ['discovery'] };
 
-/** Collections of Neutron's core that clients look into and that are empty here: Pinhole has routers and no networks. */
+/**
+ * Collections of Neutron's core API that clients query and that are empty here, because Pinhole has routers and no networks. Each
+ * with the attributes that a filter may name.
+ */
 const EMPTY: Readonly<Record<string, readonly string[]>> = {
   networks: ['id', 'name', 'status', 'admin_state_up', 'tenant_id', 'project_id', 'shared', 'router:external', 'is_default'],
   subnets: ['id', 'name', 'network_id', 'ip_version', 'cidr', 'gateway_ip', 'tenant_id', 'project_id', 'enable_dhcp', 'subnetpool_id'],
@@ -13,14 +16,14 @@ const EMPTY: Readonly<Record<string, readonly string[]>> = {
   ports: ['id', 'name', 'network_id', 'device_id', 'device_owner', 'status', 'mac_address', 'fixed_ips', 'tenant_id', 'project_id'],
 };
 
-/** `GET /`: which versions there are. Open, as Neutron's: clients look before they have a token. */
+/** `GET /`: the API's versions. The route is open, as in Neutron, because clients ask before they have a token. */
 export function versionRoute(app: FastifyInstance): void {
   app.get('/', { schema: DISCOVERY, config: { policy: 'open' } }, async (request) => ({
     versions: [{ id: 'v2.0', status: 'CURRENT', links: [{ rel: 'self', href: `${originOf(request)}/v2.0/` }] }],
   }));
 }
 
-/** What is under `/v2.0/` itself. */
+/** Routes directly below `/v2.0/`: resources, extensions and the empty collections. */
 export function discoveryRoutes(app: FastifyInstance): void {
   const any = { schema: DISCOVERY, config: { policy: 'authenticated' as const } };
   app.get('/', any, async (request) => ({
@@ -51,7 +54,7 @@ export function discoveryRoutes(app: FastifyInstance): void {
   }
 }
 
-/** The extensions middleware answers with webob's own errors, not with a NeutronError. */
+/** Neutron's extensions middleware answers in the format of webob, not as a NeutronError. */
 function webobNotFound(reply: FastifyReply, detail: string): object {
   const escaped = detail.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
   void reply.code(404);

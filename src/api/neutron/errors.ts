@@ -4,7 +4,7 @@ import { asPinholeError, BAD_JSON, statusOf } from '../errors.ts';
 import { BAD_REQUEST, INVALID_INPUT } from './attributes.ts';
 import { pyRepr } from './python.ts';
 
-/** Exception classes of Neutron (neutron_lib.exceptions) that clients switch on, by our codes. */
+/** The names of Neutron's exception classes (neutron_lib.exceptions), on which clients switch, by Pinhole's error codes. */
 const TYPES: Partial<Record<ErrorCode, string>> = {
   'invalid-input': 'HTTPBadRequest',
   'duplicate-helper': 'BadRequest',
@@ -25,18 +25,22 @@ const TYPES: Partial<Record<ErrorCode, string>> = {
   overloaded: 'HTTPServiceUnavailable',
 };
 
-/** A 400 whose Neutron type is not the usual one. */
+/** Errors with status 400 whose type is not the usual one, by their `field`. */
 const SPECIAL: Readonly<Record<string, string>> = {
   [INVALID_INPUT]: 'InvalidInput',
   [BAD_REQUEST]: 'BadRequest',
   [BAD_JSON]: 'MalformedRequestBody',
 };
 
+/**
+ * Makes the routes of `app` answer errors as Neutron does: `{"NeutronError": {type, message, detail}}`, except for those of
+ * keystonemiddleware.
+ */
 export function neutronErrors(app: FastifyInstance): void {
   app.setErrorHandler((error: Error, request, reply) => {
     const known = asPinholeError(error);
     app.logFailure(error, request, reply);
-    // keystonemiddleware's answers, which stands before Neutron.
+    // keystonemiddleware, which runs in front of Neutron, has answers of its own.
     if (known.code === 'unauthenticated') {
       return reply.code(401).send({ error: { code: 401, title: 'Unauthorized', message: known.message } });
     }

@@ -1,4 +1,4 @@
-/** What of Neutron's API is here, as `/v2.0/extensions` lists it: name, alias, description and time as neutron-lib has them. */
+/** One entry of `/v2.0/extensions`. Name, alias, description and time are those of neutron-lib. */
 interface Extension {
   readonly name: string;
   readonly alias: string;
@@ -15,6 +15,7 @@ const extension = (alias: string, name: string, description: string, updated: st
   links: [],
 });
 
+/** The extensions of Neutron's API that Pinhole implements. */
 export const EXTENSIONS: readonly Extension[] = [
   extension('l3-conntrack-helper', 'L3 Conntrack helper', 'Allow adding CT target rules for conntrack helper', '2019-04-04T10:00:00-00:00'),
   extension(

@@ -3,7 +3,10 @@ import { InvalidInput } from '../../model/errors.ts';
 import { BAD_REQUEST } from './attributes.ts';
 import { pyInt } from './python.ts';
 
-/** The revision that `If-Match: revision_number=N` names; undefined without one. Other etags are let pass, as Neutron does. */
+/**
+ * Returns the N of `If-Match: revision_number=N`; undefined without one. Other ETags are ignored, as in Neutron.
+ * @throws InvalidInput with Neutron's message for more than one, or for an N that is not an integer
+ */
 export function wantedRevision(request: FastifyRequest): number | undefined {
   const header = request.headers['if-match'] ?? '';
   const etags = header.split(',').map((etag) => etag.trim().replace(/^(?:W\/)?"(.*)"$/, '$1'));
@@ -14,7 +17,7 @@ export function wantedRevision(request: FastifyRequest): number | undefined {
   throw bad('Revision number etag must be in the format of revision_number=<int>');
 }
 
-/** Helpers have no revision in Neutron. @throws InvalidInput where the request wants one matched */
+/** @throws InvalidInput if the request names a revision: helpers have none in Neutron */
 export function refuseRevision(request: FastifyRequest): void {
   if (wantedRevision(request) !== undefined) throw bad('Revision matching not supported for this resource');
 }

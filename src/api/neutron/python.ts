@@ -1,11 +1,11 @@
-/** What Neutron does with values and shows of them is Python's doing. */
+/** Neutron converts and prints values with Python's built-in functions. These are their equivalents for JSON values. */
 
-/** `str(value)` of a JSON value. */
+/** Returns `str(value)`. */
 export function pyStr(value: unknown): string {
   return typeof value === 'string' ? value : pyRepr(value);
 }
 
-/** `repr(value)` of a JSON value. */
+/** Returns `repr(value)`. */
 export function pyRepr(value: unknown): string {
   if (value === null || value === undefined) return 'None';
   if (value === true) return 'True';
@@ -31,7 +31,11 @@ function reprString(text: string): string {
   return `${quote}${quote === "'" ? escaped.replaceAll("'", "\\'") : escaped}${quote}`;
 }
 
-/** `int(value)`: cuts fractions, takes True for 1, digits with blanks around and single underscores between. @returns null where Python raises */
+/**
+ * Returns `int(value)`, which truncates fractions, takes True as 1, and reads digits with surrounding blanks and single
+ * underscores.
+ * @returns null where Python raises, and for a text of more than 64 characters
+ */
 export function pyInt(value: unknown): number | null {
   if (typeof value === 'boolean') return Number(value);
   if (typeof value === 'number') return Number.isFinite(value) ? Math.trunc(value) : null;

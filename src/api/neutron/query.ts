@@ -3,36 +3,37 @@ import { BAD_REQUEST, convertPort, convertProtocol } from './attributes.ts';
 import { pyInt, pyRepr } from './python.ts';
 
 /**
- * Neutron's list parameters (`neutron/api/api_common.py`): filters with OR, `fields`, sorting with `id` as tie-break, paging by
- * marker with links.
+ * Neutron's list parameters (`neutron/api/api_common.py`): filters whose values are combined with OR, `fields`, sorting with `id` as
+ * tie-break, and pages with markers and links. An item is the JSON form of a router or helper.
  */
 export type Item = Readonly<Record<string, unknown>>;
 
 const CONTROL = ['fields', 'sort_key', 'sort_dir', 'limit', 'marker', 'page_reverse'];
-/** Attributes whose filters Neutron converts first, and so may refuse. */
+/** Attributes that Neutron converts before it filters. A conversion may refuse the value. */
 const CONVERSIONS: Readonly<Record<string, (value: string) => unknown>> = { port: convertPort, protocol: convertProtocol };
 
+/** What a collection supports: its name, the attributes to filter and to sort by, and the maximum length of a page. */
 export interface ListOptions {
   readonly collection: string;
   readonly filters: readonly string[];
   readonly sortKeys: readonly string[];
-  /** -1: pages are as long as is asked for. */
+  /** -1: a page may have any length. */
   readonly maxLimit: number;
 }
 
-/** What a request asks of a list. */
+/** The parsed parameters of a list request. */
 export interface ListQuery {
   readonly filters: ReadonlyMap<string, readonly string[]>;
   readonly order: readonly { readonly key: string; readonly sign: 1 | -1 }[];
   readonly fields: readonly string[];
-  /** null: all. */
+  /** Null: the answer is not paged. */
   readonly limit: number | null;
   readonly marker: string | null;
   readonly reverse: boolean;
   readonly parameters: URLSearchParams;
 }
 
-/** @throws PinholeError `invalid-input` with Neutron's words */
+/** @throws PinholeError `invalid-input` with Neutron's message */
 export function parseListQuery(parameters: URLSearchParams, options: ListOptions): ListQuery {
   const filters = parseFilters(parameters, options);
   const order = parseOrder(parameters, options);
@@ -49,9 +50,10 @@ export function parseListQuery(parameters: URLSearchParams, options: ListOptions
 }
 
 /**
- * @param items all that there are, or those of the page that is asked for
- * @param isPage whether they are the page already
- * @param url of the request, without its query
+ * Returns the body of a list: the filtered, sorted and cut items with the fields that were asked for, and links if it is paged.
+ * @param items all items, or those of the requested page
+ * @param isPage whether `items` is the requested page already
+ * @param url the request's URL without its query
  */
 export function listResponse(
   items: readonly Item[],
@@ -63,12 +65,12 @@ export function listResponse(
   return query.limit === null ? body : { ...body, [`${collection}_links`]: links(page, query, url) };
 }
 
-/** The fields that were asked for; none: all. */
+/** Returns the fields that the request asks for; an empty list means all. */
 export function fieldsOf(parameters: URLSearchParams): readonly string[] {
   return parameters.getAll('fields').filter(Boolean);
 }
 
-/** One item with the fields that were asked for. */
+/** Returns an item with only these fields; with all of them if the list is empty. */
 export function selectFields(item: Item, fields: readonly string[]): Item {
   if (fields.length === 0) return item;
   return Object.fromEntries(Object.entries(item).filter(([name]) => fields.includes(name)));
@@ -123,14 +125,14 @@ function sortItems(items: readonly Item[], { order }: ListQuery): readonly Item[
   });
 }
 
-/** Null before all else, as MySQL, which most clouds have, sorts it: in JavaScript it is neither less than a text nor more. */
+/** Sorts null before any other value, as MySQL does, the database of most clouds. JavaScript's operators do not order null and text. */
 function compare(a: unknown, b: unknown): number {
   if (a === b) return 0;
   if (a === null || b === null) return a === null ? -1 : 1;
   return (a as string | number) < (b as string | number) ? -1 : 1;
 }
 
-/** A marker that is not there counts as none. */
+/** Cuts the requested page. An unknown marker counts as none. */
 function cutPage(items: readonly Item[], { limit, marker, reverse }: ListQuery): readonly Item[] {
   if (limit === null) return items;
   const at = marker === null ? -1 : items.findIndex(({ id }) => id === marker);
@@ -139,7 +141,7 @@ function cutPage(items: readonly Item[], { limit, marker, reverse }: ListQuery):
   return items.slice(Math.max(0, end - limit), end);
 }
 
-/** A page that is full may have one after it; any may have one before it. */
+/** A full page may have a next one; any page may have a previous one. */
 function links(page: readonly Item[], { limit, reverse, parameters }: ListQuery, url: string): { rel: string; href: string }[] {
   const isShort = page.length < (limit ?? 0);
   const link = (rel: 'next' | 'previous', marker: unknown) => ({ rel, href: `${url}?${linkParameters(parameters, rel, marker)}` });

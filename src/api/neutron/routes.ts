@@ -31,16 +31,17 @@ const ROUTER_SORT_KEYS = ['id', 'name', 'description', 'project_id', 'tenant_id'
 const ROUTERS = { tags: ['routers'] };
 const HELPERS = { tags: ['conntrack helpers'] };
 
+/** Options of the Neutron dialect. */
 export interface NeutronOptions {
-  /** Longest page of a list; -1: any. */
+  /** Maximum number of items on a page; -1 for no maximum. */
   readonly paginationMaxLimit: number;
 }
 
-/** The Neutron dialect: clients of OpenStack's own API work unchanged. */
+/** The Neutron dialect, below `/v2.0`: clients of OpenStack's API work unchanged. */
 export function neutronRoutes(services: Services, options: NeutronOptions): FastifyPluginAsync {
   return async (app) => {
     neutronErrors(app);
-    // Bodies are validated by attributes.ts, in Neutron's order and words.
+    // attributes.ts validates bodies, in Neutron's order and with Neutron's messages.
     app.setValidatorCompiler(() => () => true);
     discoveryRoutes(app);
     routerRoutes(app, services, options);
@@ -66,7 +67,7 @@ function routerRoutes(app: FastifyInstance, { routers, helpers }: Services, { pa
     const found = await routers.list(request.principal, isPage ? { ...(await pageOf(request, query)) } : pushedDown(query));
     return listResponse(await bodies(request, found, query.fields), query, { collection: 'routers', url: pathUrl(request), isPage });
   });
-  /** The database cuts pages in the order of ids; a marker that is not there counts as none. */
+  /** The database cuts pages in the order of ids. An unknown marker counts as none. */
   const pageOf = async (request: FastifyRequest, { limit, marker }: ListQuery) => {
     const known = marker !== null && (await routers.list(request.principal, { ids: [marker] })).length > 0;
     return { limit: limit as number, ...(known ? { marker } : {}) };
@@ -136,12 +137,12 @@ function helperRoutes(app: FastifyInstance, { helpers }: Services, { paginationM
   );
 }
 
-/** In the order of ids, forwards, unfiltered: the database cuts such pages. */
+/** Whether the database can cut the page: in the order of ids, forwards, without filters. */
 function isPlainPage({ filters, order, limit, reverse }: ListQuery): boolean {
   return limit !== null && filters.size === 0 && order.length === 0 && !reverse;
 }
 
-/** Filters that the database applies; the others, and these again, are applied to what it finds. */
+/** Returns the filters that the database applies. All filters are applied again to what it returns. */
 function pushedDown({ filters }: ListQuery) {
   const [ids, names, hosts] = [filters.get('id'), filters.get('name'), filters.get('host')];
   const projects = filters.get('project_id') ?? filters.get('tenant_id');
@@ -153,7 +154,7 @@ function pushedDown({ filters }: ListQuery) {
   };
 }
 
-/** Exactly Neutron's four keys. */
+/** Returns exactly the four keys that Neutron returns. */
 function helperBody({ id, protocol, port, helper }: ConntrackHelper) {
   return { id, protocol, port, helper };
 }
@@ -162,7 +163,10 @@ function withoutId({ protocol, port, helper }: ConntrackHelper) {
   return { protocol, port, helper };
 }
 
-/** What a Neutron router has, with what is always so here; `host` and `netns` are Pinhole's. */
+/**
+ * Returns the attributes of a Neutron router. Those that Pinhole does not have are constants; `host` and `netns` are Pinhole's
+ * additions.
+ */
 function routerBody(router: Router) {
   return {
     id: router.id,

@@ -1,17 +1,18 @@
 import type { Principal } from '../principal.ts';
 
-/** What a request brought to say who asks. */
+/** The credentials of a request. */
 export interface Presented {
-  /** `X-Auth-Token`, or the bearer token of `Authorization`; empty where there is none. */
+  /** The value of `X-Auth-Token`, or the bearer token of `Authorization`; empty for none. */
   readonly token: string;
   readonly requestId: string;
 }
 
-/** Says who asks. Three modes: Pinhole's own tokens, Keystone's, and none at all. */
+/** Authenticates requests. The modes are Pinhole's own tokens, Keystone's, and none at all. */
 export interface Identity {
   /**
-   * @throws PinholeError `unauthenticated`, with nothing in it that says why; `identity-unavailable` where that cannot be found
-   * out now: nobody is let in then
+   * Returns the principal of a request.
+   * @throws PinholeError `unauthenticated`, which never says why; `identity-unavailable` if the identity service cannot be asked:
+   * the request is refused then
    */
   authenticate(presented: Presented): Promise<Principal>;
   /** For the `WWW-Authenticate` header of a 401. */

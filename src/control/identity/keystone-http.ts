@@ -6,7 +6,10 @@ import type { KeystoneOptions, KeystoneTransport } from './keystone.ts';
 const MAX_ANSWER = 1024 * 1024;
 const MAX_SOCKETS = 16;
 
-/** Keystone over HTTP(S), on connections that are kept; answers are bounded in time and size. */
+/**
+ * Returns a transport over HTTP(S) with kept connections. An exchange ends with an error after `timeoutSeconds`, or with an answer
+ * of more than 1 MiB. `ca` (PEM) is trusted beside the well-known authorities.
+ */
 export function keystoneHttp({
   authUrl,
   timeoutSeconds,

@@ -6,22 +6,23 @@ import { type Backoff, Retry } from '../../ports/retry.ts';
 import { type Principal, principalOf } from '../principal.ts';
 import type { Identity, Presented } from './interface.ts';
 
+/** Where Keystone is, the service account that validates tokens, and limits. */
 export interface KeystoneOptions {
-  /** Like `https://keystone.example:5000/v3`. */
+  /** URL of the v3 API, like `https://keystone.example:5000/v3`. */
   readonly authUrl: string;
   readonly username: string;
   readonly password: string;
   readonly userDomain: string;
   readonly project: string;
   readonly projectDomain: string;
-  /** How long a token that was found good is not asked about again: a revocation takes effect within it. */
+  /** Seconds for which the answer about a token is reused. A revocation takes effect within this time. */
   readonly cacheSeconds: number;
   readonly timeoutSeconds: number;
-  /** PEM of the authority that signed Keystone's certificate, beside the system's. */
+  /** PEM of the authority that signed Keystone's certificate, trusted beside the well-known ones; null for none. */
   readonly ca: string | null;
 }
 
-/** One HTTP exchange with Keystone. @throws on time-outs and connections that fail */
+/** One HTTP exchange with Keystone. @throws Error after a timeout or a failed connection */
 export type KeystoneTransport = (request: {
   readonly method: string;
   readonly path: string;
@@ -35,31 +36,32 @@ interface Validated {
   readonly expiresAt: number;
 }
 
-/** `null`: Keystone says that there is no such token. */
+/** Null if Keystone answered that the token does not exist. */
 type Verdict = Validated | null;
 
 const MAX_CACHED = 10_000;
-/** A wrong token costs Keystone one question in this time. */
+/** A refused token causes at most one request to Keystone in this time. */
 const REFUSAL_CACHE_MS = 5_000;
 const ATTEMPTS = 3;
 const RETRY: Backoff = { firstMs: 100, maxMs: 400 };
-/** Fernet tokens are some 200 characters, JWS ones some 800. */
+/** Fernet tokens have about 200 characters, JWS tokens about 800. */
 const MAX_TOKEN = 8_192;
 const TOKEN = /^[\x21-\x7e]+$/;
 
 /**
- * Keystone v3 tokens, validated with a service account of our own. What Keystone found is kept for a while, under the token's
- * hash; what it cannot be asked is answered with 503, never with a guess.
+ * Authenticates Keystone v3 tokens, which it validates with a service account. Answers are cached under the token's hash. If
+ * Keystone cannot be asked, the request gets 503 and never a guess.
  */
 export class KeystoneIdentity implements Identity {
   readonly #options: KeystoneOptions;
   readonly #send: KeystoneTransport;
   readonly #ports: Ports;
   readonly #cache = new Map<string, { verdict: Verdict; until: number }>();
-  /** Questions under way: many requests with one token are one question. */
+  /** Validations under way. Concurrent requests with one token share one. */
   readonly #asking = new Map<string, Promise<Verdict>>();
   #serviceToken: { text: string; until: number } | null = null;
 
+  /** @param send exchanges a request and an answer with Keystone */
   constructor(options: KeystoneOptions, send: KeystoneTransport, ports: Ports) {
     this.#options = options;
     this.#send = send;
@@ -70,6 +72,10 @@ export class KeystoneIdentity implements Identity {
     return `Keystone uri="${this.#options.authUrl}"`;
   }
 
+  /**
+   * Returns the principal of a valid token: its user, project and roles.
+   * @throws PinholeError `unauthenticated`, `identity-unavailable`
+   */
   async authenticate({ token, requestId }: Presented): Promise<Principal> {
     if (token === '' || token.length > MAX_TOKEN || !TOKEN.test(token)) throw unauthenticated();
     const verdict = await this.#verdict(token);
@@ -104,7 +110,7 @@ export class KeystoneIdentity implements Identity {
   #remember(key: string, entry: { verdict: Verdict; until: number }): void {
     this.#cache.delete(key);
     this.#cache.set(key, entry);
-    // The oldest goes: a Map keeps the order of insertion.
+    // A Map keeps the order of insertion, so that its first key is the oldest.
     if (this.#cache.size > MAX_CACHED) this.#cache.delete(this.#cache.keys().next().value as string);
   }
 
@@ -115,7 +121,7 @@ export class KeystoneIdentity implements Identity {
       const { status, body } = await this.#persist({ method: 'GET', path: '/auth/tokens?nocatalog', headers });
       if (status === 200) return readToken(body);
       if (status === 404) return null;
-      // Our own token: Keystone answers 401 for the asking, 404 for the asked-about one.
+      // Keystone answers 401 if the service account's token is not valid, and 404 if the validated one is not.
       if (status !== 401 || renewed) throw this.#unavailable(`Keystone answered ${status} to a validation`);
       this.#serviceToken = null;
     }
@@ -136,12 +142,12 @@ export class KeystoneIdentity implements Identity {
     const text = answer.headers['x-subject-token'];
     if (answer.status !== 201 || typeof text !== 'string')
       throw this.#unavailable(`Keystone answered ${answer.status} to Pinhole's own account`);
-    // Renewed before it ends, so that a request does not find out first.
+    // The token is renewed after 90 % of its life, before a request can fail because of it.
     this.#serviceToken = { text, until: this.#now() + (readToken(answer.body).expiresAt - this.#now()) * 0.9 };
     return text;
   }
 
-  /** Tries again where Keystone did not answer, or said that it cannot now. */
+  /** Repeats an exchange that failed, or that Keystone answered with 5xx or 429. @throws PinholeError `identity-unavailable` */
   async #persist(request: Parameters<KeystoneTransport>[0]): ReturnType<KeystoneTransport> {
     const retry = new Retry(RETRY, this.#ports.chance);
     for (let attempt = 1; ; attempt++) {
@@ -157,14 +163,14 @@ export class KeystoneIdentity implements Identity {
   }
 
   #unavailable(reason: string): PinholeError {
-    this.#ports.logger.warn({ reason }, 'Keystone cannot be asked; nobody is let in whom it has not just confirmed');
+    this.#ports.logger.warn({ reason }, 'Keystone cannot be asked; tokens that are not cached are refused');
     return new PinholeError('identity-unavailable', 'The Keystone service is temporarily unavailable.');
   }
 }
 
 /**
- * A token's body. Roles count with a project only: system- and domain-scoped tokens, and unscoped ones, may do nothing here, as
- * with Neutron's `scope_types`.
+ * Reads the body of a validation. Roles count only together with a project: unscoped, domain-scoped and system-scoped tokens have
+ * no rights, as with Neutron's `scope_types`.
  */
 function readToken(text: string): Validated {
   let body: { token?: Record<string, unknown> };

@@ -1,25 +1,27 @@
 import { InvalidInput } from '../../model/errors.ts';
 
-/** Who asks, as checks see it. */
+/** The principal, as checks see it. */
 export interface Credentials {
   readonly roles: readonly string[];
   /** Attributes that a check may name on its left: `project_id`, `tenant_id`, `user_id`. */
   readonly attributes: Readonly<Record<string, string | null>>;
 }
 
-/** What is asked about: attributes that a check may name as `%(name)s`. */
+/** The object of the access: attributes that a check may name as `%(name)s`. */
 export type Target = Readonly<Record<string, string | null>>;
 
-/** A compiled check. `rule` answers for other rules by name. */
+/** A compiled check: whether the credentials may access the target. `rule` evaluates another rule by its name. */
 export type Check = (credentials: Credentials, target: Target, rule: (name: string) => boolean) => boolean;
 
 const MAX_TEXT = 4_096;
 const TOKEN = /\s*(\(|\)|(?:%\([^)]*\)s|"[^"]*"|'[^']*'|[^\s()"'])+)/y;
 
 /**
- * Compiles a check string of oslo.policy: `role:`, `rule:`, `attribute:%(target)s`, `'literal':%(target)s`, `@`, `!`, `and`,
- * `or`, `not`, parentheses; the empty string allows everybody. `http:` checks and the old lists of lists are refused.
- * @throws InvalidInput saying where it stops making sense
+ * Compiles a check string of oslo.policy: `role:`, `rule:`, `attribute:%(target)s`, `'literal':%(target)s`, `@`, `!`, `and`, `or`,
+ * `not` and parentheses. The empty string allows every principal. `http:` checks and the old lists of lists are refused.
+ * @param name the rule's name, for messages
+ * @returns the check, and the names of the rules that it refers to
+ * @throws InvalidInput that says where the string stops making sense
  */
 export function compileCheck(text: string, name: string): { check: Check; rules: string[] } {
   if (text.length > MAX_TEXT) throw bad(name, `is longer than ${MAX_TEXT} characters`);
@@ -94,7 +96,7 @@ class Parser {
 
   #check(token: string): Check {
     const colon = token.indexOf(':');
-    if (colon < 1) throw bad(this.#name, `has '${token}', which is no check like 'role:admin' or 'project_id:%(project_id)s'`);
+    if (colon < 1) throw bad(this.#name, `has '${token}', which is no check. A check is like 'role:admin' or 'project_id:%(project_id)s'`);
     const [kind, match] = [token.slice(0, colon), token.slice(colon + 1)];
     switch (kind) {
       case 'rule':
@@ -107,7 +109,7 @@ class Parser {
       case 'http':
       case 'https':
       case 'field':
-        throw bad(this.#name, `has a '${kind}:' check, which Pinhole does not know`);
+        throw bad(this.#name, `has a '${kind}:' check, which Pinhole does not support`);
       default:
         return attributeCheck(kind, match);
     }
@@ -120,7 +122,7 @@ class Parser {
   }
 }
 
-/** An attribute of whoever asks, or a literal, compared with one of the target. What is not there equals nothing. */
+/** Compares an attribute of the principal, or a literal, with an attribute of the target. An absent attribute equals nothing. */
 function attributeCheck(kind: string, match: string): Check {
   const literal = /^(?:'([^']*)'|"([^"]*)"|(True|False|None|\d+))$/.exec(kind);
   const fixed = literal?.[1] ?? literal?.[2] ?? literal?.[3];
@@ -131,7 +133,7 @@ function attributeCheck(kind: string, match: string): Check {
   };
 }
 
-/** `%(name)s` replaced by the target's. @returns null where the target has none */
+/** Replaces each `%(name)s` by the target's attribute. @returns null if the target lacks one of them */
 function fill(text: string, target: Target): string | null {
   let isThere = true;
   const filled = text.replace(/%\(([^)]*)\)s/g, (_all, name: string) => {

@@ -5,19 +5,19 @@ import { DEFAULT_RULES, type RuleName } from './rules.ts';
 
 export type { RuleName };
 
-/** Check strings by rule name, as a policy file has them. */
+/** Check strings by rule name, as in a policy file. */
 export type PolicyRules = Readonly<Record<string, string>>;
 
-/** Rules that name each other deeper than this are taken to go in circles. */
+/** Rules that refer to each other more deeply than this count as a circle. */
 const MAX_DEPTH = 32;
 
-/** Who may do what: the default rules, with those of a policy file in their place. */
+/** Decides about accesses by the default rules, overridden by those of a policy file. */
 export class Policy {
   readonly #checks: ReadonlyMap<string, Check>;
-  /** Names in the file that nothing here asks for: other services' rules, or a misspelling. */
+  /** Names of rules in the file that no default rule uses: rules of other services, or misspellings. */
   readonly unused: readonly string[];
 
-  /** @throws InvalidInput for a rule that cannot be read, names one that is not there, or goes in circles */
+  /** @throws InvalidInput for a rule that cannot be compiled, refers to an unknown rule, or refers to itself */
   constructor(rules: PolicyRules = {}) {
     const texts = new Map<string, string>([...Object.entries(DEFAULT_RULES), ...Object.entries(rules)]);
     const { checks, references } = compileReachable(texts);
@@ -26,23 +26,24 @@ export class Policy {
     this.unused = Object.keys(rules).filter((name) => !checks.has(name));
   }
 
+  /** Whether the rule allows the access. */
   allows(credentials: Credentials, name: RuleName, target: Target): boolean {
     const evaluate = (rule: string): boolean => (this.#checks.get(rule) as Check)(credentials, target, evaluate);
     return evaluate(name);
   }
 
-  /** @throws Denied in Neutron's words */
+  /** @throws Denied with Neutron's message if the rule refuses the access */
   enforce(credentials: Credentials, name: RuleName, target: Target): void {
     if (!this.allows(credentials, name, target)) throw new Denied(`rule:${name} is disallowed by policy`);
   }
 }
 
-/** What checks of a router's own rules are asked about. */
+/** Returns the target for the rules of a router. */
 export function routerTarget({ projectId }: Pick<Router, 'projectId'>): Target {
   return { project_id: projectId, tenant_id: projectId };
 }
 
-/** What checks of a helper's rules are asked about: the parent's project, whatever the request says. */
+/** Returns the target for the rules of a helper: the project of its router, whatever the request says. */
 export function helperTarget({ projectId }: Pick<Router, 'projectId'>): Target {
   return {
     project_id: projectId,
@@ -52,7 +53,10 @@ export function helperTarget({ projectId }: Pick<Router, 'projectId'>): Target {
   };
 }
 
-/** Only rules that Pinhole asks for, and those that they name: a file may hold other services' too, with checks of theirs. */
+/**
+ * Compiles the rules that Pinhole uses, and those that they refer to. A file may also hold rules of other services, with checks
+ * that Pinhole does not support.
+ */
 function compileReachable(texts: ReadonlyMap<string, string>): { checks: Map<string, Check>; references: Map<string, string[]> } {
   const checks = new Map<string, Check>();
   const references = new Map<string, string[]>();
@@ -60,7 +64,7 @@ function compileReachable(texts: ReadonlyMap<string, string>): { checks: Map<str
   for (let name = waiting.pop(); name !== undefined; name = waiting.pop()) {
     if (checks.has(name)) continue;
     const text = texts.get(name);
-    if (text === undefined) throw new InvalidInput(name, `Policy ${name} is named by another rule and stands nowhere.`);
+    if (text === undefined) throw new InvalidInput(name, `Policy ${name} is not defined, and another rule refers to it.`);
     const { check, rules } = compileCheck(text, name);
     checks.set(name, check);
     references.set(name, rules);
@@ -69,8 +73,9 @@ function compileReachable(texts: ReadonlyMap<string, string>): { checks: Map<str
   return { checks, references };
 }
 
+/** @throws InvalidInput if the rule refers to itself through `path` */
 function refuseCircles(name: string, references: ReadonlyMap<string, readonly string[]>, path: readonly string[]): void {
   if (path.includes(name) || path.length > MAX_DEPTH)
-    throw new InvalidInput(name, `Policy ${name} goes in a circle: ${[...path, name].join(' → ')}.`);
+    throw new InvalidInput(name, `Policy ${name} refers to itself: ${[...path, name].join(' → ')}.`);
   for (const next of references.get(name) ?? []) refuseCircles(next, references, [...path, name]);
 }

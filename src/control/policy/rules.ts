@@ -1,7 +1,7 @@
 /**
- * What is allowed where no policy file says otherwise. Names and checks of routers and conntrack helpers are Neutron's
- * (neutron/conf/policies/base.py, router.py, l3_conntrack_helper.py; admins in place of Neutron 21's PROJECT_MEMBER, as later
- * ones have it); those below are of what Neutron has not.
+ * The default rules. Names and checks of routers and conntrack helpers are Neutron's (neutron/conf/policies/base.py, router.py,
+ * l3_conntrack_helper.py). Where Neutron 21 has PROJECT_MEMBER, admins are allowed too, as in later versions. The rules further
+ * below cover what Neutron does not have.
  */
 const MEMBER = 'rule:admin_only or (role:member and project_id:%(project_id)s)';
 const READER = 'rule:admin_only or (role:reader and project_id:%(project_id)s)';
@@ -34,7 +34,7 @@ export const DEFAULT_RULES = {
   update_router_conntrack_helper: PARENT_MEMBER,
   delete_router_conntrack_helper: PARENT_MEMBER,
 
-  /** Of Pinhole's own API. */
+  /** Rules of Pinhole's own API. */
   reapply_router_conntrack_helper: 'rule:update_router_conntrack_helper',
   get_router_status: READER,
   get_router_expectations: READER,
@@ -49,4 +49,5 @@ export const DEFAULT_RULES = {
   update_quota: 'rule:admin_only',
 } as const satisfies Record<string, string>;
 
+/** The name of a rule that Pinhole knows. */
 export type RuleName = keyof typeof DEFAULT_RULES;

@@ -5,15 +5,16 @@ import { lookUp } from '../../model/look-up.ts';
 import { type Assignment, kernelHelper } from '../ruleset/view.ts';
 import { assigned, type Content, type Setting } from './document.ts';
 
+/** A helper as a firewall program assigns it. */
 interface HelperOfProgram {
   readonly type: string;
   readonly protocol: string;
   readonly port: number;
-  /** Those that the program assigns it for: all that the kernel has it for. */
+  /** Families for which the program assigns it: all that the kernel registers it for. */
   readonly families: readonly Family[];
 }
 
-/** Kernel types behind a name that firewall programs use; firewalld and Shorewall say `h323` and `Q.931` alike. */
+/** Kernel types behind a name of the catalogue. firewalld and Shorewall use `h323` for the kernel types RAS and Q.931. */
 function kernelTypes(name: string): HelperOfProgram[] {
   const entry = CATALOGUE.find(({ helper }) => helper === name);
   return Object.entries(entry?.protocols ?? {}).flatMap(([protocol, { kernel, port }]) =>
@@ -21,11 +22,12 @@ function kernelTypes(name: string): HelperOfProgram[] {
   );
 }
 
+/** Families for which the kernel registers a type; both if the type is unknown. */
 function familiesOf(type: string, protocol: string | null): readonly Family[] {
   return kernelHelper({ type, protocol })?.families ?? FAMILIES;
 }
 
-/** Helpers of the services that firewalld brings (its /usr/lib/firewalld/services), by the service's name. */
+/** Helpers of the services that firewalld ships (/usr/lib/firewalld/services), by service name. */
 const SERVICES: Readonly<Record<string, string>> = {
   'amanda-client': 'amanda',
   'amanda-k5-client': 'amanda',
@@ -35,13 +37,13 @@ const SERVICES: Readonly<Record<string, string>> = {
   sip: 'sip',
   tftp: 'tftp',
 };
-/** Tracking of a protocol, which firewalld calls a helper and the kernel does not. */
+/** Connection tracking of a protocol, which firewalld lists among helpers and the kernel does not. */
 const NO_HELPER = /^proto[-_]/;
 
 /**
- * firewalld's services, zones, policies and helpers (firewalld.service(5), firewalld.zone(5)). A service says which helper it
- * takes (`<helper name="ftp"/>`, `<module name="nf_conntrack_ftp"/>`); connections get it where a zone or a policy names the service.
- * @throws InvalidInput naming the line
+ * Reads firewalld's services, zones, policies and helpers (firewalld.service(5), firewalld.zone(5)). A service names its helper
+ * (`<helper name="ftp"/>`, `<module name="nf_conntrack_ftp"/>`); connections get it if a zone or a policy names the service.
+ * @throws InvalidInput that names the line
  */
 export function readFirewalldXml(text: string, name: string): Content {
   const settings: Setting[] = [];
@@ -67,26 +69,27 @@ export function readFirewalldXml(text: string, name: string): Content {
   try {
     parser.write(text).close();
   } catch (error) {
-    // The library asks the attributes themselves: one that is called `hasOwnProperty` ends it.
+    // sax calls `hasOwnProperty` on the attributes object: an attribute of that name makes it throw.
     throw error instanceof InvalidInput ? error : refuse(error as Error);
   }
   const rest = { source: isNarrowed, isDefinition: root === 'service' };
   return { settings, assignments: found.flatMap(({ helper, ...at }) => assignmentsOf(helper, at, rest)) };
 }
 
-/** Whether a tag of a zone or a policy says where connections come from. */
+/** Whether a tag of a zone or policy restricts the source of connections. */
 function isFrom(tag: string, attributes: Readonly<Record<string, unknown>>): boolean {
   if (tag === 'source') return attributes['address'] !== undefined || attributes['ipset'] !== undefined || attributes['mac'] !== undefined;
   return tag === 'interface' || (tag === 'ingress-zone' && attributes['name'] !== 'ANY');
 }
 
-/** The helper that a tag takes: of a service, the one that it says; of a zone or a policy, that of the service that it names. */
+/** The helper that a tag assigns: in a service, the one it names; in a zone or policy, the one of the named service. */
 function helperOf(root: string, tag: string, value: string): string | null {
   if (value === '' || NO_HELPER.test(value)) return null;
   if (root === 'service') return tag === 'helper' ? value : tag === 'module' ? moduleHelper(value) : null;
   return (root === 'zone' || root === 'policy') && tag === 'service' ? (lookUp(SERVICES, value) ?? null) : null;
 }
 
+/** The helper of a kernel module, by its name. */
 function moduleHelper(module: string): string | null {
   const [, helper] = /^nf_conntrack_(\w+)$/.exec(module) ?? [];
   return helper === undefined || NO_HELPER.test(helper) ? null : helper.replace('netbios_ns', 'netbios-ns');
@@ -98,7 +101,7 @@ function assignmentsOf(helper: string, at: { line: number; text: string }, rest:
   return types.map(({ type, protocol, port, families }) => assigned(type, at, { protocol, ports: [[port, port]], families, ...rest }));
 }
 
-/** Ports and ranges of them as a program writes them; null: it names none. */
+/** Ports and port ranges in a program's notation; null: the words name none. */
 function portsIn(words: readonly string[], range: RegExp): (readonly [number, number])[] | null {
   const found = words.flatMap((word) => {
     const [, from, to] = range.exec(word) ?? [];
@@ -107,12 +110,16 @@ function portsIn(words: readonly string[], range: RegExp): (readonly [number, nu
   return found.length > 0 ? found : null;
 }
 
-/** Shorewall's `conntrack` file (shorewall-conntrack(5)): `CT:helper:ftp:PO  SOURCE  DEST  PROTO  DPORT`, under conditions (`?if`). */
+/**
+ * Reads Shorewall's `conntrack` file (shorewall-conntrack(5)): `CT:helper:ftp:PO  SOURCE  DEST  PROTO  DPORT`, under conditions
+ * (`?if`).
+ * @param name path; a folder `shorewall6` means IPv6
+ */
 export function readShorewallConntrack(text: string, name: string): Content {
   const assignments: Assignment[] = [];
   const settings: Setting[] = [];
   const conditions: string[] = [];
-  // Each family has a Shorewall of its own.
+  // Shorewall and Shorewall6 are separate programs with separate folders.
   const families = /shorewall6(\/|$)/.test(name.split('/').slice(0, -1).join('/')) ? (['ipv6'] as const) : (['ipv4'] as const);
   for (const [index, raw] of text.split(/\r?\n/).entries()) {
     const line = index + 1;
@@ -145,7 +152,7 @@ export function readShorewallConntrack(text: string, name: string): Content {
   return { settings, assignments };
 }
 
-/** What directives make of the conditions for the lines that follow, the outermost first; others are no conditions. */
+/** How directives change the stack of conditions for the lines that follow. Other directives set options. */
 const CONDITIONS: Readonly<Record<string, (conditions: string[], value: string) => void>> = {
   if: (conditions, value) => void conditions.push(value),
   elsif: (conditions, value) => void conditions.splice(-1, 1, value),
@@ -153,7 +160,11 @@ const CONDITIONS: Readonly<Record<string, (conditions: string[], value: string) 
   endif: (conditions) => void conditions.pop(),
 };
 
-/** OpenWrt's /etc/config/firewall (UCI): `option set_helper 'ftp'` of a rule, `list helper 'ftp'` and `option auto_helper` of a zone. */
+/**
+ * Reads OpenWrt's /etc/config/firewall (UCI): `option set_helper 'ftp'` of a rule, `list helper 'ftp'` and `option auto_helper`
+ * of a zone.
+ * @throws InvalidInput that names the line
+ */
 export function readOpenwrt(text: string, name: string): Content {
   const settings: Setting[] = [];
   const assignments: Assignment[] = [];
@@ -182,6 +193,7 @@ export function readOpenwrt(text: string, name: string): Content {
   return { settings, assignments };
 }
 
+/** The helpers that a section assigns. A source of `wan` or `*` does not narrow. */
 function openwrtAssignments({
   type,
   options,

@@ -5,7 +5,7 @@ import { InvalidInput } from '../../model/errors.ts';
 import type { ConfigDocument, ConfigKind, Content, Setting } from './document.ts';
 import { readFirewalldXml, readOpenwrt, readShorewallConntrack } from './firewalls.ts';
 
-/** How each kind of file is read. @throws InvalidInput naming the line */
+/** Readers by kind. They throw InvalidInput that names the line. */
 const READERS: Readonly<Record<ConfigKind, (text: string, name: string) => Content>> = {
   neutron: (text, name) => settingsOnly(iniSettings(text, name)),
   'neutron-policy': (text, name) => settingsOnly(yamlSettings(text, name)),
@@ -19,6 +19,10 @@ const READERS: Readonly<Record<ConfigKind, (text: string, name: string) => Conte
   modprobe: (text) => settingsOnly(moduleOptions(text)),
 };
 
+/**
+ * Reads a configuration file.
+ * @throws InvalidInput that names the line
+ */
 export function readConfigDocument(
   kind: ConfigKind,
   file: { readonly name: string; readonly text: string; readonly mode: number | null },
@@ -26,6 +30,7 @@ export function readConfigDocument(
   return { kind, name: file.name, mode: file.mode, ...READERS[kind](file.text, file.name) };
 }
 
+/** The content of a format that cannot assign helpers. */
 function settingsOnly(settings: readonly Setting[]): Content {
   return { settings, assignments: [] };
 }
@@ -36,7 +41,7 @@ function iniSettings(text: string, name: string): Setting[] {
   );
 }
 
-/** `KEY=value` lines of shell-like files and sysctl.conf; `/` of sysctl's other spelling is a dot. */
+/** `KEY=value` lines of shell-like files and of sysctl.conf, where `/` may stand for a dot (sysctl.d(5)). */
 function assignments(text: string): Setting[] {
   return text.split(/\r?\n/).flatMap((line, index) => {
     const [, key, rest = ''] = /^\s*-?([\w./*-]+)\s*=([\s\S]*)$/.exec(line) ?? [];
@@ -45,7 +50,7 @@ function assignments(text: string): Setting[] {
   });
 }
 
-/** `options nf_conntrack_ftp ports=21,2121` is `nf_conntrack_ftp.ports`. */
+/** Module options of modprobe.d(5): `options nf_conntrack_ftp ports=21,2121` has the key `nf_conntrack_ftp.ports`. */
 function moduleOptions(text: string): Setting[] {
   return text.split(/\r?\n/).flatMap((line, index) => {
     const [, module, options = ''] = /^\s*options\s+(\S+)\s+([\s\S]*)$/.exec(line) ?? [];
@@ -57,7 +62,7 @@ function moduleOptions(text: string): Setting[] {
   });
 }
 
-/** Scalars of a YAML (or JSON) document by their paths; items of a list are under their number. */
+/** Scalars of a YAML or JSON document, by their paths; list items by their index. Deeper than 20 levels is ignored. */
 function yamlSettings(text: string, name: string): Setting[] {
   const counter = new LineCounter();
   const document = parseYaml(text, {

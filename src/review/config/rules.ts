@@ -7,15 +7,15 @@ export const automaticAssignment: ConfigRule = {
   cwe: 1188,
   severity: 'high',
   title: 'helpers assigned to every connection by its port',
-  why: 'Every connection to a usual port gets a helper, whoever makes it and wherever to: nobody chose the clients, and whoever is behind the router can have ports opened. The kernel turned it off in 4.7 and took it out in 6.0.',
-  remedy: 'Turn it off, and assign helpers by rule to those that need them.',
-  checks: 'settings of the kernel and of firewall programs that assign helpers by themselves',
+  why: 'Every connection to a usual port gets a helper, whatever its source and destination. Any client behind the router can have ports opened. Linux turned this off by default in 4.7 and removed it in 6.0.',
+  remedy: 'Turn it off, and assign helpers by rule to the connections that need them.',
+  checks: 'settings of the kernel and of firewall programs that assign helpers automatically',
   check(document, report) {
     const found = automatic(document);
     if (!found) return;
     report({
       ...place(found.at),
-      claim: `\`${shown(found.at)}\` assigns helpers to connections by their port, from anywhere`,
+      claim: `\`${shown(found.at)}\` assigns helpers to connections by port alone, from any source`,
       evidence: [
         { line: found.at.line, fact: shown(found.at) },
         { line: null, fact: found.why },
@@ -27,18 +27,21 @@ export const automaticAssignment: ConfigRule = {
   },
 };
 
+/** The setting that turns automatic assignment on, by format; null: there is none. */
 function automatic(document: ConfigDocument): { at: Setting; why: string; cure: string } | null {
   switch (document.kind) {
     case 'sysctl': {
       const at = setting(document, 'net.netfilter.nf_conntrack_helper');
-      return at?.value === '1' ? { at, why: 'automatic assignment of the kernel (before Linux 6.0)', cure: 'Set it to 0.' } : null;
+      return at?.value === '1'
+        ? { at, why: 'it turns on the automatic assignment of the kernel (before Linux 6.0)', cure: 'Set it to 0.' }
+        : null;
     }
     case 'firewalld-conf': {
       const at = setting(document, 'AutomaticHelpers');
       return at && isOn(at.value)
         ? {
             at,
-            why: 'firewalld turns the automatic assignment of the kernel on (firewalld.conf(5))',
+            why: 'firewalld turns on the automatic assignment of the kernel (firewalld.conf(5))',
             cure: 'Set AutomaticHelpers=no, and name helpers in services.',
           }
         : null;
@@ -76,9 +79,9 @@ export const modulePorts: ConfigRule = {
   id: 'module-ports',
   cwe: 1164,
   severity: 'low',
-  title: 'ports of a helper as an option of its module',
-  why: 'The option says where a helper is assigned by itself. Where that is off, as since Linux 4.7, it does nothing, and whoever wrote it believes that the port has a helper; where it is on, the port has one for everybody.',
-  remedy: 'Assign the helper on that port by rule.',
+  title: 'ports of a helper set as a module option',
+  why: 'Only automatic assignment reads this option. With automatic assignment off, the default since Linux 4.7, the option has no effect and the port has no helper, contrary to what the file suggests. With it on, every connection to the port gets the helper.',
+  remedy: 'Assign the helper on that port with a firewall rule.',
   checks: '`ports=` of nf_conntrack modules',
   check(document, report) {
     if (document.kind !== 'modprobe') return;
@@ -86,10 +89,10 @@ export const modulePorts: ConfigRule = {
       if (!/^(nf|ip)_conntrack_\w+\.ports$/.test(at.key)) continue;
       report({
         ...place(at),
-        claim: `\`${shown(at)}\` gives no connection a helper, unless every connection gets one`,
+        claim: `\`${shown(at)}\` has no effect, unless the kernel assigns helpers to every connection`,
         evidence: [
           { line: at.line, fact: shown(at) },
-          { line: null, fact: 'the option is read by automatic assignment only, which is off since Linux 4.7 and gone since 6.0' },
+          { line: null, fact: 'only automatic assignment reads the option: off by default since Linux 4.7, removed in 6.0' },
         ],
         solution: { text: 'Remove it, and add a rule that assigns the helper on the port.', diff: null },
         severity: 'low',
@@ -99,7 +102,7 @@ export const modulePorts: ConfigRule = {
   },
 };
 
-/** Neutron's pairs that make the agent's apply fail, in one family or both: of the catalogue. */
+/** Pairs of Neutron's default list with which the agent's iptables-restore fails, for one family or both. */
 const BREAKING = NEUTRON_DEFAULT_PAIRS.filter(
   ({ helper, protocol }) => !findKernelHelper(helper, protocol)?.families.includes('ipv6') || helper === 'h323',
 );
@@ -108,10 +111,10 @@ export const neutronBreakingHelper: ConfigRule = {
   id: 'neutron-breaking-helper',
   cwe: 573,
   severity: 'high',
-  title: 'a helper that Neutron allows and that breaks the router it is created on',
-  why: "Neutron's agent hands the name to iptables and ip6tables as it is. For these the kernel has no such helper, or none for IPv6: the restore fails, the rule stays in the agent's memory, and every later change of that router fails with it, floating IPs too.",
-  remedy: 'Leave them out of allowed_conntrack_helpers, or serve the routers with `pinhole agent --neutron`.',
-  checks: 'allowed_conntrack_helpers of Neutron with the conntrack_helper extension',
+  title: 'a helper that Neutron allows and that breaks its router',
+  why: "Neutron's agent passes the name unchanged to iptables and ip6tables. For these names the kernel has no helper, or none for IPv6. The restore fails, the rule stays in the agent's memory, and every later change of that router fails too, including floating IPs.",
+  remedy: 'Remove these helpers from allowed_conntrack_helpers, or serve the routers with `pinhole agent --neutron`.',
+  checks: 'allowed_conntrack_helpers in Neutron configurations that load the conntrack_helper extension',
   check(document, report) {
     if (document.kind !== 'neutron') return;
     const extension = document.settings.find(
@@ -134,13 +137,14 @@ export const neutronBreakingHelper: ConfigRule = {
           fact: `the kernel has ${breaking.map(({ helper, protocol }) => `${helper}/${protocol}: ${familiesText(helper, protocol)}`).join('; ')}`,
         },
       ],
-      solution: { text: `Set allowed_conntrack_helpers to those that work for both families: ${WORKING}.`, diff: null },
+      solution: { text: `Set allowed_conntrack_helpers to the helpers that work for both families: ${WORKING}.`, diff: null },
       severity: 'high',
       confidence: 'certain',
     });
   },
 };
 
+/** Neutron's pairs that work for both families, in the notation of the option. */
 const WORKING = NEUTRON_DEFAULT_PAIRS.filter((pair) => !BREAKING.includes(pair))
   .map(({ helper, protocol }) => `${helper}:${protocol}`)
   .join(',');
@@ -150,7 +154,7 @@ function familiesText(helper: string, protocol: 'tcp' | 'udp'): string {
   return !kernel || kernel.type !== helper ? 'no helper of that name' : 'IPv4 only';
 }
 
-/** oslo's list of dicts: `{'ftp': 'tcp'},{…}` or `ftp:tcp,sip:udp`. */
+/** Pairs in the two notations of oslo.config's list of dicts: `{'ftp': 'tcp'},{…}` and `ftp:tcp,sip:udp`. */
 function allowedPairs(value: string): string[] {
   return [...value.matchAll(/(?<![\w.-])['"]?([\w.-]+)['"]?\s*:\s*['"]?([\w]+)['"]?/g)].map(
     ([, helper, protocol]) => `${helper}:${protocol}`,
@@ -161,9 +165,9 @@ export const policyOpen: ConfigRule = {
   id: 'policy-open',
   cwe: 862,
   severity: 'high',
-  title: 'a policy that lets everybody create helpers',
-  why: 'A helper opens connections through a router. With an empty rule every authenticated user, of whatever project, may put one on any router that they can name.',
-  remedy: 'Ask for the owner of the router, and for the role member.',
+  title: 'a policy that lets every user create helpers',
+  why: 'A helper opens ports through a router. With an empty rule, every authenticated user of every project may create one on any router whose id they know.',
+  remedy: 'Require the owner of the router, with the role member.',
   checks: 'rules of policy files for conntrack helpers',
   check(document, report) {
     if (document.kind !== 'neutron-policy') return;
@@ -175,7 +179,7 @@ export const policyOpen: ConfigRule = {
         continue;
       report({
         ...place(at),
-        claim: `\`${at.key}\` lets everybody`,
+        claim: `\`${at.key}\` allows every user`,
         evidence: [
           { line: at.line, fact: `${at.key}: "${at.value}"` },
           { line: null, fact: 'an empty rule, like `@`, is always true (oslo.policy)' },
@@ -193,15 +197,15 @@ export const cleartextBus: ConfigRule = {
   cwe: 319,
   severity: 'medium',
   title: 'a message bus without TLS',
-  why: 'Agents take their orders from the bus. Whoever is on the way reads the password and can then give orders of their own: rules on every router of the cloud.',
-  remedy: 'Turn TLS on for the broker, and say so here.',
+  why: 'Agents act on the messages of the bus. An attacker on the network path can read the password and then send messages: rules on every router of the cloud.',
+  remedy: 'Turn on TLS in the broker, and in this file.',
   checks: 'how Neutron and Pinhole reach RabbitMQ',
   check(document, report) {
     const at = busUrl(document);
     if (!at || isLocal(at.value)) return;
     report({
       ...place(at),
-      claim: `messages to the broker go in clear text, password first`,
+      claim: `messages to the broker are sent in clear text, including the password`,
       evidence: [
         { line: at.line, fact: shown(at) },
         { line: null, fact: document.kind === 'neutron' ? 'no `ssl = true` in [oslo_messaging_rabbit]' : 'the scheme is amqp, not amqps' },
@@ -216,6 +220,7 @@ export const cleartextBus: ConfigRule = {
   },
 };
 
+/** The setting with an unencrypted URL of the broker; null: there is none. */
 function busUrl(document: ConfigDocument): Setting | null {
   if (document.kind === 'neutron') {
     const ssl = setting(document, 'oslo_messaging_rabbit.ssl') ?? setting(document, 'oslo_messaging_rabbit.rabbit_use_ssl');
@@ -227,6 +232,7 @@ function busUrl(document: ConfigDocument): Setting | null {
   return url && /^amqp:/.test(url.value) ? url : null;
 }
 
+/** Whether all brokers of a URL are on this host: their messages stay off the network. */
 function isLocal(url: string): boolean {
   const hosts = url
     .replace(/^\w+:\/\//, '')
@@ -240,9 +246,9 @@ export const identityNone: ConfigRule = {
   id: 'identity-none',
   cwe: 306,
   severity: 'high',
-  title: 'an API that asks nobody who they are',
-  why: 'Whoever reaches the port may do everything: put helpers on any router, read the audit log, remove it all.',
-  remedy: 'Use tokens or Keystone.',
+  title: 'an API without authentication',
+  why: 'Every client that reaches the port may do everything: create helpers on any router, read the audit log, delete all helpers.',
+  remedy: 'Authenticate clients by token or with Keystone.',
   checks: "`identity.mode` of Pinhole's configuration",
   check(document, report) {
     if (document.kind !== 'pinhole') return;
@@ -251,7 +257,7 @@ export const identityNone: ConfigRule = {
     const listen = setting(document, 'listen');
     report({
       ...place(at),
-      claim: 'the API does not ask who calls',
+      claim: 'the API does not authenticate its callers',
       evidence: [
         { line: at.line, fact: shown(at) },
         {
@@ -270,9 +276,9 @@ export const readableSecrets: ConfigRule = {
   id: 'readable-secrets',
   cwe: 732,
   severity: 'medium',
-  title: 'a file with a password that everybody on the host may read',
-  why: 'Every user and every process of the host can read the password, and act as the service that it belongs to.',
-  remedy: 'chmod 0640, and give it to the group of the service.',
+  title: 'a file with a password that every user of the host can read',
+  why: 'Every user and every process of the host can read the password and act as the service.',
+  remedy: 'Set mode 0640, and make the group of the service its group.',
   checks: 'permissions of configuration files that hold passwords',
   check(document, report) {
     if (document.mode === null || (document.mode & 0o004) === 0) return;
@@ -284,18 +290,19 @@ export const readableSecrets: ConfigRule = {
     if (!at) return;
     report({
       ...place(at),
-      claim: `\`${at.key}\` stands in a file that everybody on the host may read`,
+      claim: `\`${at.key}\` is in a file that every user of the host can read`,
       evidence: [
         { line: at.line, fact: `${at.key} holds a secret` },
         { line: null, fact: `permissions ${(document.mode & 0o777).toString(8).padStart(4, '0')}` },
       ],
-      solution: { text: 'chmod 0640, and chgrp it to the service.', diff: null },
+      solution: { text: 'Set mode 0640, and the group of the service (`chmod`, `chgrp`).', diff: null },
       severity: 'medium',
       confidence: 'certain',
     });
   },
 };
 
+/** In the order of the pillars of CWE-1000, by severity. */
 export const CONFIG_RULES: readonly ConfigRule[] = [
   policyOpen,
   identityNone,

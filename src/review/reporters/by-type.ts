@@ -5,7 +5,7 @@ import { ALL_RULES, isChosen } from '../rules.ts';
 import { noteLines, summary } from './summary.ts';
 import { hanging, lineText, printable, wrap } from './text.ts';
 
-/** A review in the order of defect types: what was found of each, or what was looked at. */
+/** Text for terminals: defect type by defect type, its findings, or what was checked. Lines are wrapped at 80 characters. */
 export function byType(report: Report): string {
   const lines = [...wrap(`Reviewed by defect type: ${summary(report)}.`, 80), ''];
   report.types.forEach((type, index) => {
@@ -36,27 +36,31 @@ function findingLines(finding: Finding, many: boolean): string[] {
   ];
 }
 
-/** What is said of a type beside its findings: that rules did not get to the end; or else, of one without findings, what was looked at. */
+/**
+ * The sentence about a type beside its findings: which rules did not finish, or, for a type without findings, what was checked;
+ * null: none is needed.
+ */
 export function verdictOf(report: Report, type: Report['types'][number], found: readonly Finding[]): string | null {
   const unfinished = report.subjects.flatMap(({ name, unfinished: ids }) => {
     const rules = ids.filter((id) => ALL_RULES.some(({ rule }) => rule.id === id && isOfType(rule, type)));
     return rules.length > 0 ? [`${rules.join(', ')} in ${name}`] : [];
   });
-  if (unfinished.length > 0) return `Not finished: ${unfinished.join('; ')}. There may be more to find.`;
+  if (unfinished.length > 0) return `Not finished: ${unfinished.join('; ')}. There may be more defects.`;
   return found.length === 0 ? clean(report, type) : null;
 }
 
+/** Whether a rule can report a type. */
 function isOfType({ cwe, alsoCwes = [] }: RuleInfo, type: Report['types'][number]): boolean {
   return [cwe, ...alsoCwes].some((one) => isChosen([type], one));
 }
 
-/** That nothing was found of a type, with what was looked at. */
+/** The sentence about a type without findings. `Not checked` is not `clean`: no rule of the type is for these subjects. */
 function clean(report: Report, type: number): string {
   const families = new Set(report.subjects.map(({ family }) => family));
   const checks = ALL_RULES.filter(
     ({ family, rule }) =>
       (families.has(family) || (family === 'ruleset' && families.has('configuration'))) && isChosen([type as Pillar], rule.cwe),
   ).map(({ rule }) => rule.checks);
-  if (checks.length === 0) return 'Not checked: no rule of this type is for what was reviewed.';
+  if (checks.length === 0) return 'Not checked: no rule of this type applies to the reviewed subjects.';
   return `Clean. Checked: ${checks.join('; ')}.`;
 }

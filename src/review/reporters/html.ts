@@ -18,7 +18,7 @@ table { border-collapse: collapse; margin: .6rem 0; } td { padding: .1rem .7rem 
 .clean { opacity: .8; } .add { color: #2e7d32; } .del { color: #c62828; }
 @media (prefers-color-scheme: dark) { .add { color: #81c784; } .del { color: #ef9a9a; } }`;
 
-/** One page that needs nothing else: no script, no request. */
+/** A self-contained HTML page: no scripts, no requests; the content security policy enforces it. */
 export function html(report: Report): string {
   const sections = report.types.map((type) => {
     const found = findingsOf(report, type);
@@ -56,11 +56,12 @@ function diffLine(line: string): string {
   return kind ? `<span class="${kind}">${escaped(line)}</span>` : escaped(line);
 }
 
-/** Backticks become code. */
+/** Escaped text in which parts in backticks are `<code>`. */
 function marked(text: string): string {
   return withCode(text, { code: (part) => `<code>${escaped(part)}</code>`, plain: escaped });
 }
 
+/** Text with the characters of markup as character references. */
 function escaped(text: string): string {
   return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 }

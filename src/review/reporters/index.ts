@@ -6,6 +6,7 @@ import { list } from './list.ts';
 import { markdown } from './markdown.ts';
 import { sarif } from './sarif.ts';
 
+/** Report formats by the name that `--format` takes. Each turns a report into text that ends with a newline. */
 export const REPORTERS = {
   'by-type': byType,
   list,
@@ -15,4 +16,5 @@ export const REPORTERS = {
   html,
 } as const satisfies Readonly<Record<string, (report: Report, tool: { readonly version: string }) => string>>;
 
+/** Name of a report format. */
 export type Format = keyof typeof REPORTERS;

@@ -1,6 +1,6 @@
 import type { Report } from '../report.ts';
 
-/** The report as it is; docs/review/report.schema.json describes it. */
+/** The report as JSON, as docs/review/report.schema.json describes it. */
 export function json(report: Report): string {
   return `${JSON.stringify(report, null, 2)}\n`;
 }

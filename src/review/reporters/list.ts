@@ -4,7 +4,7 @@ import { ALL_RULES } from '../rules.ts';
 import { noteLines, summary } from './summary.ts';
 import { hanging, lineText, printable, wrap } from './text.ts';
 
-/** A numbered list: line, defect, evidence, solution. */
+/** Text for terminals: a numbered list of findings with line, defect, evidence and solution. Lines are wrapped at 80 characters. */
 export function list(report: Report): string {
   const lines = [...wrap(`${summary(report)}.`, 80), ''];
   const many = report.subjects.length > 1;

@@ -5,7 +5,7 @@ import { verdictOf } from './by-type.ts';
 import { noteLines, summary } from './summary.ts';
 import { lineText, printable, withCode } from './text.ts';
 
-/** For a wiki, an issue, a pull request. */
+/** Markdown for wikis, issues and pull requests. Text of the subject cannot become markup. */
 export function markdown(report: Report): string {
   const parts = ['# Security review', '', `${summary(report)}.`, ''];
   for (const type of report.types) {
@@ -49,7 +49,7 @@ function code(text: string): string {
   return `\`${text.replaceAll('`', "'")}\``;
 }
 
-/** Claims carry code in backticks; around it nothing is markup. */
+/** Escaped text in which parts in backticks stay code. */
 function escapeClaim(text: string): string {
   return withCode(text, { code: (part) => `\`${part}\``, plain: escaped });
 }

@@ -5,11 +5,14 @@ import type { Report } from '../report.ts';
 import { ALL_RULES } from '../rules.ts';
 
 const LEVELS: Readonly<Record<Severity, Result.level>> = { critical: 'error', high: 'error', medium: 'warning', low: 'note', info: 'note' };
-/** What code-scanning viewers sort by: a number from 0 to 10, as CVSS has. */
+/** A number from 0 to 10, as in CVSS, by which code-scanning viewers sort (`security-severity`). */
 const SECURITY_SEVERITY: Readonly<Record<Severity, string>> = { critical: '9.5', high: '8.0', medium: '5.5', low: '3.0', info: '1.0' };
 const SCHEMA = 'https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json';
 
-/** SARIF 2.1.0, with CWE as taxonomy: for code-scanning viewers. */
+/**
+ * SARIF 2.1.0 (OASIS) with CWE as taxonomy, for code-scanning viewers.
+ * @param tool version of this Pinhole, for `tool.driver`
+ */
 export function sarif(report: Report, tool: { readonly version: string }): string {
   const findings = [...report.findings, ...report.suppressed];
   const used = [...new Set(findings.map(({ rule }) => rule))].sort();
@@ -63,6 +66,7 @@ function ruleOf(id: string) {
   return ALL_RULES.find(({ rule }) => rule.id === id)?.rule;
 }
 
+/** The description of a rule (3.49, reportingDescriptor). */
 function descriptor(id: string, cwes: readonly number[]): ReportingDescriptor {
   const rule = ruleOf(id);
   if (!rule) return { id, shortDescription: { text: 'A claim of the second reader, checked against the code.' } };
@@ -81,6 +85,7 @@ function descriptor(id: string, cwes: readonly number[]): ReportingDescriptor {
   };
 }
 
+/** A finding as a result (3.27): evidence with lines becomes the code flow, the rest joins the message. */
 function resultOf(finding: Finding, ruleIndex: number, cwes: readonly number[]): Result {
   const { subject, solution } = finding;
   const location = (line: number, endLine = line) => ({
@@ -120,7 +125,10 @@ function resultOf(finding: Finding, ruleIndex: number, cwes: readonly number[]):
   return result;
 }
 
-/** Our hunks replace whole lines; SARIF wants regions. */
+/**
+ * A hunk as a SARIF replacement (3.57). Hunks of this reviewer replace whole lines, SARIF wants regions. Hunks with context
+ * lines give none.
+ */
 function replacements(diff: string) {
   const [, from, count] = /^@@ -(\d+)(?:,(\d+))? /.exec(diff) ?? [];
   const lines = diff.split('\n').slice(1);
@@ -136,7 +144,7 @@ function replacements(diff: string) {
   ];
 }
 
-/** A relative path as it is; a live ruleset has a scheme of its own. */
+/** A file as a relative or `file:` URI; a live ruleset gets the scheme `netns:`. */
 function uriOf(name: string): string {
   const live = /^netns (.*)$|^host$/.exec(name);
   if (live) return `netns:${encodeURIComponent(live[1] ?? 'host')}`;

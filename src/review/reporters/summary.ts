@@ -2,7 +2,7 @@ import { SEVERITIES } from '../finding.ts';
 import type { Report } from '../report.ts';
 import { plural } from './text.ts';
 
-/** `12 findings (2 high, 10 low) in 3 files; 1 suppressed`. */
+/** One line of counts: `12 findings (2 high, 10 low) in 3 subjects, 900 lines; 1 suppressed`. */
 export function summary(report: Report): string {
   const { findings, subjects, suppressed } = report;
   const counts = [...SEVERITIES]
@@ -17,6 +17,7 @@ export function summary(report: Report): string {
   return `${plural(findings.length, 'finding')}${detail} in ${plural(subjects.length, 'subject')}, ${subjects.reduce((sum, { lines }) => sum + lines, 0)} lines${rest}${open}`;
 }
 
+/** The notes as lines of text, with a last one about dropped claims of the second reader. */
 export function noteLines(report: Report): string[] {
   const notes = report.notes.map(({ subject, line, note }) => `${subject}${line === null ? '' : `:${line}`}: ${note}`);
   const { secondReader } = report;

@@ -1,17 +1,18 @@
 import type { Severity } from '../finding.ts';
 
-/** A published defect of a helper. */
+/** A published vulnerability of a helper. */
 export interface Advisory {
   readonly id: string;
   /** Kernel types. */
   readonly helpers: readonly string[];
   readonly summary: string;
-  /** First mainline release with it; null: it came with the helper. */
+  /** First mainline release that has the defect; null: as old as the helper. */
   readonly introduced: string | null;
-  /** First mainline release without it. */
+  /** First mainline release with the fix. */
   readonly fixed: string;
-  /** Stable series that have the fix, with the first release of each that does. */
+  /** First fixed release of each stable series. */
   readonly backports: readonly string[];
+  /** Date, as YYYY-MM-DD. */
   readonly published: string;
   readonly source: string;
   readonly severity: Severity;
@@ -19,12 +20,15 @@ export interface Advisory {
 
 const nvd = (id: string) => `https://nvd.nist.gov/vuln/detail/${id}`;
 
-/** From the National Vulnerability Database. Beside mainline a distribution's kernel may have the fix under an older number. */
+/**
+ * From the National Vulnerability Database. Versions are those of kernel.org; a distribution may have backported a fix to an
+ * older version.
+ */
 export const ADVISORIES: readonly Advisory[] = [
   {
     id: 'CVE-2024-26851',
     helpers: ['RAS', 'Q.931'],
-    summary: 'nf_conntrack_h323 reads a length of an optional field without a bound, and shifts beyond the type',
+    summary: 'nf_conntrack_h323 reads the length of an optional field without a bound, and shifts beyond the width of the type',
     introduced: null,
     fixed: '6.8',
     backports: ['4.19.310', '5.4.272', '5.10.213', '5.15.152', '6.1.82', '6.6.22', '6.7.10'],
@@ -35,7 +39,7 @@ export const ADVISORIES: readonly Advisory[] = [
   {
     id: 'CVE-2022-2663',
     helpers: ['irc'],
-    summary: 'nf_conntrack_irc takes what is no message for one: with unencrypted IRC a firewall can be passed',
+    summary: 'nf_conntrack_irc misreads other text as a message: unencrypted IRC can bypass a firewall',
     introduced: null,
     fixed: '6.0',
     backports: ['4.9.328', '4.14.293', '4.19.258', '5.4.213', '5.10.143', '5.15.68', '5.19.9'],
@@ -46,7 +50,7 @@ export const ADVISORIES: readonly Advisory[] = [
   {
     id: 'CVE-2019-9162',
     helpers: ['snmp'],
-    summary: 'the SNMP NAT module checks lengths of ASN.1 too little: reads and writes out of bounds',
+    summary: 'the SNMP NAT module checks ASN.1 lengths insufficiently: it reads and writes out of bounds',
     introduced: '4.16',
     fixed: '5.0',
     backports: ['4.19.25', '4.20.12'],
@@ -57,7 +61,7 @@ export const ADVISORIES: readonly Advisory[] = [
   {
     id: 'CVE-2007-3642',
     helpers: ['RAS', 'Q.931'],
-    summary: 'nf_conntrack_h323 dereferences a null pointer on a choice that is out of range: a packet stops the kernel',
+    summary: 'nf_conntrack_h323 dereferences a null pointer on a choice that is out of range: one packet crashes the kernel',
     introduced: null,
     fixed: '2.6.22',
     backports: ['2.6.20.15', '2.6.21.6'],
@@ -67,7 +71,10 @@ export const ADVISORIES: readonly Advisory[] = [
   },
 ];
 
-/** Whether a kernel of this version, as `uname -r` says it, lacks the fix. */
+/**
+ * Whether a kernel lacks the fix.
+ * @param kernel version as `uname -r` prints it; one that cannot be parsed is not affected
+ */
 export function isAffected(advisory: Advisory, kernel: string): boolean {
   const version = parts(kernel);
   if (version.length === 0 || compare(version, parts(advisory.fixed)) >= 0) return false;
@@ -78,10 +85,12 @@ export function isAffected(advisory: Advisory, kernel: string): boolean {
   return !series || compare(version, series) < 0;
 }
 
+/** The numbers of a version, at most four; empty: it is no version. */
 function parts(version: string): number[] {
   return (/^\d+(\.\d+){0,3}/.exec(version)?.[0] ?? '').split('.').filter(Boolean).map(Number);
 }
 
+/** Negative, zero or positive, as for a sort. Missing numbers count as zero. */
 function compare(a: readonly number[], b: readonly number[]): number {
   for (let index = 0; index < Math.max(a.length, b.length); index++) {
     const difference = (a[index] ?? 0) - (b[index] ?? 0);

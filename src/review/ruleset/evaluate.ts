@@ -4,48 +4,56 @@ import type { Chain, Match, Rule } from './model.ts';
 import { costOf } from './reach.ts';
 import type { RulesetView } from './view.ts';
 
-/** A packet that somebody sends from wherever suits them: addresses and interfaces are theirs to choose. */
+/** A packet of an attacker, who chooses addresses and interfaces so that the packet passes. */
 export interface Probe {
   readonly family: Family;
   readonly hook: 'forward' | 'input';
   readonly state: 'new' | 'related' | 'established';
-  /** Helper of its connection's master; null for none. */
+  /** Helper of the master connection; null: none. */
   readonly helper: string | null;
   readonly protocol: string;
   readonly port: number;
 }
 
+/** A rule, or policy, that decided. */
 export interface Step {
   readonly chain: Chain;
   /** null: the chain's policy. */
   readonly rule: Rule | null;
 }
 
+/** The result of sending a probe through a hook. */
 export interface Outcome {
   readonly verdict: 'accept' | 'drop';
-  /** What decided, chain by chain. */
+  /** The deciding rule of each base chain, with the jumps that led to it. */
   readonly steps: readonly Step[];
-  /** Rules that may drop it after all: they look at something that cannot be seen here. */
+  /** Rules that might drop the packet after all: they match on something that the evaluator does not model. */
   readonly doubts: readonly Rule[];
 }
 
+/** State of a walk through the chains of one hook. */
 interface Walk {
+  /** Interfaces that earlier rules committed the packet to; null: still free. */
   readonly interfaces: { readonly iif: string | null; readonly oif: string | null };
   readonly doubts: Rule[];
-  /** What a chain came to, by the interfaces that were chosen before: chains call each other in many ways. */
+  /** Results of chains, by the interfaces chosen before. Without it, chains that call each other take exponential time. */
   readonly seen: Map<Chain, Map<string, Result>>;
 }
 
+/** null: the chain returned without a verdict. */
 type Result = { readonly verdict: 'accept' | 'drop'; readonly steps: readonly Step[]; readonly walk: Walk } | null;
 
+/** As the kernel: NFT_JUMP_STACK_SIZE (net/netfilter/nf_tables.h). */
 const MAX_DEPTH = 16;
 
-/** A port of a service that no helper's data connection goes to. */
+/** A service port below 1024 (ssh). No data connection of a helper uses it. */
 export const LOW_PORT = 22;
 
 /**
- * What becomes of a packet at a hook: every base chain there, in order. Rules that narrow by address, or by something unknown,
- * are taken not to match: whoever attacks is elsewhere. An interface is taken to be the one that lets the packet through.
+ * Sends a packet through all base chains of its hook, in order of priority. A rule that matches on an address or on something
+ * unknown is taken not to match, because the attacker picks another address. An interface is taken to be the one that lets the
+ * packet through.
+ * @throws OutOfSteps, Aborted
  */
 export function evaluate(view: RulesetView, probe: Probe): Outcome {
   const steps: Step[] = [];
@@ -64,7 +72,7 @@ function newWalk(): Walk {
   return { interfaces: { iif: null, oif: null }, doubts: [], seen: new Map() };
 }
 
-/** One that is being walked already decides nothing: the kernel refuses loops. */
+/** Walks a chain unless its result is known. A chain that is being walked decides nothing; the kernel refuses loops anyway. */
 function walkOnce(view: RulesetView, at: { chain: Chain; probe: Probe; depth: number }, start: Walk): Result {
   const key = `${start.interfaces.iif}\0${start.interfaces.oif}`;
   const results = start.seen.get(at.chain) ?? new Map<string, Result>();
@@ -77,6 +85,7 @@ function walkOnce(view: RulesetView, at: { chain: Chain; probe: Probe; depth: nu
   return result;
 }
 
+/** Walks a chain in order of its rules. `walk` is the state on entry; a result carries the state on exit. */
 function walkChain(view: RulesetView, at: { chain: Chain; probe: Probe; depth: number }, walk: Walk): Result {
   for (const rule of at.chain.rules) {
     const { action } = rule;
@@ -87,7 +96,7 @@ function walkChain(view: RulesetView, at: { chain: Chain; probe: Probe; depth: n
     const matched = matchRule(rule, at.probe, walk);
     if (matched === 'unknown' && isDrop) walk.doubts.push(rule);
     if (matched === 'no' || matched === 'unknown') continue;
-    // The sender takes another way in than one that is dropped there, if the rule names one.
+    // A drop that depends on an interface, or on a limit, does not stop an attacker who uses another interface, or fewer packets.
     if (isDrop && (rule.limited || matched !== walk)) continue;
     if (action.kind === 'accept' || isDrop)
       return { verdict: action.kind === 'accept' ? 'accept' : 'drop', steps: [{ chain: at.chain, rule }], walk: matched };
@@ -101,7 +110,7 @@ function walkChain(view: RulesetView, at: { chain: Chain; probe: Probe; depth: n
   return null;
 }
 
-/** 'no', 'unknown', or the walk as it goes on: another one where the rule decides on an interface. */
+/** 'no', 'unknown', or the walk to go on with: a new one if the rule commits the packet to an interface. */
 function matchRule(rule: Rule, probe: Probe, walk: Walk): 'no' | 'unknown' | Walk {
   let current = walk;
   let unknown = false;
@@ -114,6 +123,7 @@ function matchRule(rule: Rule, probe: Probe, walk: Walk): 'no' | 'unknown' | Wal
   return unknown ? 'unknown' : current;
 }
 
+/** The same for one match. */
 function matchOne(one: Match, probe: Probe, walk: Walk): 'no' | 'unknown' | Walk {
   const decide = (matches: boolean) => (matches !== one.negated ? walk : 'no');
   switch (one.key) {
@@ -136,7 +146,7 @@ function matchOne(one: Match, probe: Probe, walk: Walk): 'no' | 'unknown' | Walk
       return 'no';
     case 'saddr':
     case 'daddr':
-      // Anybody else's address: a negated match holds.
+      // The attacker's address is none of those listed, so a negated match holds.
       return one.negated && one.values !== null ? walk : 'no';
     case 'rpfilter':
       return 'no';
@@ -145,7 +155,10 @@ function matchOne(one: Match, probe: Probe, walk: Walk): 'no' | 'unknown' | Walk
   }
 }
 
-/** Whether some packet like the probe, from some address over some interface, could match a rule. */
+/**
+ * Whether some packet with the protocol, port and state of the probe could match a rule: addresses, interfaces and unknown
+ * matches are free.
+ */
 export function couldMatch(view: RulesetView, rule: Rule, probe: Probe): boolean {
   view.spend(1 + costOf(rule));
   const walk = newWalk();
@@ -153,6 +166,7 @@ export function couldMatch(view: RulesetView, rule: Rule, probe: Probe): boolean
   return rule.matches.every((one) => free.has(one.key) || matchOne(one, probe, walk) !== 'no');
 }
 
+/** An interface match: a free interface is bound to the first name of the list. */
 function matchInterface(one: Match, key: 'iif' | 'oif', walk: Walk): 'no' | Walk {
   const chosen = walk.interfaces[key];
   if (one.values === null) return 'no';
@@ -164,6 +178,7 @@ function matchInterface(one: Match, key: 'iif' | 'oif', walk: Walk): 'no' | Walk
   return first === 'lo' || first === undefined ? 'no' : { ...walk, interfaces: { ...walk.interfaces, [key]: first } };
 }
 
+/** The name of a protocol that may be given by its number (IANA protocol numbers). */
 function protocolName(value: string): string {
   return lookUp({ '6': 'tcp', '17': 'udp', '47': 'gre' }, value) ?? value.toLowerCase();
 }

@@ -15,7 +15,7 @@ import {
   tooManyRules,
 } from './model.ts';
 
-/** Hooks of the built-in chains (ip_tables, nf_tables), and priorities of the tables at them. */
+/** Hooks of the built-in chains. */
 const HOOKS: Readonly<Record<string, string>> = {
   PREROUTING: 'prerouting',
   INPUT: 'input',
@@ -23,11 +23,13 @@ const HOOKS: Readonly<Record<string, string>> = {
   OUTPUT: 'output',
   POSTROUTING: 'postrouting',
 };
+/** Priorities of the tables at their hooks (enum nf_ip_hook_priorities, linux/netfilter_ipv4.h). */
 const TABLES: Readonly<Record<string, number>> = { raw: -300, mangle: -150, nat: -100, filter: 0, security: 50 };
 
 /**
- * Reads what `iptables-save` and `ip6tables-save` print, also one after the other.
- * @throws InvalidInput naming the line
+ * Reads the output of `iptables-save` and `ip6tables-save`, also one after the other.
+ * @param name of the subject, for errors
+ * @throws InvalidInput that names the line
  */
 export function readIptablesSave(text: string, name: string): Ruleset {
   const chains = new Map<string, Chain>();
@@ -66,11 +68,12 @@ export function readIptablesSave(text: string, name: string): Ruleset {
   return { format: 'iptables', chains: [...chains.values()], helpers: [], unread };
 }
 
-/** Of a file without the comment that says which program wrote it: by what only one of them has. */
+/** The family of a file without the comment that names the program: IPv6 if it uses something that only ip6tables has. */
 function guessFamily(text: string): NftFamily {
   return /icmp6|ipv6|\s-[sd]\s+[0-9a-f]*:[0-9a-f:]*/i.test(text) ? 'ip6' : 'ip';
 }
 
+/** A chain; a built-in one gets its hook, priority and policy. */
 function newChain(place: { family: NftFamily; table: string; name: string; line: number }, policy: string): Chain {
   const hook = lookUp(HOOKS, place.name);
   const priority = lookUp(TABLES, place.table) ?? 0;
@@ -86,10 +89,12 @@ function newChain(place: { family: NftFamily; table: string; name: string; line:
   return { ...place, base, rules: [] };
 }
 
+/** Words of a line; quoted ones without their quotes. */
 function splitWords(line: string): string[] {
   return [...line.matchAll(/"((?:[^"\\]|\\.)*)"|(\S+)/g)].map(([, quoted, plain]) => quoted ?? (plain as string));
 }
 
+/** Options with one value, by the match that they are (iptables(8)). */
 const ADDRESS_KEYS: Readonly<Record<string, MatchKey>> = {
   '-s': 'saddr',
   '--source': 'saddr',
@@ -103,7 +108,7 @@ const ADDRESS_KEYS: Readonly<Record<string, MatchKey>> = {
   '--protocol': 'l4proto',
   '--helper': 'helper',
 };
-/** Matches that only load options which are read by themselves. */
+/** Match modules whose options are read individually, so that loading them adds no match. */
 const LOADED = new Set([
   'tcp',
   'udp',
@@ -119,8 +124,10 @@ const LOADED = new Set([
   'dccp',
   'sctp',
 ]);
+/** Options of the limit modules, which take a value. */
 const LIMITS = /^--(limit|limit-burst|hashlimit[-\w]*|connlimit[-\w]*)$/;
 
+/** Reads the words after `-A CHAIN`. Options that are not known become a match of the kind `other`. */
 function readRule(words: readonly string[], place: { line: number; text: string; family: NftFamily }): Rule {
   const matches: Match[] = [];
   let action: Action | null = null;
@@ -162,6 +169,7 @@ function readRule(words: readonly string[], place: { line: number; text: string;
   return { line: place.line, text: place.text, matches, action, limited, opaque: false, nftHandle: null, indent: null };
 }
 
+/** Ports as iptables lists them: `22,80:90,:1023`. */
 function rangesOf(text: string): (readonly [number, number])[] | null {
   return ranges(
     text.split(',').map((one) => (one.startsWith(':') ? `0${one}` : one)),
@@ -169,6 +177,10 @@ function rangesOf(text: string): (readonly [number, number])[] | null {
   );
 }
 
+/**
+ * The action of a target (iptables-extensions(8)); null: the target neither decides nor assigns. An unknown name is a
+ * user-defined chain.
+ */
 function targetOf(name: string, options: readonly string[], flag: string): Action | null {
   const option = (key: string) => options[options.indexOf(key) + 1] ?? null;
   switch (name) {

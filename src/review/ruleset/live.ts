@@ -4,21 +4,32 @@ import { readIptablesSave } from './iptables.ts';
 import { type Chain, chainKey, type HelperObject, type Ruleset } from './model.ts';
 import { readNftJson } from './nft-json.ts';
 
-/** The rules of a running namespace: nft's JSON and listing, and what iptables says of its own tables, whose matches nft cannot show. */
+/**
+ * The rules of a running namespace: nft's JSON and listing, and the output of iptables-save and ip6tables-save, because nft
+ * cannot show iptables matches.
+ */
 export interface LiveRules {
+  /** `nft -j list ruleset`. */
   readonly nft: string;
+  /** `nft -a list ruleset`: line numbers and handles refer to it. */
   readonly listing: string;
+  /** Output of iptables-save; null: nft shows all matches, or the host has no such program. The same goes for ip6tables. */
   readonly iptables: string | null;
   readonly ip6tables: string | null;
 }
 
+/** Characters of each part. */
 const MAX = 64 * 1024 * 1024;
 
+/** The rules as the text of a subject of kind `live`. {@link liveParts} is its inverse. */
 export function liveText(rules: LiveRules): string {
   return JSON.stringify(rules);
 }
 
-/** The parts of {@link liveText}, as they are. @throws InvalidInput */
+/**
+ * Reads {@link liveText}.
+ * @throws InvalidInput that names the field
+ */
 export function liveParts(text: string, name = 'live rules'): LiveRules {
   let value: unknown;
   try {
@@ -36,7 +47,7 @@ export function liveParts(text: string, name = 'live rules'): LiveRules {
   };
 }
 
-/** What lines of live rules are lines of: the listings, one after the other. */
+/** The lines that line numbers of a live subject count: those of the listings, one after the other. */
 export function liveLines({ listing, iptables, ip6tables }: LiveRules): string[] {
   return [listing, iptables ?? '', ip6tables ?? ''].flatMap(linesIn);
 }
@@ -45,7 +56,10 @@ function linesIn(text: string): string[] {
   return text === '' ? [] : text.replace(/\n$/, '').split('\n');
 }
 
-/** Reads {@link liveText}. @throws InvalidInput */
+/**
+ * Reads {@link liveText}. Tables of iptables come from iptables-save, the others from nft.
+ * @throws InvalidInput
+ */
 export function readLive(text: string, name: string): Ruleset {
   const live = liveParts(text, name);
   const nft = atLines(readNftJson(live.nft, name), linesOf(live.listing));
@@ -66,7 +80,7 @@ export function readLive(text: string, name: string): Ruleset {
   };
 }
 
-/** Lines of chains, objects and (by their handles) rules in what `nft -a list ruleset` prints. */
+/** Lines of chains, objects and rules in the output of `nft -a list ruleset`. Keys: `chain …`, `ct helper …` and `rule … HANDLE`. */
 function linesOf(listing: string): ReadonlyMap<string, number> {
   const found = new Map<string, number>();
   let table = '';
@@ -81,7 +95,7 @@ function linesOf(listing: string): ReadonlyMap<string, number> {
       found.set(`${kind} ${table} ${block}`, index + 1);
     } else if (/^\t?\}/.test(content)) chain = '';
     else if (chain !== '' && !/^\t\t(type \S+ hook|policy|comment) /.test(content)) {
-      // A rule whose values take several lines has its handle on the last.
+      // A rule that spans several lines has its handle on the last one.
       start ??= index + 1;
       const handle = /# handle (\d+)$/.exec(content)?.[1];
       if (handle === undefined) continue;
@@ -92,6 +106,7 @@ function linesOf(listing: string): ReadonlyMap<string, number> {
   return found;
 }
 
+/** A ruleset from JSON, which has no lines, with the lines of its listing. */
 function atLines(ruleset: Ruleset, lines: ReadonlyMap<string, number>): Ruleset {
   const lineOf = (key: string, fallback: number) => lines.get(key) ?? fallback;
   return {
@@ -105,6 +120,7 @@ function atLines(ruleset: Ruleset, lines: ReadonlyMap<string, number>): Ruleset 
   };
 }
 
+/** A ruleset whose lines begin further down. */
 function shifted(ruleset: Ruleset, by: number): Ruleset {
   return {
     ...ruleset,

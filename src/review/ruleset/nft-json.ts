@@ -20,8 +20,8 @@ import { Expansion, MAX_TOKENS } from './nft-values.ts';
 type Json = Readonly<Record<string, unknown>>;
 
 /**
- * Reads what `nft -j list ruleset` prints (libnftables-json(5)). Lines are those of the text, where it has any.
- * @throws InvalidInput when it is not that
+ * Reads the output of `nft -j list ruleset` (libnftables-json(5)). JSON has no line numbers: every line is 1.
+ * @throws InvalidInput if the text is something else, or too large
  */
 export function readNftJson(text: string, name: string): Ruleset {
   const items = parse(text, name);
@@ -62,9 +62,10 @@ export function readNftJson(text: string, name: string): Ruleset {
   return { format: 'nft-json', chains: [...chains.values()], helpers, unread: [] };
 }
 
-/** Deeper than any rule: what follows goes down by calling itself. */
+/** No rule is nested this deeply; the functions below recurse. */
 const MAX_DEPTH = 60;
 
+/** Whether a value is nested beyond {@link MAX_DEPTH}. Iterative, so that the check itself cannot overflow the stack. */
 function isDeep(value: unknown): boolean {
   const stack = [{ value, depth: 0 }];
   for (let at = stack.pop(); at; at = stack.pop()) {
@@ -75,6 +76,7 @@ function isDeep(value: unknown): boolean {
   return false;
 }
 
+/** The items of the listing. @throws InvalidInput */
 function parse(text: string, name: string): Json[] {
   let value: unknown;
   try {
@@ -92,6 +94,7 @@ function isObject(value: unknown): value is Json {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+/** A string or number as text; empty for anything else. */
 function textOf(value: unknown): string {
   return typeof value === 'string' || typeof value === 'number' ? String(value) : '';
 }
@@ -100,6 +103,7 @@ function placeOf(item: Json): { family: NftFamily; table: string; name: string }
   return { family: textOf(item['family']) as NftFamily, table: textOf(item['table']), name: textOf(item['name']) };
 }
 
+/** null: the chain is not a base chain. */
 function baseOf(chain: Json): Chain['base'] {
   if (typeof chain['hook'] !== 'string') return null;
   return {
@@ -110,9 +114,10 @@ function baseOf(chain: Json): Chain['base'] {
   };
 }
 
-/** Elements of a set or a map by its name; null where others put them in. */
+/** Elements of a set or map by name; null: the set is dynamic or unknown. */
 type Sets = (name: string) => readonly unknown[] | null;
 
+/** The right side with a reference `@name` replaced by the elements of the set, if they are known. */
 function namedSet(item: Json): [string, readonly unknown[]][] {
   const set = item['set'] ?? item['map'];
   if (!isObject(set) || !Array.isArray(set['elem'])) return [];
@@ -122,7 +127,7 @@ function namedSet(item: Json): [string, readonly unknown[]][] {
   return isOthers || !isPlain || set['elem'].length > MAX_TOKENS ? [] : [[chainKey(placeOf(set)), set['elem']]];
 }
 
-/** Sets that a rule adds to as packets pass: nft's JSON does not say of a set that it is dynamic. */
+/** Sets to which a rule adds elements. nft's JSON does not show that a set is dynamic. */
 function filledByRule(item: Json): string[] {
   const rule = item['rule'];
   if (!isObject(rule) || !Array.isArray(rule['expr'])) return [];
@@ -133,6 +138,7 @@ function filledByRule(item: Json): string[] {
   });
 }
 
+/** The rule of an item, or one rule for each entry of its verdict map. */
 function rulesOf(rule: Json, sets: Sets): Rule[] {
   const parts = Array.isArray(rule['expr']) ? rule['expr'].filter(isObject) : [];
   const matches: Match[] = [];
@@ -155,6 +161,7 @@ function rulesOf(rule: Json, sets: Sets): Rule[] {
   return map ?? [{ ...base, matches, action, limited, opaque }];
 }
 
+/** The action of a statement; null: the statement decides nothing. */
 function actionOf(kind: string, value: unknown, sets: Sets = () => null): Action | null {
   const target = isObject(value) ? textOf(value['target']) : '';
   switch (kind) {
@@ -183,6 +190,7 @@ function actionOf(kind: string, value: unknown, sets: Sets = () => null): Action
   }
 }
 
+/** `ct helper set`: an object by name, or a map from ports to objects. */
 function helperAction(value: unknown, sets: Sets): Action {
   const map = isObject(value) && isObject(value['map']) ? value['map'] : null;
   if (!map) return { kind: 'set-helper', object: textOf(value), type: null };
@@ -201,11 +209,13 @@ function named(data: unknown, sets: Sets): unknown {
   return elements === null ? data : { set: elements };
 }
 
+/** Pairs of an anonymous map. */
 function setOf(data: unknown): [unknown, unknown][] {
   const set = isObject(data) && Array.isArray(data['set']) ? data['set'] : [];
   return set.filter((entry): entry is [unknown, unknown] => Array.isArray(entry) && entry.length === 2);
 }
 
+/** The entries of a verdict map. Only those on `ct state` and `ct helper` are modelled. */
 function verdictMap(value: Json): [Match, Action | null][] {
   const [left] = matchKeys(value['key']);
   return setOf(value['data']).map(([one, verdict]) => {
@@ -215,7 +225,10 @@ function verdictMap(value: Json): [Match, Action | null][] {
   });
 }
 
-/** What the left side of a match looks at, and what it implies. */
+/**
+ * What the left side of a match looks at, with the matches that it implies: `tcp dport` implies the protocol, `ip saddr` the
+ * family.
+ */
 function matchKeys(left: unknown): [Match['key'], ...Match[]] {
   if (!isObject(left)) return ['other'];
   const ct = isObject(left['ct']) ? textOf(left['ct']['key']) : null;
@@ -246,6 +259,7 @@ const META: Readonly<Record<string, Match['key']>> = {
   nfproto: 'nfproto',
 };
 
+/** The matches of an expression, implied ones first. */
 function matchOf(value: Json, sets: Sets): Match[] {
   const [key, ...implied] = matchKeys(value['left']);
   const op = textOf(value['op']);
@@ -255,7 +269,7 @@ function matchOf(value: Json, sets: Sets): Match[] {
   return [...implied, match(key, key === 'other' || key === 'rpfilter' ? null : list, negated)];
 }
 
-/** Values of a right side; null where a named set holds them. */
+/** Alternatives of a right side; null: they are in a set that is not known. */
 function listOf(right: unknown): string[] | null {
   if (typeof right === 'string' && right.startsWith('@')) return null;
   if (Array.isArray(right)) return right.map(oneOf);
@@ -263,6 +277,7 @@ function listOf(right: unknown): string[] | null {
   return [oneOf(right)];
 }
 
+/** One alternative as text, such as `10.0.0.0/8` or `22-25`. */
 function oneOf(value: unknown): string {
   if (!isObject(value)) return typeof value === 'boolean' ? String(value) : textOf(value);
   if (isObject(value['prefix'])) return `${textOf(value['prefix']['addr'])}/${textOf(value['prefix']['len'])}`;
@@ -270,7 +285,7 @@ function oneOf(value: unknown): string {
   return JSON.stringify(value);
 }
 
-/** A rule in nearly nft's own words, for evidence. */
+/** A rule approximately in nft's syntax, for evidence: at most 400 characters. */
 function ruleText(parts: readonly Json[]): string {
   const side = (value: unknown): string => {
     if (!isObject(value)) return Array.isArray(value) ? value.map(side).join(',') : String(value);

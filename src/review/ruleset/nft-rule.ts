@@ -2,14 +2,15 @@ import { lookUp } from '../../model/look-up.ts';
 import { type Action, type Match, match, ports, type Rule, ranges } from './model.ts';
 import type { Token } from './nft-tokens.ts';
 
-/** What stands on the right of a match: values, or a set that has a name. */
+/** The right side of a match. */
 interface Values {
   readonly negated: boolean;
+  /** null: a named set that was not resolved. */
   readonly list: readonly string[] | null;
   readonly op: string;
 }
 
-/** Words that begin a statement or expression which neither narrows a rule nor decides. */
+/** Statements that neither narrow a rule nor decide, and words of theirs. */
 const HARMLESS = new Set(['counter', 'log', 'comment', 'packets', 'bytes', 'prefix', 'group', 'level', 'flags', 'snaplen', 'nftrace']);
 const VERDICTS: Readonly<Record<string, Action>> = {
   accept: { kind: 'accept' },
@@ -20,11 +21,16 @@ const VERDICTS: Readonly<Record<string, Action>> = {
   queue: { kind: 'queue' },
 };
 
-/** Reads one rule of nft's language. @returns more than one rule where a verdict map decides: one for each of its entries */
+/**
+ * Reads one rule of nft's language.
+ * @param source text of the rule, and its indent as in {@link Rule.indent}
+ * @returns one rule, or one for each entry of a verdict map
+ */
 export function readRule(tokens: readonly Token[], source: { readonly text: string; readonly indent: string | null }): Rule[] {
   return new RuleReader(tokens, source).read();
 }
 
+/** Reads the tokens of one rule from left to right. */
 class RuleReader {
   readonly #tokens: readonly Token[];
   readonly #source: { readonly text: string; readonly indent: string | null };
@@ -60,6 +66,7 @@ class RuleReader {
     return this.#tokens[this.#at++]?.text ?? '';
   }
 
+  /** Reads one statement or expression. */
   #part(): void {
     const word = this.#next();
     const verdict = lookUp(VERDICTS, word);
@@ -130,25 +137,26 @@ class RuleReader {
     }
   }
 
-  /** `counter packets 0 bytes 0`, `log prefix "…"`, `comment "…"`. */
+  /** Skips the argument of `counter packets 0 bytes 0`, `log prefix "…"` or `comment "…"`. */
   #harmless(word: string): void {
     if (word === 'counter' || word === 'log') return;
     this.#next();
   }
 
-  /** An expression that is not known: it narrows the rule, so nothing is said that it might rule out. */
+  /** An unknown expression. It narrows the rule, so the rule is treated as one that may not match. */
   #other(): void {
     this.#matches.push(match('other', null));
     this.#skip(Number.POSITIVE_INFINITY);
   }
 
-  /** Passes over what belongs to an expression: up to the next word that begins something. */
+  /** Skips the arguments of an expression: at most so many tokens, up to the next word that begins a statement. */
   #skip(most: number): void {
     for (let count = 0; count < most && this.#peek() !== null && !this.#beginsSomething(); count++) {
       if (this.#next() === '{') this.#untilClose();
     }
   }
 
+  /** Whether the next word begins a statement or expression. */
   #beginsSomething(): boolean {
     const word = this.#peek() ?? '';
     return (
@@ -159,6 +167,7 @@ class RuleReader {
     );
   }
 
+  /** The words up to the matching closing brace, which is consumed. */
   #untilClose(): string[] {
     const inside: string[] = [];
     for (let depth = 1; this.#peek() !== null; ) {
@@ -170,6 +179,7 @@ class RuleReader {
     return inside;
   }
 
+  /** `ct KEY …`: a match, `set`, a verdict map or a count. */
   #ct(): void {
     const key = this.#next();
     if (key === 'original' || key === 'reply') {
@@ -193,6 +203,7 @@ class RuleReader {
     else this.#matches.push(match('other', null));
   }
 
+  /** `ct helper set "x"`, or a map: `ct helper set tcp dport map { 21 : "x" }`. */
   #setHelper(): void {
     const first = this.#next();
     if (this.#peek() !== 'dport') {
@@ -209,7 +220,7 @@ class RuleReader {
     this.#action = { kind: 'map-helper', protocol: first, entries };
   }
 
-  /** `vmap { established : accept, … }`, which is read if it follows. */
+  /** Reads `vmap { established : accept, … }` if it comes next. */
   #isVerdictMap(key: 'state' | 'helper' | 'other'): boolean {
     if (this.#peek() !== 'vmap') return false;
     this.#next();
@@ -259,6 +270,7 @@ class RuleReader {
     else this.#matches.push(match('other', null));
   }
 
+  /** `fib …`: a reverse-path check if it compares the source with the output interface. */
   #fib(): void {
     const words: string[] = [];
     while (
@@ -271,6 +283,7 @@ class RuleReader {
     this.#matches.push(match(isReverse ? 'rpfilter' : 'other', null));
   }
 
+  /** `snat to …` and the like. The rest of the rule belongs to it. */
   #nat(form: 'masquerade' | 'snat' | 'dnat' | 'redirect'): void {
     const words: string[] = [];
     while (this.#peek() !== null && !['counter', 'log', 'comment'].includes(this.#peek() as string)) words.push(this.#next());
@@ -278,7 +291,7 @@ class RuleReader {
     this.#action = { kind: 'nat', form, to: to < 0 ? null : words.slice(to + 1).join('') };
   }
 
-  /** `22`, `!= 22`, `{ 22, 80-90 }`, `established,related`, `@set`. */
+  /** Reads a right side: `22`, `!= 22`, `{ 22, 80-90 }`, `established,related` or `@set`. */
   #values(): Values {
     let op = '==';
     if (/^(==|!=|[<>]=?|!)$/.test(this.#peek() ?? '')) op = this.#next();
@@ -295,6 +308,7 @@ class RuleReader {
   }
 }
 
+/** Splits a list at a separator; empty parts are dropped. */
 function split(words: readonly string[], separator: string): string[][] {
   const parts: string[][] = [[]];
   for (const word of words) {

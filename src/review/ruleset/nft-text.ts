@@ -15,17 +15,20 @@ import { type Token, TokenStream } from './nft-tokens.ts';
 import { Expansion, NamedValues } from './nft-values.ts';
 
 const FAMILIES = new Set(['inet', 'ip', 'ip6', 'bridge', 'arp', 'netdev']);
-/** Blocks of a table that nothing here looks into. */
+/** Blocks of a table that the model does not need. */
 const OTHER_BLOCKS = new Set(['flowtable', 'counter', 'quota', 'limit', 'secmark', 'synproxy', 'meter']);
 
 /**
- * Reads what `nft list ruleset` prints, or a file for `nft -f`: tables with their chains, and `add rule …` commands.
- * @throws InvalidInput naming the line
+ * Reads the output of `nft list ruleset`, or a file for `nft -f`: tables with their chains, and commands such as `add rule`.
+ * Included files are not read, but listed as `unread`.
+ * @param name of the subject, for errors
+ * @throws InvalidInput that names the line
  */
 export function readNftText(text: string, name: string): Ruleset {
   return new NftReader(text, name).read();
 }
 
+/** A recursive-descent reader of the grammar of nft(8), as far as chains, rules, helpers and sets need it. */
 class NftReader {
   readonly #tokens: TokenStream;
   readonly #lines: readonly string[];
@@ -51,6 +54,7 @@ class NftReader {
     return { format: 'nft', chains: [...this.#chains.values()], helpers: this.#helpers, unread: this.#unread };
   }
 
+  /** @throws InvalidInput that names the line, and the expected and the found word */
   #fail(expected: string, token = this.#tokens.at(this.#at) ?? this.#tokens.last): never {
     const found = token ? `'${token.text === '\n' ? 'end of line' : token.text.slice(0, 40)}'` : 'nothing';
     throw new InvalidInput('ruleset', `${this.#name}: line ${token?.line ?? 1}: expected ${expected}, not ${found}.`);
@@ -67,7 +71,7 @@ class NftReader {
     return token;
   }
 
-  /** A statement as it is written, on one line. */
+  /** The text of a statement on one line, and its indent as in {@link Rule.indent}. */
   #source(statement: readonly Token[]): { text: string; indent: string | null } {
     const [first] = statement;
     const raw = this.#text.slice(first?.start ?? 0, statement.at(-1)?.end ?? 0);
@@ -75,10 +79,12 @@ class NftReader {
     return { text: raw.replace(/\s+/g, ' ').slice(0, 400), indent: line.trim() === raw ? (/^\s*/.exec(line)?.[0] ?? '') : null };
   }
 
+  /** Skips line ends and semicolons. */
   #blank(): void {
     while (this.#peek() && !this.#peek()?.quoted && /^(\n|;)$/.test(this.#peek()?.text ?? '')) this.#at++;
   }
 
+  /** The next word. @throws InvalidInput if punctuation comes instead */
   #word(expected: string): string {
     const { text, quoted } = this.#next(expected);
     if (!quoted && /^[{};\n]$/.test(text)) {
@@ -88,6 +94,7 @@ class NftReader {
     return text;
   }
 
+  /** Reads one command of a file, or a table of a listing. */
   #command(): void {
     const token = this.#next();
     switch (token.text) {
@@ -119,11 +126,12 @@ class NftReader {
     }
   }
 
+  /** Skips the rest of the line. */
   #line(): void {
     while (this.#peek() && this.#peek()?.text !== '\n') this.#at++;
   }
 
-  /** The tokens up to the end of a statement, with variables put in. */
+  /** The tokens up to the end of a statement, with variables and sets replaced by their values. */
   #statement(): Token[] {
     const found: Token[] = [];
     for (let depth = 0; ; ) {
@@ -136,6 +144,7 @@ class NftReader {
     }
   }
 
+  /** The tokens that a variable or set stands for, at the place where it is used. */
   #expanded(token: Token): readonly Token[] {
     const value = this.#values.valueOf(token);
     if (value) this.#expansion.add(value.length, `${this.#name}: line ${token.line}`);
@@ -148,6 +157,7 @@ class NftReader {
     this.#values.define(name, this.#statement());
   }
 
+  /** A family, which defaults to `ip` (nft(8)). */
   #family(): NftFamily {
     const token = this.#peek();
     if (!token || !FAMILIES.has(token.text)) return 'ip';
@@ -189,7 +199,7 @@ class NftReader {
     this.#block(() => undefined);
   }
 
-  /** Runs over a block's statements, to its closing brace. */
+  /** Calls `each` with every statement of a block, and consumes the closing brace. */
   #block(each: (statement: Token[]) => void): void {
     for (this.#blank(); this.#peek()?.text !== '}'; this.#blank()) {
       if (!this.#peek()) this.#fail("'}'");
@@ -208,6 +218,7 @@ class NftReader {
     this.#block((statement) => this.#chainStatement(chain, statement));
   }
 
+  /** The chain of that name; a new one if it was not mentioned before. */
   #chain(place: { family: NftFamily; table: string; name: string; line: number }): Chain {
     const key = chainKey(place);
     const known = this.#chains.get(key);
@@ -252,7 +263,7 @@ class NftReader {
     (chain as { base: Base | null }).base = base;
   }
 
-  /** `helper NAME { type "ftp" protocol tcp; l3proto inet; }`, after `ct`. */
+  /** Reads `helper NAME { type "ftp" protocol tcp; l3proto inet; }`, after `ct`. */
   #object(place: { family: NftFamily; table: string }, kind: string): void {
     const { line, text: name } = this.#next('the name of an object');
     this.#blank();
@@ -274,7 +285,7 @@ class NftReader {
       });
   }
 
-  /** `add rule inet fw forward …`, `add chain … { … }`. */
+  /** Reads `add rule inet fw forward …`, `add chain … { … }` and the like. */
   #added(): void {
     const { text: kind, line } = this.#next("'rule', 'chain' or 'table'");
     if (kind === 'table') {
@@ -315,7 +326,7 @@ class NftReader {
   }
 }
 
-/** `position 7`, `handle 7`, `index 0` of a command say where, not what. */
+/** `position 7`, `handle 7` and `index 0` of a command: they say where the rule goes, and are no part of it. */
 function isPlace(token: Token, before: Token | undefined): boolean {
   const names = /^(position|handle|index)$/;
   return (names.test(token.text) && !token.quoted) || (before !== undefined && names.test(before.text) && /^\d+$/.test(token.text));

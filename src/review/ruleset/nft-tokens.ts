@@ -1,33 +1,33 @@
 import { InvalidInput } from '../../model/errors.ts';
 
+/** A word, string or punctuation mark of nft's language. A line end is the token `\n`. */
 export interface Token {
   readonly text: string;
+  /** From 1. */
   readonly line: number;
+  /** Whether it was a string in quotes; its text is without them. */
   readonly quoted: boolean;
-  /** Offsets into the text. */
+  /** Offsets into the text, in UTF-16 code units. */
   readonly start: number;
   readonly end: number;
 }
 
-/** Longer than what nft accepts (NFT_NAME_MAXLEN 256, comments 128). */
+/** Longer than any word that nft accepts (NFT_NAME_MAXLEN is 256, a comment has at most 128 bytes). */
 const MAX_WORD = 4096;
 
-/** Of a ruleset with more rules than anybody goes through. */
+/** More than a ruleset of {@link MAX_RULES} rules has. */
 const MAX_TOKENS = 500_000;
 
-/** Of IPv6, or of a network card. */
+/** IPv6 and MAC addresses. */
 const COLONS = String.raw`[\da-fA-F]{0,4}(?::[\da-fA-F]{0,4}){2,}(?:\.\d+){0,3}`;
-/** The words that hold colons; any other colon is the punctuation of maps, with spaces beside it or not. */
+/** Words that contain colons. Any other colon is the punctuation of a map, with or without spaces beside it. */
 const ADDRESS = String.raw`${COLONS}(?:/\d+)?(?:-${COLONS})?|(?:\d+(?:\.\d+){3}|\[[^\]\s]{0,64}\])(?::\d+(?:-\d+)?)`;
 const PATTERN = new RegExp(
   String.raw`(\\\r?\n)|(#[^\n]*)|(\r?\n)|([ \t\r\f\v]+)|"([^"\n]*)"|(${ADDRESS}|[^\s{};,"#=<>!:]+)|([{};,:=]|[<>]=?|==|!=|!)|(.)`,
   'gy',
 );
 
-/**
- * Words, strings and punctuation of nft's language, read as far as they are asked for: what is no ruleset ends early. Comments
- * and continued lines are gone, line ends are tokens.
- */
+/** Splits a text into tokens on demand, so that a text that is no ruleset fails early. Comments and line continuations are dropped. */
 export class TokenStream {
   readonly #found: RegExpStringIterator<RegExpExecArray>;
   readonly #tokens: Token[] = [];
@@ -37,13 +37,14 @@ export class TokenStream {
     this.#found = text.matchAll(PATTERN);
   }
 
+  /** The token at an index; undefined: the text has ended. @throws InvalidInput beyond {@link MAX_TOKENS} */
   at(index: number): Token | undefined {
     if (index >= MAX_TOKENS) throw new InvalidInput('ruleset', `line ${this.#line}: more than ${MAX_TOKENS.toLocaleString('en')} words.`);
     while (this.#tokens.length <= index && this.#read());
     return this.#tokens[index];
   }
 
-  /** The last that was read. */
+  /** The last token that was read. */
   get last(): Token | undefined {
     return this.#tokens.at(-1);
   }

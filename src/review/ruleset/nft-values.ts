@@ -1,16 +1,19 @@
 import { InvalidInput } from '../../model/errors.ts';
 import type { Token } from './nft-tokens.ts';
 
-/** A larger one is not gone through for every rule that names it: its values are taken to be unseen. */
+/** The elements of a larger set are treated as unknown, because each rule that names the set would process them. */
 export const MAX_TOKENS = 4000;
-/** Of all that variables and sets stand for, wherever they are named: a few names can stand for very much. */
+/** Bound on all expansions of one ruleset: a few names can stand for very many words. */
 const MAX_EXPANDED = 1_000_000;
 
-/** Counts what names stand for, over a whole ruleset. */
+/** Counts the words that sets and variables of a ruleset expand to. */
 export class Expansion {
   #count = 0;
 
-  /** @throws InvalidInput past more than a ruleset's worth */
+  /**
+   * @param place where the name is used, for the error
+   * @throws InvalidInput beyond the bound
+   */
   add(values: number, place: string): void {
     this.#count += values;
     if (this.#count <= MAX_EXPANDED) return;
@@ -18,19 +21,20 @@ export class Expansion {
   }
 }
 
-/** What stands for values in nft's language: variables (`$lan`), and sets and maps that have names (`@ports`). */
+/** Names that stand for values in nft's language: variables (`$lan`), sets and maps (`@ports`). */
 export class NamedValues {
-  /** Family and table of what is being read: a set is one table's. */
+  /** Family and table that are being read: sets are local to a table. */
   scope = '';
   readonly #variables = new Map<string, readonly Token[]>();
-  /** Elements in braces, where the ruleset says all of them; null: others put them in. */
+  /** Elements in braces; null: packets or other programs add elements, so they are unknown. */
   readonly #sets = new Map<string, readonly Token[] | null>();
 
+  /** A variable. One with too many words stays undefined. */
   define(name: string, value: readonly Token[]): void {
     if (value.length <= MAX_TOKENS) this.#variables.set(name, value);
   }
 
-  /** A set or a map of the table that is being read, by the statements of its block. */
+  /** Records a set or map of the current table, from the statements of its block. */
   declare(name: string, statements: readonly (readonly Token[])[]): void {
     const words = (statement: readonly Token[]) => statement.map(({ text }) => text);
     const isOthers = statements.some(
@@ -42,7 +46,10 @@ export class NamedValues {
     this.#sets.set(`${this.scope} ${name}`, isOthers || !isPlain(inBraces) ? null : inBraces);
   }
 
-  /** `add element`. */
+  /**
+   * Records an `add element` command.
+   * @param key family, table and name of the set
+   */
   add(key: string, elements: readonly Token[]): void {
     const before = this.#sets.get(key);
     const [first] = elements;
@@ -50,7 +57,7 @@ export class NamedValues {
     else this.#sets.set(key, before ? [...before.slice(0, -1), { ...first, text: ',' }, ...elements.slice(1)] : elements);
   }
 
-  /** null: it stands for itself, or for what cannot be seen. */
+  /** The tokens that a name stands for; null: the token is no name, or its values are unknown. */
   valueOf({ text, quoted }: Token): readonly Token[] | null {
     if (quoted) return null;
     if (text.startsWith('$')) return this.#variables.get(text.slice(1)) ?? null;
@@ -58,7 +65,7 @@ export class NamedValues {
   }
 }
 
-/** Values alone: no concatenations, and nothing that elements have beside themselves. */
+/** Whether elements are plain values: no concatenations, time-outs, counters or comments. */
 function isPlain(elements: readonly Token[]): boolean {
   return (
     elements[0]?.text === '{' &&

@@ -1,7 +1,7 @@
 import type { Family } from '../../model/catalogue.ts';
 import type { Chain, Match, Rule } from './model.ts';
 
-/** A connection's first packets, as far as an assignment says what they are. */
+/** The connections that an assignment is for. null: it does not say. */
 export interface Wanted {
   readonly protocol: string | null;
   readonly ports: readonly (readonly [number, number])[] | null;
@@ -9,10 +9,13 @@ export interface Wanted {
   readonly matches: readonly Match[];
 }
 
-/** More rules that end a chain than anybody reads; past it the rule is taken to be reached. */
+/** Only so many rules of a chain are examined. The rules after them are taken to be reached. */
 const MAX_ENDINGS = 500;
 
-/** Rules after which a packet that they match does not go on in their chain. */
+/**
+ * Rules that end the walk through their chain for every packet that they match, with their positions. Limited and opaque rules
+ * are left out.
+ */
 export function endingsOf(rules: readonly Rule[]): { readonly rule: Rule; readonly index: number }[] {
   return rules
     .flatMap((rule, index) =>
@@ -21,16 +24,17 @@ export function endingsOf(rules: readonly Rule[]): { readonly rule: Rule; readon
     .slice(0, MAX_ENDINGS);
 }
 
-/** Steps that looking through the values of a rule is worth. */
+/** Steps charged for comparing the values of a rule. */
 export function costOf({ matches }: Rule): number {
   return matches.reduce((sum, { values, ranges }) => sum + 1 + (((values?.length ?? 0) + (ranges?.length ?? 0)) >> 3), 0);
 }
 
-/** Whether every new packet that is wanted matches a rule. */
+/** Whether a rule matches the first packet of every wanted connection. */
 export function takesAll(rule: Rule, wanted: Wanted): boolean {
   return rule.matches.every((one) => holdsFor(one, wanted));
 }
 
+/** Whether one match holds for all of them. Anything uncertain is false. */
 function holdsFor(one: Match, { protocol, ports, families, matches }: Wanted): boolean {
   switch (one.key) {
     case 'state':
@@ -53,13 +57,14 @@ function holdsFor(one: Match, { protocol, ports, families, matches }: Wanted): b
   }
 }
 
+/** Whether two lists hold the same values, in any order. */
 function sameValues(a: readonly string[] | null, b: readonly string[] | null): boolean {
   if (a === null || b === null || a.length !== b.length) return false;
   const known = new Set(b);
   return a.every((value) => known.has(value));
 }
 
-/** A rule on the way, in its chain. */
+/** The rule at which the way to an assignment ends, with its chain. */
 export interface Stop {
   readonly chain: Chain;
   readonly rule: Rule;

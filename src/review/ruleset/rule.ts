@@ -3,16 +3,18 @@ import { brief } from '../words.ts';
 import type { Outcome } from './evaluate.ts';
 import type { Assignment, RulesetView } from './view.ts';
 
-/** A rule over a ruleset. */
+/** A rule for rulesets, and for configuration that assigns helpers. */
 export interface RulesetRule extends RuleInfo {
+  /** Reports each defect once, through `report`. @throws OutOfSteps, Aborted */
   check(view: RulesetView, report: (claim: Claim) => void): void;
 }
 
+/** An assignment as evidence: the fact, then the text of its rule. */
 export function at(assignment: Pick<Assignment, 'line' | 'text'>, fact: string): Evidence {
   return { line: assignment.line, fact: `${fact}: ${brief(assignment.text)}` };
 }
 
-/** What decided over a probe, as evidence. */
+/** The rules and policies that decided about a probe, as evidence. */
 export function stepsOf(view: RulesetView, { steps }: Outcome): Evidence[] {
   return steps
     .filter(({ rule, chain }) => rule !== null || chain.base?.policy === 'drop')
@@ -23,6 +25,7 @@ export function stepsOf(view: RulesetView, { steps }: Outcome): Evidence[] {
     );
 }
 
+/** The place of a claim about an assignment. */
 export function placeOf(view: RulesetView, assignment: Assignment): Pick<Claim, 'line' | 'endLine' | 'symbol'> {
   const { place, line } = assignment;
   return { line, endLine: line, symbol: place ? view.symbol(place.chain, place.rule) : null };

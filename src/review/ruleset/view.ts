@@ -13,64 +13,69 @@ import {
 } from './model.ts';
 import { costOf, endingsOf, type Stop, takesAll, type Wanted } from './reach.ts';
 
-/** What is known of the host that a ruleset is for. */
+/** Facts about the host that a ruleset is for. */
 export interface HostFacts {
-  /** Like '6.1.0'; null where nobody said. */
+  /** Release, as `uname -r` prints it; null: unknown. */
   readonly kernel: string | null;
-  /** `net.netfilter.nf_conntrack_expect_max` → '4096'. */
+  /** Values by name, such as `net.netfilter.nf_conntrack_expect_max` → `4096`. Settings that were not read are missing. */
   readonly sysctls: ReadonlyMap<string, string>;
 }
 
+/** Nothing is known about the host. */
 export const NO_HOST: HostFacts = { kernel: null, sysctls: new Map() };
 
-/** A helper that something assigns to connections: a rule, or an option of a firewall program. */
+/** A helper that a rule, or an option of a firewall program, assigns to connections. */
 export interface Assignment {
-  /** The kernel's type, as written. */
+  /** The kernel's name of the helper, as the subject has it. */
   readonly type: string;
   readonly protocol: string | null;
-  /** null: any port. */
+  /** Inclusive ranges of destination ports; null: any port, or ports that are unknown. */
   readonly ports: readonly (readonly [number, number])[] | null;
   readonly families: readonly Family[];
-  /** Whether it is narrowed by where connections come from (address or interface), or go to. */
+  /** Whether a source address or input interface narrows it. */
   readonly source: boolean;
+  /** Whether a destination address or output interface narrows it. */
   readonly destination: boolean;
   readonly line: number;
   readonly text: string;
-  /** Where the rule stands; null for an option of a firewall program. */
+  /** Position of its rule; null: it comes from an option of a firewall program. */
   readonly place: Place | null;
-  /** The rule that every packet which it is for ends at, before it comes to this one; null: it is reached. */
+  /** A rule before it that takes every packet it is for; null: packets reach it. */
   readonly endedBy: Stop | null;
-  /** Only says what is assigned where something else names it: a service of firewalld. */
+  /** Whether it only defines what is assigned where something else refers to it: a service of firewalld. */
   readonly isDefinition: boolean;
 }
 
+/** Position of a rule that assigns, on one of the ways to it. */
 export interface Place {
   readonly chain: Chain;
   readonly rule: Rule;
-  /** The base chain that leads there, with the jumps on the way. */
+  /** The base chain from which the way starts, and the jumps on the way. */
   readonly base: Base;
   readonly baseChain: Chain;
   readonly path: readonly Rule[];
+  /** Matches of the jumps and of the rule itself. */
   readonly matches: readonly Match[];
-  /** `l3proto` of the object; null: the rule itself names the helper (iptables). */
+  /** `l3proto` of the object; null: the rule names the helper itself (iptables). */
   readonly l3proto: string | null;
-  /** Of the object: what the connection has to be. */
+  /** Protocol of the object: the kernel attaches the helper only to connections of it. */
   readonly objectProtocol: string | null;
 }
 
+/** One way from a base chain to a chain. */
 interface Context {
   readonly base: Chain;
   readonly path: readonly Rule[];
   readonly matches: readonly Match[];
 }
 
-/** Bounds on chains that call each other in many ways. */
+/** Bounds on ways through chains that call each other repeatedly. */
 const MAX_DEPTH = 16;
 const MAX_CONTEXTS = 32;
-/** Steps that putting an assignment together is worth. */
+/** Steps charged for computing an assignment. */
 const ASSIGNMENT = 40;
 
-/** A ruleset with what follows from it, computed once. */
+/** A ruleset with derived facts: ways to chains, assignments, and whatever rules memoise. */
 export class RulesetView {
   readonly name: string;
   readonly ruleset: Ruleset;
@@ -84,7 +89,11 @@ export class RulesetView {
   readonly #memo = new Map<string, unknown>();
   readonly #budget: Budget;
 
-  /** @param others assignments that are not rules: options of a firewall program */
+  /**
+   * @param facts.budget bounds the work; unlimited by default
+   * @param facts.others assignments from options of a firewall program, beside those of rules
+   * @throws OutOfSteps, Aborted
+   */
   constructor(
     name: string,
     ruleset: Ruleset,
@@ -101,24 +110,28 @@ export class RulesetView {
     this.assignments = [...assigned, ...(facts.others ?? [])];
   }
 
-  /** For what goes through rules or their values: once for each. @throws OutOfSteps */
+  /** Charges steps for visits to rules or to their values. @throws OutOfSteps, Aborted */
   spend(steps: number): void {
     this.#budget.spend(steps);
   }
 
-  /** The ways in which packets come to a chain. */
+  /** The ways to a chain, at most {@link MAX_CONTEXTS}; none: no base chain leads to it. */
   contextsOf(chain: Chain): readonly Context[] {
     this.#budget.spend();
     return this.#contexts.get(chain) ?? [];
   }
 
+  /** The chain to which an action jumps; null: it does not jump, or the chain does not exist. */
   target(chain: Chain, action: Action): Chain | null {
     this.#budget.spend();
     if (action.kind !== 'jump' && action.kind !== 'goto') return null;
     return this.#chains.get(chainKey({ ...chain, name: action.chain })) ?? null;
   }
 
-  /** Base chains at a hook that packets of a family pass, in the order of the kernel. */
+  /**
+   * Base chains at a hook that packets of a family pass, in the order in which the kernel runs them. Chains of type nat are left
+   * out.
+   */
   baseChains(hook: string, family: Family): Chain[] {
     this.#budget.spend(this.ruleset.chains.length);
     return this.ruleset.chains
@@ -126,7 +139,7 @@ export class RulesetView {
       .sort((a, b) => (a.base as Base).priority - (b.base as Base).priority);
   }
 
-  /** Each assignment once, however many ways lead to its rule. */
+  /** The assignments without repetitions: each once, however many ways lead to its rule. */
   get distinct(): readonly Assignment[] {
     this.#budget.spend(1 + (this.assignments.length >> 2));
     return this.memo('distinct', () => {
@@ -151,7 +164,7 @@ export class RulesetView {
     });
   }
 
-  /** `inet fw forward`, with the rule's number there. */
+  /** Name of a chain or rule in reports: `inet fw forward`, `inet fw forward rule 3` or `inet fw forward handle 7`. */
   symbol(chain: Chain, rule?: Rule): string {
     this.#budget.spend();
     const name = `${chain.family} ${chain.table} ${chain.name}`;
@@ -159,7 +172,7 @@ export class RulesetView {
     return rule.nftHandle === null ? `${name} rule ${this.#number(chain, rule)}` : `${name} handle ${rule.nftHandle}`;
   }
 
-  /** What is computed once for the whole ruleset. */
+  /** A value that is computed once for the ruleset. One key belongs to one type. */
   memo<T>(key: string, make: () => T): T {
     this.#budget.spend();
     if (!this.#memo.has(key)) this.#memo.set(key, make());
@@ -173,7 +186,7 @@ export class RulesetView {
     return known.get(rule) ?? -1;
   }
 
-  /** Rules of a chain from 1; the entries of one verdict map are one. */
+  /** Number of a rule in its chain, from 1. The entries of a verdict map share one number. */
   #number(chain: Chain, rule: Rule): number {
     const known = this.#numbers.get(chain);
     if (known) return known.get(rule) ?? 0;
@@ -188,6 +201,7 @@ export class RulesetView {
     return numbers.get(rule) ?? 0;
   }
 
+  /** Records a way to a chain, then follows the jumps of the chain. */
   #reach(chain: Chain, context: Context, depth: number): void {
     const known = this.#contexts.get(chain) ?? [];
     if (depth > MAX_DEPTH || known.length >= MAX_CONTEXTS) return;
@@ -201,6 +215,7 @@ export class RulesetView {
     }
   }
 
+  /** The assignments of a chain on one way to it. */
   #assignmentsIn(chain: Chain, context: Context): Assignment[] {
     this.#budget.spend(chain.rules.length);
     return chain.rules.flatMap((rule) => {
@@ -210,7 +225,7 @@ export class RulesetView {
     });
   }
 
-  /** What ends the way to a rule, chain by chain from the base chain on. */
+  /** The first rule that takes every wanted packet, chain by chain from the base chain; null: packets reach the rule. */
   #endOf({ chain, rule, context }: { chain: Chain; rule: Rule; context: Context }, wanted: Wanted): Stop | null {
     let at = context.base;
     for (const step of [...context.path, rule]) {
@@ -233,6 +248,7 @@ export class RulesetView {
     });
   }
 
+  /** null: the object that the rule names does not exist. */
   #assignment(
     { chain, rule, context }: { chain: Chain; rule: Rule; context: Context },
     entry: { port: string | null; object: string | null },
@@ -277,15 +293,18 @@ export class RulesetView {
   }
 }
 
+/** Whether a chain sees packets of a family. */
 export function sees(chain: Chain, family: Family): boolean {
   return chain.family === 'inet' || chain.family === (family === 'ipv4' ? 'ip' : 'ip6');
 }
 
+/** The single value that positive matches of a key allow; null: several, or none. */
 function only(matches: readonly Match[], key: Match['key']): string | null {
   const found = matches.find((one) => one.key === key && !one.negated && one.values?.length === 1);
   return found?.values?.[0]?.toLowerCase() ?? null;
 }
 
+/** Families of the connections that a rule matches and its object allows. */
 function familiesOf(chain: Chain, matches: readonly Match[], l3proto: string | null): Family[] {
   return FAMILIES.filter((family) => {
     if (!sees(chain, family)) return false;
@@ -294,25 +313,25 @@ function familiesOf(chain: Chain, matches: readonly Match[], l3proto: string | n
   });
 }
 
-/** What the catalogue knows of an assignment's helper; null: no kernel has one of this type and protocol. */
+/** The catalogue's entry for an assignment; null: no kernel registers a helper of this type and protocol. */
 export function kernelHelper({ type, protocol }: Pick<Assignment, 'type' | 'protocol'>): KernelHelper | null {
   return KERNEL_HELPERS.find((helper) => helper.type === type && (protocol === null || helper.protocol === protocol)) ?? null;
 }
 
-/**
- * Whether connections get it: by itself, in a rule that they come to, and where conntrack has seen the packet by then (below, a helper is set on nothing;
- * iptables' CT target works otherwise).
- */
+/** Whether connections get the helper: packets reach the rule, and conntrack has seen them by then. */
 export function takesEffect({ place, endedBy, isDefinition }: Assignment): boolean {
   return !isDefinition && !endedBy && !isBeforeConntrack(place);
 }
 
-/** Whether nft sets it where there may be no connection yet. */
+/**
+ * Whether nft assigns at a priority at which a packet may have no connection yet. The CT target of iptables works at that
+ * priority, because it attaches a template.
+ */
 export function isBeforeConntrack(place: Place | null): place is Place {
   return place !== null && place.l3proto !== null && place.base.priority <= CONNTRACK_PRIORITY;
 }
 
-/** `tcp port 21`, `udp ports 5060-5061`, `any port`. */
+/** The ports of an assignment in words: `tcp port 21`, `udp ports 5060-5061` or `any protocol, any port`. */
 export function portText({ protocol, ports }: Pick<Assignment, 'protocol' | 'ports'>): string {
   if (!ports) return `${protocol ?? 'any protocol'}, any port`;
   const text = ports.map(([from, to]) => (from === to ? String(from) : `${from}-${to}`)).join(', ');

@@ -7,13 +7,13 @@ export function bindingsOf(fn: FunctionInfo, name: string): readonly Assign[] {
   return fn.bindings(name);
 }
 
-/** What a local name stands for, where it is given once before a place. */
+/** The value of a local name that is assigned exactly once before a place; null otherwise. */
 export function localValue(fn: FunctionInfo, name: Expr & { name: string }): Expr | null {
   const assigned = fn.bindings(name.name).filter((one) => one.start < name.start && assignsTo(one, name.name));
   return assigned.length === 1 ? (assigned[0]?.value ?? null) : null;
 }
 
-/** What a local name was given last before a place. */
+/** The value of the last assignment to a local name before a place, in the order of the text; null: there is none. */
 export function lastValue(fn: FunctionInfo, name: string, before: Node): Expr | null {
   return fn.bindings(name).findLast((one) => one.start < before.start && assignsTo(one, name))?.value ?? null;
 }

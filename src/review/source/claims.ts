@@ -2,11 +2,15 @@ import type { Claim, Evidence, Solution } from '../finding.ts';
 import { brief } from '../words.ts';
 import type { FunctionInfo, SourceModule } from './module.ts';
 
-/** A line that a claim rests on, with what it says there. */
+/** A line as evidence: the fact, then the text of the line. */
 export function at(module: SourceModule, node: { readonly line: number }, fact: string): Evidence {
   return { line: node.line, fact: `${fact}: ${brief(module.lines.textOf(node.line).trim())}` };
 }
 
+/**
+ * The place of a claim about a node.
+ * @param fn the function that the claim names; null: the file
+ */
 export function place(
   node: { readonly line: number; readonly endLine: number },
   fn: FunctionInfo | null,
@@ -14,11 +18,12 @@ export function place(
   return { line: node.line, endLine: node.endLine, symbol: fn?.symbol ?? null };
 }
 
+/** A solution in words, without a diff. */
 export function advice(text: string): Solution {
   return { text, diff: null };
 }
 
-/** One line replaced: the change as a unified diff. */
+/** A solution that replaces one line. The diff is null if the replacement equals the line. */
 export function replaceLine(module: SourceModule, line: number, change: { text: string; by: string }): Solution {
   const old = module.lines.textOf(line);
   const diff = change.by === old ? null : `@@ -${line} +${line} @@\n-${old}\n+${change.by}`;

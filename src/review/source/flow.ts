@@ -1,14 +1,17 @@
 import { mentions } from './expressions.ts';
 import type { Expr, Func, Kind, Node, NodeOf, Stmt, Try } from './ir.ts';
 
-/** A condition that is known where a node is reached. */
+/** A condition whose value is known where a node is reached. */
 export interface Guard {
   readonly test: Expr;
-  /** Whether it was true there. */
+  /** Whether it was true. */
   readonly holds: boolean;
 }
 
-/** What is known where a node is reached: branches around it, early exits and assertions before it. */
+/**
+ * The conditions that are known where a node is reached, within its function: from enclosing branches, and from early exits and
+ * assertions before it. @throws OutOfSteps
+ */
 export function guardsAt(node: Node): Guard[] {
   const found: Guard[] = [];
   for (let at: Node = node, up = node.parent; up && at.kind !== 'function'; at = up, up = up.parent) {
@@ -27,6 +30,7 @@ export function guardsAt(node: Node): Guard[] {
   return found;
 }
 
+/** The guard of an `if` around a node, unless the node is its test. */
 function addBranch(found: Guard[], test: Expr, at: Node, consequent: readonly Stmt[]): void {
   if (at !== test) found.push({ test, holds: isIn(consequent, at) });
 }
@@ -36,13 +40,14 @@ function addConditions(found: Guard[], conditions: readonly Expr[], at: Node): v
   for (const test of conditions) found.push({ test, holds: true });
 }
 
-/** Statements of the same block, before a node. */
+/** The statements before a node in its block; none if it stands in no block. */
 export function siblingsBefore(node: Node, parent = node.parent): readonly Stmt[] {
   const block = parent ? blockWith(parent, node) : null;
   if (block) node.budget.spend(block.length);
   return block ? block.slice(0, block.indexOf(node as Stmt)) : [];
 }
 
+/** The statements after a node in its block; none if it stands in no block. */
 export function siblingsAfter(node: Node): readonly Stmt[] {
   const block = node.parent ? blockWith(node.parent, node) : null;
   if (block) node.budget.spend(block.length);
@@ -53,13 +58,13 @@ function blockWith(parent: Node, node: Node): readonly Stmt[] | null {
   return blocks(parent).find((block) => isIn(block, node)) ?? null;
 }
 
-/** Whether a node is a statement of a block. Looking through a block is quicker than other steps. */
+/** Whether a node is a statement of a block. Searching a block is cheaper than other steps, and charged less. */
 function isIn(block: readonly Stmt[], node: Node): boolean {
   node.budget.spend(1 + (block.length >> 3));
   return block.includes(node as Stmt);
 }
 
-/** The lists of statements that a node consists of. */
+/** The blocks of statements in a node. */
 export function blocks(node: Node): readonly (readonly Stmt[])[] {
   switch (node.kind) {
     case 'function':
@@ -82,7 +87,7 @@ export function blocks(node: Node): readonly (readonly Stmt[])[] {
   }
 }
 
-/** Whether control never goes on after these statements. */
+/** Whether control never reaches the end of the statements: the last one returns, throws, jumps or ends the process. */
 export function exits(statements: readonly Stmt[]): boolean {
   const last = statements.at(-1);
   if (!last) return false;
@@ -102,7 +107,7 @@ export function exits(statements: readonly Stmt[]): boolean {
   return false;
 }
 
-/** The nearest node of a kind around another, within its function. */
+/** The nearest node of a kind around another, within its function; null: there is none. */
 export function enclosing<K extends Kind>(node: Node, kind: K): NodeOf<K> | null {
   for (let at = node.parent; at && at.kind !== 'function'; at = at.parent) {
     node.budget.spend();
@@ -111,6 +116,7 @@ export function enclosing<K extends Kind>(node: Node, kind: K): NodeOf<K> | null
   return null;
 }
 
+/** Whether a node is another one, or lies inside it. */
 export function isWithin(node: Node, outer: Node): boolean {
   for (let at: Node | null = node; at; at = at.parent) {
     node.budget.spend();
@@ -119,7 +125,7 @@ export function isWithin(node: Node, outer: Node): boolean {
   return false;
 }
 
-/** The `try` whose handlers would see what a node throws; null: whoever called. */
+/** The `try` in the same function whose handlers see what a node throws; null: the caller sees it. */
 export function guardingTry(node: Node): Try | null {
   for (let at: Node = node, up = node.parent; up && at.kind !== 'function'; at = up, up = up.parent) {
     node.budget.spend();
@@ -128,7 +134,7 @@ export function guardingTry(node: Node): Try | null {
   return null;
 }
 
-/** Whether a `finally` or a `with` around a node runs whatever it throws. */
+/** The `finally` block in the same function that runs after a node, whatever the node throws; null: there is none. */
 export function finalizerAround(node: Node): readonly Stmt[] | null {
   for (let at: Node = node, up = node.parent; up && at.kind !== 'function'; at = up, up = up.parent) {
     node.budget.spend();
@@ -137,11 +143,12 @@ export function finalizerAround(node: Node): readonly Stmt[] | null {
   return null;
 }
 
-/** Whether some condition that is known at a node speaks of a path at all: whoever wrote it thought of it. */
+/** Whether a condition known at a node mentions a path. The rules then assume that the author considered the case. */
 export function isGuarded(node: Node, path: string): boolean {
   return guardsAt(node).some(({ test }) => mentions(test, path));
 }
 
+/** The innermost function around a node; null for the module itself. */
 export function functionOf(node: Node): Func | null {
   for (let at = node.parent; at; at = at.parent) {
     node.budget.spend();

@@ -1,12 +1,12 @@
 import type { Budget } from '../budget.ts';
 
-/**
- * What Python and TypeScript have in common, as far as the rules need it. The frontends (`python.ts`, `typescript.ts`) lower
- * their syntax trees to this; rules are written once. Wrappers that say nothing at run time (parentheses, type assertions)
- * are left out.
- */
+// The intermediate representation: one tree for Python and TypeScript, as far as the rules need it. The frontends (`python.ts`,
+// `typescript.ts`) lower their syntax trees to it, so that each rule is written once. Syntax without a meaning at run time
+// (parentheses, type assertions) is left out. The tree is immutable, except that `SourceModule` sets `parent` once.
+
+/** Position of a node or comment. */
 export interface Position {
-  /** Offsets into the text, and lines from 1; `endLine` is the last line that the node touches. */
+  /** Offsets into the text, in UTF-16 code units; `end` is exclusive. Lines count from 1; `endLine` is inclusive. */
   readonly start: number;
   readonly end: number;
   readonly line: number;
@@ -15,49 +15,54 @@ export interface Position {
 
 interface Base<K extends string> extends Position {
   readonly kind: K;
-  /** Set when the module is indexed. */
+  /** null for the module, and until `SourceModule` indexes the tree. */
   parent: Node | null;
-  /** Of the review that the node belongs to: whatever walks the tree spends from it. */
+  /** Budget of the review to which the node belongs. Every walk of the tree charges it. */
   readonly budget: Budget;
 }
 
 export interface Name extends Base<'name'> {
   readonly name: string;
 }
+/** `object.name`, or `object?.name` (optional). */
 export interface Attribute extends Base<'attribute'> {
   readonly object: Expr;
   readonly name: string;
   readonly optional: boolean;
 }
+/** `object[index]`. */
 export interface Index extends Base<'index'> {
   readonly object: Expr;
   readonly index: Expr;
   readonly optional: boolean;
 }
-/** Python's `x[from:to]`; TypeScript's `.slice()` is a call. */
+/** Python's `object[from:to]`. TypeScript's `.slice()` is a call. */
 export interface Slice extends Base<'slice'> {
   readonly object: Expr;
   readonly from: Expr | null;
   readonly to: Expr | null;
 }
+/** A keyword argument, which only Python has. */
 export interface Keyword {
   readonly name: string;
   readonly value: Expr;
 }
 export interface Call extends Base<'call'> {
-  /** Tag of a template, which is given the fixed parts and the values apart. */
+  /** Whether the callee is the tag of a template, which receives fixed parts and values separately. */
   readonly isTag?: boolean;
   readonly callee: Expr;
   readonly args: readonly Expr[];
   readonly keywords: readonly Keyword[];
+  /** `new callee(…)`. */
   readonly isNew: boolean;
 }
+/** An arithmetic or bitwise operation, or a concatenation. */
 export interface Binary extends Base<'binary'> {
   readonly op: string;
   readonly left: Expr;
   readonly right: Expr;
 }
-/** `op`: == != < <= > >= === !== in, not in, is, is not, instanceof. */
+/** A comparison of two operands. `op` is one of == != < <= > >= === !== in, not in, is, is not, instanceof. */
 export interface Compare extends Base<'compare'> {
   readonly op: string;
   readonly left: Expr;
@@ -72,9 +77,9 @@ export interface Not extends Base<'not'> {
   readonly operand: Expr;
 }
 export interface Text extends Base<'text'> {
-  /** Characters, without those that `parts` stand for. */
+  /** The fixed characters, with a NUL in place of each part. */
   readonly value: string;
-  /** Expressions of an f-string or a template. */
+  /** Interpolated expressions of an f-string or template. */
   readonly parts: readonly Expr[];
 }
 export interface Num extends Base<'num'> {
@@ -87,15 +92,18 @@ export interface Collection extends Base<'collection'> {
   readonly form: 'list' | 'tuple' | 'set';
   readonly items: readonly Expr[];
 }
+/** A dictionary or object literal, or an object pattern. A null key is a spread. */
 export interface Dict extends Base<'dict'> {
   readonly entries: readonly { readonly key: Expr | null; readonly value: Expr }[];
 }
+/** A parameter. A destructured one counts as one for each name that it binds. */
 export interface Param {
   readonly name: string;
-  /** Text of the type; null where none is written. */
+  /** Text of the type annotation; null: there is none. */
   readonly type: string | null;
   readonly hasDefault: boolean;
 }
+/** A function, method, lambda or arrow function. */
 export interface Func extends Base<'function'> {
   readonly name: string | null;
   readonly params: readonly Param[];
@@ -103,9 +111,10 @@ export interface Func extends Base<'function'> {
   readonly body: readonly Stmt[];
   readonly decorators: readonly Expr[];
   readonly exported: boolean;
-  /** An arrow function or lambda whose body is one expression, wrapped into a `return`. */
+  /** Whether the body is a single expression (arrow function, lambda), which is lowered to a `return`. */
   readonly concise: boolean;
 }
+/** `for target in iter if conditions` of a comprehension. */
 export interface Clause {
   readonly target: Expr;
   readonly iter: Expr;
@@ -121,12 +130,13 @@ export interface Ternary extends Base<'ternary'> {
   readonly consequent: Expr;
   readonly otherwise: Expr;
 }
-/** await, yield, spread, unary operators, and what no rule looks into. */
+/** await, yield, spread, unary operators, and expressions that no rule examines. */
 export interface Other extends Base<'other'> {
   readonly form: string;
   readonly items: readonly Node[];
 }
 
+/** Every expression. Python allows assignments, TypeScript also classes and functions, as expressions. */
 export type Expr =
   | Name
   | Attribute
@@ -152,17 +162,20 @@ export type Expr =
 export interface ExprStmt extends Base<'expression'> {
   readonly expr: Expr;
 }
+/** An assignment or declaration. `a = b = 1` is one assignment to two targets. */
 export interface Assign extends Base<'assign'> {
   readonly targets: readonly Expr[];
   readonly value: Expr | null;
-  /** '=' or an augmented one, like '+='. */
+  /** `=`, or an augmented operator such as `+=`. */
   readonly op: string;
+  /** Keyword of the declaration, or `field` of a class; null: the target exists already, or the language is Python. */
   readonly declared: 'const' | 'let' | 'var' | 'field' | null;
   readonly exported: boolean;
 }
 export interface Return extends Base<'return'> {
   readonly value: Expr | null;
 }
+/** `raise` or `throw`. */
 export interface Raise extends Base<'raise'> {
   readonly value: Expr | null;
 }
@@ -172,21 +185,23 @@ export interface Jump extends Base<'jump'> {
 export interface If extends Base<'if'> {
   readonly test: Expr;
   readonly consequent: readonly Stmt[];
-  /** An `elif` is an `if` alone in here. */
+  /** null: there is no `else`. An `elif` is an `if` as the only statement in here. */
   readonly otherwise: readonly Stmt[] | null;
 }
+/** A loop. `each` iterates over a value, `for` has the three parts of C. */
 export interface Loop extends Base<'loop'> {
   readonly form: 'each' | 'while' | 'for';
   readonly target: Expr | null;
-  /** What an `each` loop goes through. */
+  /** The value over which an `each` loop iterates. */
   readonly iter: Expr | null;
   readonly test: Expr | null;
+  /** Initializer and increment of a `for` loop. */
   readonly head: readonly Node[];
   readonly body: readonly Stmt[];
   readonly otherwise: readonly Stmt[] | null;
 }
 export interface Handler extends Base<'handler'> {
-  /** What it catches; null: everything. */
+  /** The type that it catches; null: every exception. */
   readonly type: Expr | null;
   readonly name: string | null;
   readonly body: readonly Stmt[];
@@ -197,6 +212,7 @@ export interface Try extends Base<'try'> {
   readonly otherwise: readonly Stmt[] | null;
   readonly finalizer: readonly Stmt[] | null;
 }
+/** Python's `with`. */
 export interface With extends Base<'with'> {
   readonly items: readonly { readonly value: Expr; readonly target: Expr | null }[];
   readonly body: readonly Stmt[];
@@ -208,13 +224,14 @@ export interface ClassDef extends Base<'class'> {
   readonly decorators: readonly Expr[];
   readonly exported: boolean;
 }
+/** One import statement. */
 export interface Import extends Base<'import'> {
   readonly module: string;
-  /** `local` is the name that it is known by here; `imported` null: the module itself. */
+  /** `local` is the name in this file; `imported` is null for the module itself. */
   readonly names: readonly { readonly local: string; readonly imported: string | null; readonly position: Position }[];
 }
 export interface Case {
-  /** Empty: the default. */
+  /** Empty for the default case. */
   readonly tests: readonly Expr[];
   readonly body: readonly Stmt[];
 }
@@ -228,10 +245,11 @@ export interface Delete extends Base<'delete'> {
 export interface Assert extends Base<'assert'> {
   readonly test: Expr;
 }
+/** `global` or `nonlocal`. */
 export interface Global extends Base<'global'> {
   readonly names: readonly string[];
 }
-/** pass, a bare block, labels, `export { … }`. */
+/** pass, bare blocks, labels, `export { … }`, and statements that no rule examines. */
 export interface Plain extends Base<'plain'> {
   readonly form: string;
   readonly items: readonly Node[];
@@ -260,11 +278,12 @@ export type Node = Expr | Stmt | Handler;
 export type Kind = Node['kind'];
 export type NodeOf<K extends Kind> = Extract<Node, { kind: K }>;
 
+/** A comment, with its marks. */
 export interface Comment extends Position {
   readonly text: string;
 }
 
-/** A file, lowered. */
+/** A file as its frontend lowers it. */
 export interface Lowered {
   readonly body: readonly Stmt[];
   readonly comments: readonly Comment[];
@@ -272,7 +291,7 @@ export interface Lowered {
 
 const NONE: readonly Node[] = [];
 
-/** What a node consists of, in the order of the source. @throws OutOfSteps */
+/** The direct children of a node, in the order of the source. Charges the budget. @throws OutOfSteps */
 export function children(node: Node): readonly Node[] {
   const found = partsOf(node);
   node.budget.spend(3 + 2 * found.length);

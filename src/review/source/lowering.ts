@@ -2,10 +2,10 @@ import type { Budget } from '../budget.ts';
 import type { Expr, Node, Other, Position } from './ir.ts';
 import type { SyntaxNode } from './syntax.ts';
 
-/** Thrown where a tree is deeper than what walks it can go. */
+/** Thrown for a tree that is too deep for the recursive walks over it. */
 export class TooDeep extends Error {}
 
-/** Lines of a text, found by offset. */
+/** The lines of a text, by offset and by number. */
 export class Lines {
   readonly #starts: number[] = [0];
   #last = 0;
@@ -16,11 +16,12 @@ export class Lines {
     for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) this.#starts.push(at + 1);
   }
 
+  /** Number of lines. A final newline begins another, empty line. */
   get count(): number {
     return this.#starts.length;
   }
 
-  /** Line that an offset is on, from 1. Quick for offsets near the last that was asked for. */
+  /** The line of an offset, from 1. Fast for offsets near the previous one, binary search otherwise. */
   of(offset: number): number {
     const last = this.#last;
     if (this.#isOn(last, offset)) return last + 1;
@@ -43,7 +44,7 @@ export class Lines {
     return offset >= (this.#starts[index] ?? Number.POSITIVE_INFINITY) && offset < (this.#starts[index + 1] ?? Number.POSITIVE_INFINITY);
   }
 
-  /** A line's text, without its end. */
+  /** The text of a line without its line end; empty for a line that does not exist. */
   textOf(line: number): string {
     const start = this.#starts[line - 1];
     if (start === undefined) return '';
@@ -52,10 +53,10 @@ export class Lines {
   }
 }
 
-/** Steps that making one node is worth. */
+/** Steps charged for creating a node. */
 const LOWERING = 20;
 
-/** What the two frontends share: positions, text, and nodes made of syntax nodes. */
+/** The part that both frontends share: positions, text, and generic nodes. */
 export abstract class Lowering {
   readonly lines: Lines;
   readonly #budget: Budget;
@@ -65,8 +66,10 @@ export abstract class Lowering {
     this.#budget = budget;
   }
 
+  /** Lowers an expression. Syntax without a counterpart becomes {@link Other}. @throws OutOfSteps */
   protected abstract expr(node: SyntaxNode): Expr;
 
+  /** The source text of a node. */
   text(node: SyntaxNode): string {
     return this.lines.text.slice(node.start, node.end);
   }
@@ -79,6 +82,7 @@ export abstract class Lowering {
     return { kind, start, end, line, endLine: this.lines.of(end > start ? end - 1 : end), parent: null, budget: this.#budget };
   }
 
+  /** A generic node with lowered children. */
   protected other(node: SyntaxNode, form = node.type): Other {
     const items: Node[] = named(node).map((child) => this.expr(child));
     return { ...this.base('other', node), form, items };
@@ -97,24 +101,27 @@ function isComment({ type }: SyntaxNode): boolean {
   return type === 'comment' || type === 'line_continuation' || type === 'html_comment';
 }
 
-/** The children that mean something: neither punctuation nor comments. */
+/** The children of a node without punctuation and comments. */
 export function named(node: SyntaxNode): SyntaxNode[] {
   return node.children.length === 0 ? [] : node.children.filter((child) => child.named && !isComment(child));
 }
 
+/** The first child in a field of the grammar rule; undefined: the field is empty. */
 export function field(node: SyntaxNode, name: string): SyntaxNode | undefined {
   return node.children.find((child) => child.field === name && !isComment(child));
 }
 
+/** All children in a field of the grammar rule. */
 export function fields(node: SyntaxNode, name: string): SyntaxNode[] {
   return node.children.filter((child) => child.field === name && !isComment(child));
 }
 
+/** The first child of one of the types. */
 export function ofType(node: SyntaxNode, ...types: readonly string[]): SyntaxNode | undefined {
   return node.children.find(({ type }) => types.includes(type));
 }
 
-/** Comments of a whole tree, wherever they stand. */
+/** All comments of a tree, in the order of the text. */
 export function comments(root: SyntaxNode): SyntaxNode[] {
   const found: SyntaxNode[] = [];
   const stack = [root];

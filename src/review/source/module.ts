@@ -19,7 +19,7 @@ import type { LanguageName } from './syntax.ts';
 
 const NOTHING: readonly Node[] = [];
 
-/** A function, with what stands in it (nested functions apart), in the order of the source. */
+/** A function with its nodes, indexed by kind in the order of the source. Nodes of nested functions belong to those. */
 export class FunctionInfo {
   readonly node: Func;
   readonly name: string | null;
@@ -41,7 +41,7 @@ export class FunctionInfo {
     place.outer?.inner.push(this);
   }
 
-  /** `Class.method`, `function`, or what it stands in. */
+  /** `Class.method` or `function`, prefixed by the enclosing function; null for the module itself. */
   get symbol(): string | null {
     const own = this.name === null ? null : this.cls ? `${this.cls.name ?? 'class'}.${this.name}` : this.name;
     const around = this.outer?.symbol ?? null;
@@ -49,32 +49,33 @@ export class FunctionInfo {
     return around === null || this.cls ? own : `${around}.${own}`;
   }
 
-  /** Parameters without `self`. */
+  /** Names of the parameters without `self` or `cls`. */
   get params(): readonly string[] {
     const names = this.node.params.map(({ name }) => name);
     return names[0] === 'self' || names[0] === 'cls' ? names.slice(1) : names;
   }
 
+  /** For the indexer only: records a node. */
   add(node: Node): void {
     const list = this.#nodes[node.kind];
     if (list) list.push(node);
     else this.#nodes[node.kind] = [node];
   }
 
-  /** Whoever asks is taken to go through them all: rules ask this in loops within loops. @throws OutOfSteps */
+  /** The nodes of a kind. Charges for visiting all of them, because rules ask in nested loops. @throws OutOfSteps */
   of<K extends Kind>(kind: K): readonly NodeOf<K>[] {
     const found = (this.#nodes[kind] ?? NOTHING) as readonly NodeOf<K>[];
     this.#budget.spend(1 + (found.length >> 1));
     return found;
   }
 
-  /** How often a name stands in its code, nested functions included. @throws OutOfSteps */
+  /** Number of uses of a name, nested functions included. @throws OutOfSteps */
   count(name: string): number {
     this.#budget.spend();
     return this.inner.reduce((sum, one) => sum + one.count(name), this.ownCount(name));
   }
 
-  /** How often a name stands in its code, nested functions apart. */
+  /** Number of uses of a name, without nested functions. */
   ownCount(name: string): number {
     this.#names ??= this.of('name').reduce(
       (counts, one) => counts.set(one.name, (counts.get(one.name) ?? 0) + 1),
@@ -83,7 +84,7 @@ export class FunctionInfo {
     return this.#names.get(name) ?? 0;
   }
 
-  /** Assignments that bind a name, alone or in a pattern; nested functions apart. @throws OutOfSteps */
+  /** Assignments that bind a name, alone or in a pattern, in the order of the source; without nested functions. @throws OutOfSteps */
   bindings(name: string): readonly Assign[] {
     this.#bindings ??= grouped(this.of('assign'), ({ targets }) => [...new Set(boundNames(targets))]);
     const found = this.#bindings.get(name) ?? [];
@@ -91,7 +92,7 @@ export class FunctionInfo {
     return found;
   }
 
-  /** Those of nested functions too. @throws OutOfSteps */
+  /** The nodes of a kind, those of nested functions included. @throws OutOfSteps */
   deep<K extends Kind>(kind: K): readonly NodeOf<K>[] {
     if (this.inner.length === 0) return this.of(kind);
     this.#deep[kind] ??= [...this.of(kind), ...this.inner.flatMap((one) => one.deep(kind))];
@@ -101,11 +102,12 @@ export class FunctionInfo {
   }
 }
 
+/** A class with its methods and attributes. */
 export class ClassInfo {
   readonly node: ClassDef;
   readonly name: string | null;
   readonly methods = new Map<string, FunctionInfo>();
-  /** What `self.NAME = …` and fields assign, in any method. */
+  /** Assignments to `self.NAME` in any method, and fields, by name. */
   readonly attributes = new Map<string, Assign[]>();
 
   constructor(node: ClassDef) {
@@ -113,7 +115,7 @@ export class ClassInfo {
     this.name = node.name;
   }
 
-  /** Class that `self.NAME` is made of (`self.NAME = Class()`); null where that is not to be seen. */
+  /** The class of `self.NAME`, if it is assigned `self.NAME = Class()`; null: unknown. */
   madeOf(attribute: string): string | null {
     for (const { value } of this.attributes.get(attribute) ?? []) {
       if (value?.kind !== 'call') continue;
@@ -123,36 +125,41 @@ export class ClassInfo {
     return null;
   }
 
-  /** What is called to make `self.NAME`, as text: `threading.local`; null where that is not to be seen. */
+  /** The callee whose result `self.NAME` holds, as text, such as `threading.local`; null: unknown. */
   madeBy(attribute: string): string | null {
     for (const { value } of this.attributes.get(attribute) ?? []) if (value?.kind === 'call') return pathOf(value.callee);
     return null;
   }
 
-  /** Whether `self.NAME` is a container of keys and values. */
+  /** Whether some assignment gives `self.NAME` a container of keys and values. */
   isMapping(attribute: string): boolean {
     return (this.attributes.get(attribute) ?? []).some(({ value }) => isMapping(value));
   }
 }
 
+/**
+ * Whether an expression creates a container of keys and values: a literal, a comprehension, or a constructor such as `dict()` or
+ * `new Map()`.
+ */
 export function isMapping(value: Expr | null): boolean {
   if (value?.kind === 'dict' || (value?.kind === 'comprehension' && value.form === 'dict')) return true;
   return value?.kind === 'call' && /^(dict|defaultdict|OrderedDict|WeakValueDictionary|Map|WeakMap)$/.test(calleeName(value) ?? '');
 }
 
-/** One source file, indexed: what every rule starts from. */
+/** A source file with its index: the input of every source rule. */
 export class SourceModule {
   readonly path: string;
   readonly language: LanguageName;
   readonly lines: Lines;
   /** In the order of the text. */
   readonly comments: readonly Comment[];
-  /** What stands outside of functions is the first one's. */
+  /** The code outside of functions, as a function. */
   readonly top: FunctionInfo;
+  /** All functions, {@link top} first. */
   readonly functions: FunctionInfo[] = [];
   readonly classes = new Map<string, ClassInfo>();
   readonly #memo = new Map<string, unknown>();
-  /** Local name → where it comes from. */
+  /** By local name: the module, and the imported name (null: the module itself). */
   readonly imports = new Map<string, { readonly module: string; readonly imported: string | null }>();
   readonly #budget: Budget;
   #words: ReadonlyMap<string, number> | null = null;
@@ -183,18 +190,18 @@ export class SourceModule {
     for (const statement of node.body) this.#index(statement, node, { fn: this.top, cls: null });
   }
 
-  /** For work whose length a text decides. @throws OutOfSteps */
+  /** Charges for work whose amount the text decides. @throws OutOfSteps */
   spend(steps: number): void {
     this.#budget.spend(steps);
   }
 
-  /** Text of a node as it stands. Whoever asks is taken to go through it. @throws OutOfSteps */
+  /** The source text of a node. Charges for reading it. @throws OutOfSteps */
   text(node: { start: number; end: number }): string {
     this.#budget.spend(1 + ((node.end - node.start) >> 4));
     return this.lines.text.slice(node.start, node.end);
   }
 
-  /** Text on one line and not too long, for claims. */
+  /** The text of a node on one line, cut to `max` characters, for claims. */
   brief({ start, end }: { start: number; end: number }, max = 80): string {
     const text = this.text({ start, end: Math.min(end, start + MAX_BRIEF) }).replace(/\s+/g, ' ');
     return text.length <= max ? text : `${text.slice(0, max - 1)}…`;
@@ -213,28 +220,28 @@ export class SourceModule {
     return next !== undefined && next.end <= end;
   }
 
-  /** What rules compute once for the whole file. */
+  /** A value that is computed once for the file. One key belongs to one type. */
   memo<T>(key: string, make: () => T): T {
     if (!this.#memo.has(key)) this.#memo.set(key, make());
     return this.#memo.get(key) as T;
   }
 
-  /** How often a word stands in the text, comments and strings included; counting ends at `most`. */
+  /** Number of occurrences of a word in the text, comments and strings included. Counting may stop at `most`. */
   occurrences(word: string, most = Number.POSITIVE_INFINITY): number {
     this.#budget.spend();
-    // For many words, all of them are counted at once.
+    // After a few words it is cheaper to count all words at once.
     if (++this.#asked <= FEW) return countWord(this.text(this.top.node), word, most);
     this.#words ??= wordCounts(this.lines.text);
     return this.#words.get(word) ?? 0;
   }
 
-  /** The class that a method is called on when `self.NAME.method()` is. */
+  /** The class of `self.ATTRIBUTE`, if this file defines it; null: unknown. */
   classOf(cls: ClassInfo | null, attribute: string): ClassInfo | null {
     const name = cls?.madeOf(attribute);
     return name ? (this.classes.get(name) ?? null) : null;
   }
 
-  /** The first function of that name which stands neither in a class nor in another function. */
+  /** The first function of a name that is neither a method nor nested; null: there is none. */
   function(name: string): FunctionInfo | null {
     const byName = this.memo('functions by name', () =>
       grouped(this.functions, (fn) => (fn.name !== null && fn.cls === null && fn.outer === null ? [fn.name] : [])),
@@ -242,12 +249,13 @@ export class SourceModule {
     return byName.get(name)?.[0] ?? null;
   }
 
-  /** A module-level `NAME = literal`. */
+  /** The value of a module-level name that is assigned exactly once; null otherwise. */
   constant(name: string): Expr | null {
     const found = this.top.bindings(name).filter((one) => assignsTo(one, name));
     return found.length === 1 ? (found[0]?.value ?? null) : null;
   }
 
+  /** Sets parents and records every node. Each node is visited once. */
   #index(node: Node, parent: Node, scope: { fn: FunctionInfo; cls: ClassInfo | null }): void {
     node.parent = parent;
     scope.fn.add(node);
@@ -290,8 +298,9 @@ export class SourceModule {
   }
 }
 
+/** Words that are counted one by one before all are counted. */
 const FEW = 20;
-/** More of a node's text than this is not looked at for a line of a claim. */
+/** Only so many characters of a node are read for {@link SourceModule.brief}. */
 const MAX_BRIEF = 4000;
 
 function wordCounts(text: string): Map<string, number> {
@@ -300,7 +309,7 @@ function wordCounts(text: string): Map<string, number> {
   return counts;
 }
 
-/** How often a word stands in a text; counting ends at `most`. */
+/** Number of occurrences of a whole word in a text. Counting stops at `most`. */
 export function countWord(text: string, word: string, most = Number.POSITIVE_INFINITY): number {
   let count = 0;
   for (let at = text.indexOf(word); at >= 0 && count < most; at = text.indexOf(word, at + word.length)) {
@@ -309,14 +318,14 @@ export function countWord(text: string, word: string, most = Number.POSITIVE_INF
   return count;
 }
 
-/** Letters, digits, `_` and `$`; outside of ASCII everything. */
+/** ASCII letters, digits, `_` and `$`, and every character outside of ASCII. */
 function isWordCharacter(code: number): boolean {
   return (
     (code >= 97 && code <= 122) || (code >= 65 && code <= 90) || (code >= 48 && code <= 57) || code === 95 || code === 36 || code > 127
   );
 }
 
-/** A function's name, where it is the value of something that has one. */
+/** The name of an anonymous function, from the variable or attribute that it is assigned to. */
 function nameFrom(parent: Node): string | null {
   if (parent.kind === 'assign') {
     const [target] = parent.targets;
@@ -325,13 +334,16 @@ function nameFrom(parent: Node): string | null {
   return null;
 }
 
-/** The method of this class that `self.method(…)` calls. */
+/** The method of the same class that `self.method(…)` calls; null: the call is something else. */
 export function ownMethod(call: Call, cls: ClassInfo | null): FunctionInfo | null {
   if (!cls || call.callee.kind !== 'attribute' || !isSelf(call.callee.object)) return null;
   return cls.methods.get(call.callee.name) ?? null;
 }
 
-/** A function of this module that is called by name, or a method of its own class. */
+/**
+ * The function of this file that a call calls: a method of the class, of an attribute whose class is known, or a function by its
+ * name; null: unknown.
+ */
 export function calledFunction(module: SourceModule, call: Call, cls: ClassInfo | null): FunctionInfo | null {
   const own = ownMethod(call, cls);
   if (own) return own;
@@ -343,7 +355,7 @@ export function calledFunction(module: SourceModule, call: Call, cls: ClassInfo 
   return module.function(call.callee.name);
 }
 
-/** The first decorator whose name is like that. */
+/** The first decorator whose name matches a pattern. */
 export function decoratorOf(fn: FunctionInfo, pattern: RegExp): Expr | undefined {
   return fn.node.decorators.find((one) => pattern.test(pathOf(one.kind === 'call' ? one.callee : one) ?? ''));
 }

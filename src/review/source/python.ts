@@ -3,10 +3,10 @@ import type { Case, Clause, Expr, Func, Handler, Keyword, Lowered, Param, Stmt, 
 import { comments, field, fields, type Lines, Lowering, named, ofType, TooDeep } from './lowering.ts';
 import type { SyntaxNode } from './syntax.ts';
 
-/** An `elif` is an `if` in the one before: no more of them than levels of anything else. */
+/** An `elif` nests in the `if` before it, so a chain is limited like any other nesting. */
 const MAX_BRANCHES = 300;
 
-/** Lowers a tree of tree-sitter-python. */
+/** Lowers a tree of tree-sitter-python. @throws TooDeep, OutOfSteps, Aborted */
 export function lowerPython(root: SyntaxNode, lines: Lines, budget: Budget): Lowered {
   const lowering = new PythonLowering(lines, budget);
   return {
@@ -194,7 +194,7 @@ class PythonLowering extends Lowering {
     const definition = field(node, 'definition') as SyntaxNode;
     if (definition.type === 'class_definition') return this.#class(definition, decorators);
     if (definition.type === 'function_definition') return this.#function(definition, decorators);
-    // Cut as unreadable: what decorates it still stands.
+    // The definition was cut because of a syntax error; its decorators are intact.
     return { ...this.base('plain', node), form: definition.type, items: decorators };
   }
 

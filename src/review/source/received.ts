@@ -2,26 +2,27 @@ import { calleeName, pathOf, receiver, some } from './expressions.ts';
 import type { Call, Func, Node } from './ir.ts';
 import { type ClassInfo, decoratorOf, type FunctionInfo, type SourceModule } from './module.ts';
 
-/** How a function comes to be called with what somebody else sent. */
+/** How a function comes to be called with data from another process. */
 export interface Received {
-  /** Where it is registered. */
+  /** The registration, or the function itself. */
   readonly at: Node;
+  /** A sentence for evidence. */
   readonly how: string;
-  /** The parameters that carry what was sent. */
+  /** Parameters that carry the data. */
   readonly names: readonly string[];
 }
 
 const REGISTER =
   /^(register|subscribe|on|once|addListener|addEventListener|add_handler|consume|create_consumer|basic_consume|serve|handle|register_handler|add_callback|createServer|onMessage|on_message)$/;
-/** Whoever registers for one of these hears of the process's own doings, not of messages. */
+/** Events of the process itself. Their handlers receive no messages. */
 const OWN_EVENTS = /^(close|exit|error|drain|finish|end|spawn|listening|SIG[A-Z]+|abort)$/;
 const DECORATORS =
   /(^|\.)(rpc|rpc_method|expose|route|get|post|put|patch|subscriber|on_event|on_message|handler|endpoint|message_handler|receive)$/;
 const NAMED = /^_?(handle|on|process|receive|consume)_?(message|notification|packet|datagram|frame)s?$/i;
-/** Parameters that carry who and where rather than what. */
+/** Parameters that describe the sender or the route, not the data. */
 const ENVELOPE = /^(context|ctxt|ctx|self|cls|resource_type|event_type|event|topic|channel|method|app|next|kwargs|args)$/;
 
-/** Says where a function is registered to receive messages or requests; null where that is not to be seen. */
+/** Where and how a function is registered to receive messages or requests; null: there is no sign that it is. */
 export function receivedBy(module: SourceModule, fn: FunctionInfo): Received | null {
   const names = fn.node.params.filter(({ name, hasDefault }) => !hasDefault && !ENVELOPE.test(name)).map(({ name }) => name);
   if (names.length === 0) return null;
@@ -39,7 +40,7 @@ export function receivedBy(module: SourceModule, fn: FunctionInfo): Received | n
   return null;
 }
 
-/** What says that the methods of a class are remote ones: `target = oslo_messaging.Target(…)`. */
+/** The sign that methods of a class are called remotely: `target = oslo_messaging.Target(…)`. */
 function endpointOf(cls: ClassInfo): Node | null {
   return (
     cls.attributes
@@ -48,7 +49,7 @@ function endpointOf(cls: ClassInfo): Node | null {
   );
 }
 
-/** Public, and called with a context first. */
+/** Whether a method is public and takes a context first. */
 function isRemote(fn: FunctionInfo): boolean {
   return !/^[_#]/.test(fn.name ?? '') && /^(context|ctxt|ctx)$/.test(fn.params[0] ?? '');
 }

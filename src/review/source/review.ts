@@ -8,22 +8,26 @@ import type { SourceRule } from './rule.ts';
 import type { LanguageName, Stopped, SyntaxParser } from './syntax.ts';
 import { lowerTypescript } from './typescript.ts';
 
+/** The review of one source file. */
 export interface SourceReview {
   readonly claims: readonly { readonly rule: SourceRule; readonly claim: Claim }[];
   readonly module: SourceModule;
-  /** Definitions that could not be read, by their lines. */
+  /** Definitions that were cut because of a syntax error at line `at`. */
   readonly unread: readonly { readonly line: number; readonly endLine: number; readonly at: number }[];
-  /** Rules whose steps did not suffice. */
+  /** Ids of rules that ran out of steps. */
   readonly unfinished: readonly string[];
   readonly comments: readonly Comment[];
 }
 
-/** Why a file was not reviewed, for people. */
+/** Why a file was not reviewed, in words for users. */
 export interface NotReviewed {
   readonly reason: string;
 }
 
-/** Reviews one file. Pure, but for the backstop of the budget: the same text gives the same claims. */
+/**
+ * Parses one file and runs the rules over it. Pure, apart from the backstop of the budget: the same text gives the same claims.
+ * @param parser has loaded the language
+ */
 export function reviewSource(
   parser: SyntaxParser,
   file: { readonly path: string; readonly language: LanguageName; readonly text: string },
@@ -46,7 +50,7 @@ function reviewed(
 ): SourceReview | NotReviewed {
   const parsed = parser.parse(file.language, file.text, budget);
   const lines = new Lines(file.text);
-  if ('unreadable' in parsed) return { reason: `line ${lines.of(parsed.unreadable)} is not ${NAMES[file.language]} that this can read` };
+  if ('unreadable' in parsed) return { reason: `line ${lines.of(parsed.unreadable)} cannot be parsed as ${NAMES[file.language]}` };
   if ('stopped' in parsed) return { reason: STOPPED[parsed.stopped] };
   const unread = parsed.broken.map(({ start, end, at }) => ({ line: lines.of(start), endLine: lines.of(end - 1), at: lines.of(at) }));
   const lower = file.language === 'python' ? lowerPython : lowerTypescript;
@@ -63,8 +67,8 @@ function reviewed(
 
 const STOPPED: Readonly<Record<Stopped, string>> = {
   depth: 'it is nested too deeply',
-  name: 'it has a name that is longer than people write',
-  size: 'it consists of more parts than source that people write',
+  name: 'it contains a name that is too long',
+  size: 'it has too many syntax nodes',
 };
 
 const NAMES: Readonly<Record<LanguageName, string>> = { python: 'Python', typescript: 'TypeScript', tsx: 'TypeScript (tsx)' };

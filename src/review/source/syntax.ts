@@ -2,33 +2,39 @@ import { createRequire } from 'node:module';
 import { Language, Parser, type Tree } from 'web-tree-sitter';
 import type { Budget } from '../budget.ts';
 
+/** Languages with a grammar. */
 export type LanguageName = 'python' | 'typescript' | 'tsx';
 
 /** A node of the concrete syntax tree. Offsets are in UTF-16 code units of the text. */
 export interface SyntaxNode {
   readonly type: string;
-  /** Of the parent's grammar rule, as the grammar names it. */
+  /** Field in the grammar rule of the parent; null: none. */
   readonly field: string | null;
+  /** Whether the grammar names it; punctuation and keywords are anonymous. */
   readonly named: boolean;
   readonly start: number;
   readonly end: number;
-  /** Without punctuation and keywords that have no field. */
+  /** Without anonymous nodes that have no field, except colons. */
   readonly children: readonly SyntaxNode[];
 }
 
-/** Offsets of a definition that is not of the language in some place; it is in the tree without what it consists of. */
+/** Offsets of a definition that contains a syntax error (at `at`). It stays in the tree as an empty node. */
 export interface Broken {
   readonly start: number;
   readonly end: number;
   readonly at: number;
 }
 
-/** What became of a parse. `unreadable`: offset of the first thing of a text that is not of the language. */
+/**
+ * The result of parsing. `unreadable`: offset of the first syntax error of a text that is not of the language. `stopped`: the
+ * bound that the text exceeds.
+ */
 export type Parsed =
   | { readonly root: SyntaxNode; readonly broken: readonly Broken[] }
   | { readonly unreadable: number }
   | { readonly stopped: Stopped };
 
+/** Bounds of a syntax tree: nesting, number of nodes, length of a name. */
 export type Stopped = 'depth' | 'size' | 'name';
 
 const GRAMMARS: Readonly<Record<LanguageName, string>> = {
@@ -37,20 +43,20 @@ const GRAMMARS: Readonly<Record<LanguageName, string>> = {
   tsx: 'tree-sitter-typescript/tree-sitter-tsx.wasm',
 };
 
-/** No file that people write comes near; what follows walks the tree recursively. */
+/** The lowering and the rules walk the tree recursively. Real source stays far below. */
 const MAX_DEPTH = 400;
-/** Ten thousand lines that people write have half of them. */
+/** Ten thousand lines of real source have about half as many. */
 const MAX_NODES = 150_000;
-/** Rules look at names with patterns, whose time grows with the square of a name in the worst case. */
+/** Rules match names with patterns whose worst case is quadratic in the length. */
 const MAX_NAME = 500;
-/** A text of which more than this part is not of the language is another language's. */
+/** A text with a larger share of broken definitions is taken to be of another language. */
 const MAX_BROKEN = 0.25;
-/** Steps that a hundred operations of the parser are worth: it says after so many that it goes on. */
+/** Steps charged for each call of the progress callback, which tree-sitter makes every hundred operations. */
 const PARSING = 400;
-/** Steps that a node is worth which is copied out of the parser's memory. */
+/** Steps charged for copying a node out of the memory of the parser. */
 const COPYING = 5;
 
-/** `in` and `out` before type parameters, which the grammar does not know and which say nothing at run time: as many blanks. */
+/** Replaces `in` and `out` before type parameters by blanks, because the grammar does not know them. Offsets stay the same. */
 function withoutVariance(name: LanguageName, text: string): string {
   if (name === 'python') return text;
   return text.replace(
@@ -59,7 +65,7 @@ function withoutVariance(name: LanguageName, text: string): string {
   );
 }
 
-/** Parses source files. Grammars are loaded when first needed; a parser serves one file at a time. */
+/** Parses source files with tree-sitter (WebAssembly). It parses one file at a time. */
 export class SyntaxParser {
   readonly #parser: Parser;
   readonly #languages = new Map<LanguageName, Grammar>();
@@ -68,18 +74,23 @@ export class SyntaxParser {
     this.#parser = parser;
   }
 
+  /** Starts the WebAssembly runtime, once for the process. */
   static async create(): Promise<SyntaxParser> {
     await Parser.init();
     return new SyntaxParser(new Parser());
   }
 
+  /** Loads the grammar of a language, unless it is loaded. Grammars come from the installed packages. */
   async load(name: LanguageName): Promise<void> {
     if (this.#languages.has(name)) return;
     const path = createRequire(import.meta.url).resolve(GRAMMARS[name]);
     this.#languages.set(name, new Grammar(await Language.load(path)));
   }
 
-  /** @throws OutOfSteps, Aborted; Error when the language was not loaded */
+  /**
+   * Parses a text. Definitions with syntax errors are cut; the rest of the tree is intact.
+   * @throws OutOfSteps, Aborted; Error if the language was not loaded
+   */
   parse(name: LanguageName, text: string, budget: Budget): Parsed {
     const grammar = this.#languages.get(name);
     if (!grammar) throw new Error(`${name} was not loaded`);
@@ -105,7 +116,10 @@ export class SyntaxParser {
     }
   }
 
-  /** Nothing may be thrown through the parser: it is told to stop, and why is thrown when it did. */
+  /**
+   * Runs the parser. An exception must not cross the WebAssembly frames: the callback asks the parser to stop, and the exception
+   * follows afterwards.
+   */
   #tree(text: string, budget: Budget): Tree {
     let stop: unknown = null;
     const progressCallback = () => {
@@ -122,11 +136,13 @@ export class SyntaxParser {
     throw stop;
   }
 
+  /** Frees the memory of the parser. */
   close(): void {
     this.#parser.delete();
   }
 }
 
+/** Nodes whose children no frontend reads. */
 const LEAVES = new Set([
   'identifier',
   'property_identifier',
@@ -147,7 +163,7 @@ const LEAVES = new Set([
   'this',
 ]);
 
-/** A language with its names looked up once: each question to the wasm module costs as much as a node. */
+/** A language with its names cached: a query to the WebAssembly module costs as much as a node. */
 class Grammar {
   readonly language: Language;
   readonly #types: string[] = [];
@@ -170,7 +186,7 @@ class Grammar {
     return this.#named[id];
   }
 
-  /** Whether such a node has nothing inside that matters. */
+  /** Whether the children of such a node are ignored. */
   isLeaf(id: number): boolean {
     this.#leaves[id] ??= LEAVES.has(this.type(id));
     return this.#leaves[id];
@@ -185,7 +201,7 @@ type Building = { -readonly [K in keyof SyntaxNode]: K extends 'children' ? Buil
 
 const NO_CHILDREN: Building[] = [];
 
-/** Copies the tree out of the wasm heap, where reading it again and again would be slow; or says what there is too much of. */
+/** Copies the tree out of the WebAssembly heap, where repeated reads are slow, or returns the bound that it exceeds. Iterative. */
 function copy(tree: Tree, grammar: Grammar, budget: Budget): Building | Stopped {
   let size = 0;
   const cursor = tree.walk();
@@ -222,6 +238,7 @@ function copy(tree: Tree, grammar: Grammar, budget: Budget): Building | Stopped 
   }
 }
 
+/** Nodes that are cut if they contain a syntax error. */
 const DEFINITIONS = new Set([
   'function_definition',
   'decorated_definition',
@@ -235,10 +252,13 @@ const DEFINITIONS = new Set([
 ]);
 
 const NOTHING: ReadonlySet<number> = new Set();
-/** Each node that errors are in is asked for from the wasm heap; a text with more of them is no source. */
+/** Bound on nodes that are inspected in the WebAssembly heap. A text with more errors is no source. */
 const MAX_ERRORS = 5000;
 
-/** Offsets of what the parser put in because it was missing: such nodes are not marked in the copy. null: too much is. */
+/**
+ * Offsets of tokens that the parser inserted because they were missing; the copy does not mark them. null: there are too many
+ * errors.
+ */
 function missingIn(tree: Tree, budget: Budget): ReadonlySet<number> | null {
   const found = new Set<number>();
   const stack = [tree.rootNode];
@@ -253,14 +273,14 @@ function missingIn(tree: Tree, budget: Budget): ReadonlySet<number> | null {
   return found;
 }
 
-/** Where in what the parser gave up on it does not go on: what stands before that was understood. */
+/** Offset at which the parser gave up: the complete statements before it were understood. */
 function errorAt(node: Building): number {
   const odd = node.children.find(({ type }) => !/_(statement|declaration|definition)$|^comment$/.test(type));
   if (!odd) return node.start;
   return odd.type === 'ERROR' ? errorAt(odd) : odd.start;
 }
 
-/** Empties the definitions (and types) that errors are in (the innermost), so that nothing is said of what was not understood. */
+/** Empties the innermost definition around each syntax error, so that no rule reports on code that was not understood. */
 function cutErrors(root: Building, missing: ReadonlySet<number>): Broken[] {
   const found: Broken[] = [];
   const visit = (node: Building, around: Building): number | null => {

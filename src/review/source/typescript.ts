@@ -3,7 +3,7 @@ import type { Case, Expr, Func, Handler, Lowered, Node, Param, Stmt, Text } from
 import { comments, field, type Lines, Lowering, named, ofType } from './lowering.ts';
 import type { SyntaxNode } from './syntax.ts';
 
-/** Lowers a tree of tree-sitter-typescript (or -tsx). Types are left out; what is only a type is nothing. */
+/** Lowers a tree of tree-sitter-typescript or -tsx. Types are left out. @throws TooDeep, OutOfSteps, Aborted */
 export function lowerTypescript(root: SyntaxNode, lines: Lines, budget: Budget): Lowered {
   const lowering = new TypescriptLowering(lines, budget);
   return {
@@ -12,6 +12,7 @@ export function lowerTypescript(root: SyntaxNode, lines: Lines, budget: Budget):
   };
 }
 
+/** Declarations without a meaning at run time. */
 const TYPES_ONLY = new Set([
   'interface_declaration',
   'type_alias_declaration',
@@ -32,7 +33,7 @@ class TypescriptLowering extends Lowering {
     return nodes.flatMap((node) => this.#statement(node, exported));
   }
 
-  /** A block's statements, or the one statement that stands without braces. */
+  /** The statements of a block, or a single statement without braces. */
   #body(node: SyntaxNode | undefined): Stmt[] {
     if (!node) return [];
     return node.type === 'statement_block' ? this.statements(named(node)) : this.#statement(node);
@@ -420,7 +421,7 @@ class TypescriptLowering extends Lowering {
     return { ...this.base('text', node), value, parts };
   }
 
-  /** `{ a }` is `{ a: a }`; of `{ a = 1 }` in a pattern the name counts. */
+  /** `{ a }` is lowered as `{ a: a }`; in a pattern, `{ a = 1 }` binds `a`. */
   #entry(node: SyntaxNode): { key: Expr | null; value: Expr } {
     if (node.type === 'pair' || node.type === 'pair_pattern') {
       const key = field(node, 'key') as SyntaxNode;

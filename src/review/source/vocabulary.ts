@@ -5,7 +5,7 @@ import type { LanguageName } from './syntax.ts';
 const LOG_METHODS = /^(debug|info|warn|warning|error|exception|critical|fatal|trace|log|notice)$/;
 const LOGGERS = /(^|[._#])(log|logger|logging|_?log|console|syslog)$/i;
 
-/** A line for the log: `LOG.debug(…)`, `this.#logger.warn(…)`. */
+/** Whether a call writes to a log: `LOG.debug(…)` or `this.#logger.warn(…)`. */
 export function isLogging(call: Call): boolean {
   call.budget.spend(2);
   const name = calleeName(call);
@@ -21,11 +21,11 @@ const SECRET_PAIRS = [
   ['access', 'key'],
   ['session', 'key'],
 ];
-/** What is said about a secret is none: its length, its id, the file that it is in. */
+/** Words for properties of a secret, which are no secrets: its length, its id, its file. */
 const ABOUT =
   /^(id|ids|count|counts|len|length|size|name|names|path|file|files|type|types|field|url|hash|digest|index|kind|policy|expiry|expires|age|ttl|limit|bucket|usage|header|provider|manager|store|required|set|valid|is|has|no|num)$/;
 
-/** Whether a name says that its value is a secret. */
+/** Whether a name says that its value is a secret: `password`, `apiKey`, but not `token_count`. */
 export function isSecretName(name: string): boolean {
   const words = wordsOf(name);
   const last = words.at(-1) ?? '';
@@ -34,7 +34,7 @@ export function isSecretName(name: string): boolean {
   return SECRET_PAIRS.some(([first, second]) => last === second && words.at(-2) === first);
 }
 
-/** Last name of a path: of `self.config.password`, `password`. */
+/** The last name of an expression: `password` of `self.config.password` or of `config["password"]`; null: none. */
 export function lastName(node: Expr): string | null {
   if (node.kind === 'name') return node.name;
   if (node.kind === 'attribute') return node.name;
@@ -45,7 +45,7 @@ export function lastName(node: Expr): string | null {
 const MUTATORS_PYTHON = /^(append|add|insert|extend|update|setdefault|pop|popitem|popleft|appendleft|remove|discard|clear)$/;
 const MUTATORS_NODE = /^(add|set|delete|clear|push|pop|shift|unshift|splice)$/;
 
-/** Methods of a language's own containers that change them. */
+/** Whether a method of the language's own containers changes them. */
 export function isContainerMutator(language: LanguageName, name: string | null): boolean {
   return name !== null && (language === 'python' ? MUTATORS_PYTHON : MUTATORS_NODE).test(name);
 }

@@ -1,6 +1,7 @@
 import { type Kysely, type Migration, sql } from 'kysely';
 import { addSerial, type DialectName, textType } from '../dialect.ts';
 
+/** Creates the first tables: routers, helpers, reports, agents, tokens, outbox, audit, meta. */
 export function initial(dialect: DialectName): Migration {
   return { up: (db) => up(db, dialect) };
 }

@@ -1,7 +1,7 @@
 import { type Kysely, type Migration, sql } from 'kysely';
 import { type DialectName, textType } from '../dialect.ts';
 
-/** Audit chains, events, projects with their usage and limits, idempotency keys, revisions of helpers. */
+/** Adds audit chains, events, projects with their usage and limits, idempotency keys, and revisions of helpers. */
 export function auditEventsQuotas(dialect: DialectName): Migration {
   return { up: (db) => up(db, dialect) };
 }
@@ -82,6 +82,7 @@ async function auditTables(db: Kysely<unknown>, text: ReturnType<typeof textType
     .execute();
 }
 
+/** Counts the routers and helpers that exist already, so that quotas are exact from the start. */
 async function countWhatIsThere(db: Kysely<unknown>): Promise<void> {
   await sql`
     insert into projects (project_id, routers, helpers)

@@ -1,7 +1,7 @@
 import type { Migration } from 'kysely';
 import { type DialectName, textType } from '../dialect.ts';
 
-/** Whose hints they are to deliver, so that several servers do not deliver each other's. */
+/** Adds to each hint the server that has to send it, so that servers of one fleet do not send each other's hints. */
 export function outboxServer(dialect: DialectName): Migration {
   return {
     up: async (db) => {

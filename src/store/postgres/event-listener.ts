@@ -4,10 +4,14 @@ import type { Ports } from '../../ports/ports.ts';
 import { type Backoff, Retry } from '../../ports/retry.ts';
 import { type ConnectionOptions, connectionConfig } from './connection.ts';
 
+/** The channel of `notify`, without payload. */
 export const CHANNEL = 'pinhole_events';
 const RELISTEN: Backoff = { firstMs: 100, maxMs: 1_000 };
 
-/** Hears of events that any server committed; after the connection was away, takes it that there were some. */
+/**
+ * Learns of events that any server committed. After the connection was lost, it assumes that it missed some. It connects for the
+ * first callback, and again one second after the connection ended.
+ */
 export class EventListener {
   readonly #options: ConnectionOptions & Pick<Ports, 'clock' | 'chance'>;
   readonly #retry: Retry;
@@ -21,6 +25,7 @@ export class EventListener {
     this.#retry = new Retry(RELISTEN, options.chance);
   }
 
+  /** Calls `callback` after each notification and each connection. */
   add(callback: () => void): void {
     this.#callbacks.push(callback);
     if (this.#callbacks.length === 1) void this.#listen();
@@ -30,6 +35,7 @@ export class EventListener {
     for (const callback of this.#callbacks) callback();
   }
 
+  /** Ends the connection for good. */
   async close(): Promise<void> {
     this.#closed = true;
     this.#timer?.cancel();

@@ -5,14 +5,15 @@ import type { Schema } from '../schema.ts';
 import { type ConnectionOptions, connectionConfig, type NamingClient, naming, type OnFailure } from './connection.ts';
 import { DatabaseFailure } from './errors.ts';
 
+/** The open connection: for plain statements, and for prepared queries. */
 export interface Pipelined {
   readonly client: NamingClient;
   readonly database: Database;
 }
 
 /**
- * One connection whose queries are sent without waiting for the answers of those before, and that is made anew when it is needed
- * after it broke. What is sent behind a slow query waits for it.
+ * One connection that sends each query without waiting for the answers to earlier ones. After it broke, it is opened again when it
+ * is needed. A query waits for slow queries that were sent before it.
  */
 export class PipelinedConnection {
   readonly #options: ConnectionOptions;
@@ -25,17 +26,18 @@ export class PipelinedConnection {
     this.#onFailure = onFailure;
   }
 
-  /** @throws what `onFailure` makes of a connection that cannot be had */
+  /** Returns the connection, opened if necessary. @throws the error that `onFailure` makes if it cannot be opened */
   get(): Promise<Pipelined> {
     this.#opening ??= this.#open();
     return this.#opening;
   }
 
-  /** Whether there is one, for who has begun something on it. */
+  /** Whether the connection is open. A transaction that has begun on it is lost if it is not. */
   get isOpen(): boolean {
     return this.#client !== null;
   }
 
+  /** Ends the connection, if there is one. */
   async close(): Promise<void> {
     await this.#client?.end().catch(() => undefined);
   }

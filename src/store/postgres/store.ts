@@ -13,12 +13,16 @@ import { EventListener } from './event-listener.ts';
 import { PipelinedConnection } from './pipelined-connection.ts';
 import { PostgresWriter } from './writer.ts';
 
+/** Options of {@link openPostgres}. */
 export interface PostgresOptions extends StoreOptions, ConnectionOptions {
-  /** Connections for reads. Writes share one, events are listened for on another. */
+  /** Maximum number of connections for slow reads. Three more serve short reads, writes and events. */
   readonly connections: number;
 }
 
-/** Opens the fleet's database and brings it to this version. @throws PinholeError `store-unavailable` */
+/**
+ * Opens the database of a fleet and migrates it to this version. @throws InvalidInput for a bad URL; PinholeError
+ * `store-unavailable`
+ */
 export async function openPostgres(options: PostgresOptions): Promise<Store> {
   await migratePostgres(options);
   await withDatabase(options, (db) => registerChain(db, options.chain));
@@ -27,7 +31,7 @@ export async function openPostgres(options: PostgresOptions): Promise<Store> {
   const read = new Queries(readDatabase(pool, hot), prepareStatements('postgres'));
   const listener = new EventListener(options);
   const writer = new PostgresWriter(options);
-  // What this server commits it is told of like the others: by the database.
+  // The database notifies this server of its own commits, as it does the other servers.
   const engine = new Engine({ ...options, writer, onLocalEvents: () => undefined });
   return {
     read,
@@ -41,12 +45,12 @@ export async function openPostgres(options: PostgresOptions): Promise<Store> {
   };
 }
 
-/** Prepared reads are short: they share one connection. The others, which may take long, have one each. */
+/** Prepared reads are short, so that they share one connection. The others can take long and use the pool. */
 function readDatabase(pool: Kysely<Schema>, hot: PipelinedConnection): Database {
   return { db: pool, run: async (query, parameters) => (await hot.get()).database.run(query, parameters) };
 }
 
-/** Brings the database to this version. @returns names of the migrations that ran */
+/** Migrates the database to this version. @returns names of the migrations that ran @throws as {@link openPostgres} */
 export async function migratePostgres(options: ConnectionOptions): Promise<string[]> {
   return withDatabase(options, (db) => migrate(db, 'postgres'));
 }

@@ -6,12 +6,12 @@ import { DatabaseFailure, isContention, isDatabaseError, isFatal, isOutcomeUnkno
 import { CHANNEL } from './event-listener.ts';
 import { PipelinedConnection } from './pipelined-connection.ts';
 
-/** What a unit that runs alone, and the end of a batch, wait for another server's locks. */
+/** How long a unit that runs alone, and the end of a batch, wait for another server's lock. */
 const LONG_LOCK_TIMEOUT_MS = 5_000;
 
 /**
- * The one connection that writes. Queries are sent without waiting for the answers of those before: units of a batch that
- * run side by side share the round trips.
+ * The connection that writes. It sends queries without waiting for earlier answers, so that units of a batch that run side by side
+ * share round trips. {@link Writer} documents the methods.
  */
 export class PostgresWriter implements Writer {
   readonly dialect = 'postgres';
@@ -53,7 +53,7 @@ export class PostgresWriter implements Writer {
     if (hasEvents) await this.#run(`notify ${CHANNEL}`);
   }
 
-  /** PostgreSQL answers the commit of a transaction that failed with ROLLBACK, and with no error. */
+  /** PostgreSQL answers the commit of a failed transaction with ROLLBACK and not with an error. */
   async commit(): Promise<void> {
     const { command } = await this.#run('commit');
     if (command !== 'COMMIT') throw new Error(`a commit was answered with ${command}`);
@@ -63,11 +63,12 @@ export class PostgresWriter implements Writer {
     if (this.#connection.isOpen) await this.#run('rollback');
   }
 
+  /** Ends the connection. */
   close(): Promise<void> {
     return this.#connection.close();
   }
 
-  /** A connection that was made anew has no transaction: nothing of the one before goes on in it. */
+  /** Runs a statement in the present transaction. A new connection would have no transaction, so that nothing may continue on it. */
   async #run(text: string): Promise<pg.QueryResult> {
     if (!this.#connection.isOpen) throw new DatabaseFailure(new Error('the connection is gone'));
     return (await this.#connection.get()).client.query(text);

@@ -8,8 +8,10 @@ import { connect } from './connection.ts';
 import { SqliteWriter } from './writer.ts';
 
 /**
- * Opens (or makes) the embedded database. WAL with synchronous=FULL: a commit returns after its fdatasync. Reads have a
- * connection of their own and so never see what is not committed.
+ * Opens the embedded database, or creates it, and migrates it to this version. A commit returns after its fdatasync. Reads have a
+ * connection of their own, so that they never see uncommitted data.
+ * @param path the database file; its directory must exist
+ * @throws PinholeError `store-unavailable` if it cannot be migrated
  */
 export async function openSqlite(path: string, options: StoreOptions): Promise<Store> {
   const { chain } = options;
@@ -39,7 +41,7 @@ export async function openSqlite(path: string, options: StoreOptions): Promise<S
   };
 }
 
-/** Brings a database file to this version. @returns names of the migrations that ran */
+/** Migrates a database file to this version. @returns names of the migrations that ran @throws as {@link openSqlite} */
 export async function migrateSqlite(path: string): Promise<string[]> {
   const connection = connect(path, 'writer');
   try {

@@ -3,10 +3,10 @@ import type { Writer } from '../engine.ts';
 import type { Connection } from './connection.ts';
 import { isContention, isDatabaseError, isFatal, isOutcomeUnknown, isUniqueViolation } from './errors.ts';
 
-/** The one connection that writes. */
+/** The connection that writes. {@link Writer} documents the methods. */
 export class SqliteWriter implements Writer {
   readonly dialect = 'sqlite';
-  /** Statements answer at once, so nothing would be gained. */
+  /** Statements are synchronous, so that units side by side would gain nothing. */
   readonly runsTogether = false;
   readonly isUniqueViolation = isUniqueViolation;
   readonly isFatal = isFatal;
@@ -36,10 +36,10 @@ export class SqliteWriter implements Writer {
     this.#connection.exec('rollback to unit');
   }
 
-  /** `begin immediate` holds the one lock there is. */
+  /** `begin immediate` already holds the only lock. */
   async waitLonger(): Promise<void> {}
 
-  /** One process has the database, and hears of events from the engine. */
+  /** One process owns the database, and learns of events from the engine. */
   async beforeCommit(): Promise<void> {}
 
   async commit(): Promise<void> {
@@ -52,8 +52,9 @@ export class SqliteWriter implements Writer {
   }
 
   /**
-   * A commit whose sync failed stands whole in the write-ahead log all the same: were the process killed now, recovery would
-   * take it, although it was refused. Another commit overwrites it there; whether that one lasts makes no difference.
+   * A commit whose sync failed is complete in the write-ahead log all the same. If the process were killed now, recovery would
+   * apply it, although its callers were told that it failed. Another commit overwrites it there; it does not matter whether that
+   * one lasts.
    */
   #overwriteFailedCommit(): void {
     try {

@@ -9,10 +9,10 @@ export const helperUnscoped: RulesetRule = {
   id: 'helper-unscoped',
   cwe: 668,
   severity: 'low',
-  title: 'a helper for connections from anywhere to anywhere',
-  why: 'The helper reads along on every connection to the port, whoever makes it and wherever to: also those of hosts that were never meant to have connections opened to them.',
-  remedy: 'Name the clients or servers that need it: `ip saddr`, `ip daddr`, `iifname`.',
-  checks: 'what assignments are narrowed by',
+  title: 'a helper for connections from any source to any destination',
+  why: 'The helper parses every connection to the port, whatever its source and destination. It can therefore open ports to hosts that need none.',
+  remedy: 'Restrict the rule to the clients or servers that need the helper: `ip saddr`, `ip daddr`, `iifname`.',
+  checks: 'addresses and interfaces that restrict assignments',
   check(view, report) {
     for (const assignment of view.distinct) {
       if (
@@ -28,7 +28,7 @@ export const helperUnscoped: RulesetRule = {
         claim: `${assignment.type} is assigned on ${portText(assignment)} whatever the connection's source, destination and interface`,
         evidence: [at(assignment, 'no address and no interface on the way to it'), ...pathOf(assignment)],
         solution: {
-          text: 'Put the clients (`ip saddr 192.0.2.0/24`), the servers (`ip daddr`) or the interface (`iifname "lan0"`) before it.',
+          text: 'Match the clients (`ip saddr 192.0.2.0/24`), the servers (`ip daddr`) or the interface (`iifname "lan0"`) before the assignment.',
           diff: null,
         },
         severity: 'low',
@@ -38,16 +38,17 @@ export const helperUnscoped: RulesetRule = {
   },
 };
 
+/** The jumps that lead to the rule, as evidence. */
 function pathOf({ place }: Assignment) {
   return (place?.path ?? []).map((rule: Rule) => ({ line: rule.line, fact: `reached by: ${brief(rule.text)}` }));
 }
 
-/** Who can be made to send something through a client's browser: the class of NAT slipstreaming (2020, 2021). */
+/** How a web page makes a client's browser trigger the helper: the attacks known as NAT slipstreaming (2020, 2021). */
 const SLIPSTREAM: Readonly<Record<string, string>> = {
-  irc: 'a form that a page posts to port 6667 with a `DCC` line in it opens a port of the client to anybody',
-  sip: 'a packet that a page makes the browser send, cut so that a REGISTER begins it, opens the port that it names',
-  RAS: 'a registration names the port that is opened',
-  'Q.931': 'a set-up message that a page makes the browser send opens the port that it names',
+  irc: 'a page posts a form with a `DCC` line to port 6667: the helper opens a port of the client to every host',
+  sip: 'a page makes the browser send a packet that is split so that it begins with REGISTER: the helper opens the port that it names',
+  RAS: 'a registration names the port that the helper opens',
+  'Q.931': 'a page makes the browser send a set-up message: the helper opens the port that it names',
 };
 
 export const slipstreamingExposure: RulesetRule = {
@@ -55,8 +56,8 @@ export const slipstreamingExposure: RulesetRule = {
   cwe: 441,
   severity: 'medium',
   title: 'irc, sip or h323 for connections from any client',
-  why: 'A web page can make the browser of somebody behind the router send what the helper takes for its protocol. The helper then opens a port of that client to the outside: NAT slipstreaming.',
-  remedy: 'Assign it to the clients that speak the protocol, and hold what it opens to high ports and a rate.',
+  why: 'A web page can make the browser of a client behind the router send text that the helper mistakes for its protocol. The helper then opens a port of that client to the outside. The attack is known as NAT slipstreaming.',
+  remedy: 'Assign the helper only to clients that use the protocol. Restrict the connections that it opens to high ports and a rate.',
   checks: 'sources of irc, sip and h323 assignments',
   check(view, report) {
     for (const assignment of view.distinct) {
@@ -66,13 +67,13 @@ export const slipstreamingExposure: RulesetRule = {
       const isHeld = holdsLowPorts(view, assignment);
       report({
         ...placeOf(view, assignment),
-        claim: `any client whose browser opens a page can be made to open a port through ${assignment.type} on ${portText(assignment)}`,
+        claim: `a web page can open a port of any client through ${assignment.type} on ${portText(assignment)}`,
         evidence: [
           at(assignment, 'no source address and no interface narrows it'),
           { line: null, fact: how },
-          ...(isHeld ? [{ line: null, fact: 'what it opens to ports below 1024 is dropped: a high port remains' }] : []),
+          ...(isHeld ? [{ line: null, fact: 'the ruleset drops related connections to ports below 1024; high ports remain' }] : []),
         ],
-        solution: { text: `Name the clients that speak ${assignment.type} with \`ip saddr\` or \`iifname\`.`, diff: null },
+        solution: { text: `Restrict the rule to the clients that use ${assignment.type}, with \`ip saddr\` or \`iifname\`.`, diff: null },
         severity: isHeld ? 'low' : 'medium',
         confidence: 'certain',
       });
@@ -80,6 +81,7 @@ export const slipstreamingExposure: RulesetRule = {
   },
 };
 
+/** Whether the ruleset drops related connections of the helper to low ports, for every family. */
 function holdsLowPorts(view: RulesetView, { type, families, protocol }: Assignment): boolean {
   return view.memo(`low ${type} ${families} ${protocol}`, () =>
     families.every(

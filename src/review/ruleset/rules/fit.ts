@@ -3,7 +3,7 @@ import { brief, list } from '../../words.ts';
 import { at, placeOf, type RulesetRule } from '../rule.ts';
 import { type Assignment, kernelHelper, portText } from '../view.ts';
 
-/** TCP ports whose protocol is another: what a helper reads there is not meant for it. */
+/** TCP ports of protocols that have no helper, or that encrypt their control connection. */
 const OTHERS: Readonly<Record<number, string>> = {
   22: 'ssh',
   25: 'smtp',
@@ -21,8 +21,8 @@ export const helperPortMismatch: RulesetRule = {
   id: 'helper-port-mismatch',
   cwe: 684,
   severity: 'medium',
-  title: 'a helper on a protocol or port that makes no sense',
-  why: 'The helper is never attached, or reads a protocol that is not its own: at best it does nothing, at worst what it takes for an announcement opens a port.',
+  title: 'a helper on a protocol or port that does not fit',
+  why: 'The helper is never attached, or it parses a protocol that is not its own. At best it has no effect; at worst it opens a port because it mistakes data for an announcement.',
   remedy: "Assign it on the protocol's own port.",
   checks: 'protocols and ports of assignments',
   check(view, report) {
@@ -41,21 +41,22 @@ export const helperPortMismatch: RulesetRule = {
   },
 };
 
+/** What does not fit; null: nothing. */
 function mismatch(assignment: Assignment): { what: string; fact: string; cure: string } | null {
   const { type, protocol, ports, place } = assignment;
   const object = place?.objectProtocol ?? null;
   const usual = usualPort(type, object ?? protocol);
   if (object !== null && protocol !== null && object !== protocol && kernelHelper({ type, protocol: object })) {
     return {
-      what: `the object is for ${object}, so it is never attached`,
-      fact: `its object says protocol ${object}`,
+      what: `the object is for ${object}, so the kernel never attaches it`,
+      fact: `the object has protocol ${object}`,
       cure: `Match \`${object} dport ${usual ?? ''}\`.`,
     };
   }
   if (!kernelHelper(assignment)) return null;
   if (ports === null && protocol !== null && place && !place.matches.some(({ key }) => key === 'dport' || key === 'other')) {
     return {
-      what: 'no port narrows it, so it reads every connection of that protocol',
+      what: 'no port restricts it, so it parses every connection of that protocol',
       fact: 'no `dport` on the way to it',
       cure: `Match \`${protocol} dport ${usual ?? ''}\`.`,
     };
@@ -71,7 +72,7 @@ function mismatch(assignment: Assignment): { what: string; fact: string; cure: s
     const other = from === to ? ownerOfPort(from, protocol) : null;
     if (other !== null && other !== type)
       return {
-        what: `port ${from} is that of ${other}`,
+        what: `port ${from} is the usual port of ${other}`,
         fact: `the usual port of ${type} is ${usual}`,
         cure: `Assign ${other} there, or ${type} on port ${usual}.`,
       };
@@ -97,9 +98,9 @@ export const unknownHelper: RulesetRule = {
   cwe: 573,
   severity: 'medium',
   title: 'a helper that no kernel has',
-  why: 'The kernel refuses the name: the transaction that carries it fails as a whole, and with it every rule that was loaded together with this one.',
-  remedy: "Use the kernel's name: RAS and Q.931 for h323, amanda on udp.",
-  checks: 'types and protocols of helpers against those that Linux 6.18 registers',
+  why: 'The kernel refuses the name. The whole transaction fails, so none of the rules that are loaded together with this one take effect.',
+  remedy: "Use the kernel's name: RAS and Q.931 instead of h323, amanda on udp.",
+  checks: 'types and protocols of helpers, compared with those that Linux 6.18 registers',
   check(view, report) {
     const objects = view.ruleset.helpers.map(({ type, protocol, line, name, family, table }) => ({
       type,
@@ -151,9 +152,9 @@ export const ipv4OnlyInV6: RulesetRule = {
   id: 'ipv4-only-in-v6',
   cwe: 573,
   severity: 'low',
-  title: 'a helper of IPv4 for IPv6 connections',
-  why: 'irc, pptp, snmp and netbios-ns are there for IPv4 alone. The kernel refuses one in an ip6 table, with everything that is loaded together with it, and passes IPv6 connections by elsewhere: the service works over one family only.',
-  remedy: 'Say `l3proto ip`, so that the ruleset reads as it works.',
+  title: 'an IPv4-only helper for IPv6 connections',
+  why: 'The kernel has irc, pptp, snmp and netbios-ns for IPv4 only. In an ip6 table it refuses such a helper, together with all rules that are loaded with it. In an inet table it ignores the helper for IPv6 connections, so the protocol works over IPv4 only.',
+  remedy: 'Declare the object with `l3proto ip`, so that the ruleset states what the kernel does.',
   checks: 'families of irc, pptp, snmp and netbios-ns',
   check(view, report) {
     for (const assignment of view.distinct) {

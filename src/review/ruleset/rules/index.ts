@@ -5,6 +5,7 @@ import { shadowedAssignment, snmpForwarded, wrongPriority } from './order.ts';
 import { helperWithoutRelatedAccept, relatedAcceptBare, relatedAcceptWithoutHelper, relatedToLowPorts } from './related.ts';
 import { expectationLimit, familiesDiffer, knownAdvisory, noAntiSpoofing } from './surroundings.ts';
 
+/** In the order of the pillars of CWE-1000. */
 export const RULESET_RULES: readonly RulesetRule[] = [
   relatedAcceptBare,
   relatedToLowPorts,

@@ -11,7 +11,7 @@ export const wrongPriority: RulesetRule = {
   cwe: 696,
   severity: 'medium',
   title: 'a helper assigned before conntrack has seen the packet',
-  why: 'nft sets a helper on a connection, and at this priority there is none yet: the rule runs and assigns nothing. At -200 exactly it depends on which of the two was registered first.',
+  why: 'nft sets a helper on a connection, and at this priority the packet has none yet: the rule runs without an effect. At exactly -200 the result depends on whether conntrack or the chain was registered first.',
   remedy: 'Use priority mangle (-150).',
   checks: 'priorities of chains that assign helpers',
   check(view, report) {
@@ -20,12 +20,12 @@ export const wrongPriority: RulesetRule = {
       if (!isBeforeConntrack(place)) continue;
       report({
         ...placeOf(view, assignment),
-        claim: `${assignment.type} is set at priority ${place.base.priority}, ${place.base.priority === CONNTRACK_PRIORITY ? 'where it depends on the order of registration whether there is a connection yet' : 'before there is a connection to set it on'}`,
+        claim: `${assignment.type} is set at priority ${place.base.priority}, ${place.base.priority === CONNTRACK_PRIORITY ? 'where the order of registration decides whether the packet has a connection yet' : 'before the packet has a connection'}`,
         evidence: [
           at(assignment, 'assigned here'),
           {
             line: place.baseChain.line,
-            fact: `${view.symbol(place.baseChain)}: hook ${place.base.hook}, priority ${place.base.priority}; conntrack works at ${CONNTRACK_PRIORITY}`,
+            fact: `${view.symbol(place.baseChain)}: hook ${place.base.hook}, priority ${place.base.priority}; conntrack runs at ${CONNTRACK_PRIORITY}`,
           },
         ],
         solution: { text: 'Give the chain `priority mangle`.', diff: null },
@@ -40,10 +40,10 @@ export const shadowedAssignment: RulesetRule = {
   id: 'shadowed-assignment',
   cwe: 561,
   severity: 'medium',
-  title: 'a helper that another rule is there before',
-  why: 'A connection has one helper, and the first that is set stays; and what a rule accepts, drops or sends elsewhere does not come to those after it. The rule never does anything: whoever wrote it believes that its protocol works.',
-  remedy: 'Put it before the rule that takes its packets, or remove one of the two.',
-  checks: 'assignments that meet on one port, in the order of hooks and priorities, and rules before them that end their chain',
+  title: 'a helper assignment that an earlier rule makes ineffective',
+  why: 'A connection keeps the first helper that is set on it, and a packet that an earlier rule accepts, drops or sends to another chain never reaches the assignment. The rule has no effect: the protocol does not work, although the ruleset says that it does.',
+  remedy: 'Move the assignment before the rule that takes its packets, or remove one of the two.',
+  checks: 'assignments on the same port, in the order of priorities, and earlier rules that end the chain',
   check(view, report) {
     for (const assignment of view.distinct) if (neverReached(view, assignment)) report(endOf(view, assignment));
     const all = view.distinct.filter((one) => one.place !== null && takesEffect(one) && kernelHelper(one));
@@ -62,11 +62,11 @@ export const shadowedAssignment: RulesetRule = {
         if (!same || loser.type === winner.type || loser.families.length === 0) continue;
         report({
           ...placeOf(view, loser),
-          claim: `${loser.type} on ${portText(loser)} never takes effect: ${winner.type} is set before`,
+          claim: `${loser.type} on ${portText(loser)} never takes effect: ${winner.type} is set first`,
           evidence: [
             { line: winner.line, fact: `first, at priority ${order(winner)}: ${brief(winner.text)}` },
             { line: loser.line, fact: `then, at priority ${order(loser)}: ${brief(loser.text)}` },
-            { line: null, fact: 'a helper that is set on a connection stays (net/netfilter/nft_ct.c)' },
+            { line: null, fact: 'a connection keeps the helper that was set first (net/netfilter/nft_ct.c)' },
           ],
           solution: { text: `Remove one of the two rules on ${portText(loser)}.`, diff: null },
           severity: 'medium',
@@ -77,7 +77,7 @@ export const shadowedAssignment: RulesetRule = {
   },
 };
 
-/** Whether each of the ways to an assignment's rule ends before it. */
+/** Whether every way to the rule of an assignment ends before it. */
 function neverReached(view: RulesetView, { type, place, endedBy }: Assignment): boolean {
   if (!endedBy || !place) return false;
   const reached = view.memo('reached', () => {
@@ -92,16 +92,20 @@ function neverReached(view: RulesetView, { type, place, endedBy }: Assignment): 
   return !reached.get(place.rule)?.has(type);
 }
 
+/** The claim about an assignment that packets do not reach. */
 function endOf(view: RulesetView, assignment: Assignment): Claim {
   const { chain, rule } = assignment.endedBy as Stop;
   return {
     ...placeOf(view, assignment),
-    claim: `${assignment.type} on ${portText(assignment)} is never assigned: \`${brief(rule.text)}\` is there before`,
+    claim: `${assignment.type} on ${portText(assignment)} is never assigned: \`${brief(rule.text)}\` comes first`,
     evidence: [
       at(assignment, 'assigned here'),
-      { line: rule.line, fact: `${view.symbol(chain, rule)}, before it, takes every new packet that it is for: ${brief(rule.text)}` },
+      {
+        line: rule.line,
+        fact: `${view.symbol(chain, rule)} comes first and takes every new packet of these connections: ${brief(rule.text)}`,
+      },
     ],
-    solution: { text: 'Put the assignment before that rule.', diff: null },
+    solution: { text: 'Move the assignment before that rule.', diff: null },
     severity: 'medium',
     confidence: 'certain',
   };
@@ -112,8 +116,8 @@ export const snmpForwarded: RulesetRule = {
   cwe: 436,
   severity: 'medium',
   title: 'the snmp helper on forwarded NAT traffic',
-  why: 'The helper rewrites addresses inside SNMPv1 and v2c packets as it understands them; what it cannot parse, SNMPv3 and some traps, is dropped. Monitoring across the router fails without a word.',
-  remedy: 'Assign snmp in the output hook only, for broadcasts of the router itself.',
+  why: 'The helper rewrites addresses inside SNMPv1 and SNMPv2c packets. It drops packets that it cannot parse, such as SNMPv3 and some traps. Monitoring across the router fails without an error.',
+  remedy: 'Assign snmp only at hook output, for broadcasts of the router itself.',
   checks: 'hooks of snmp assignments in rulesets with NAT',
   check(view, report) {
     for (const assignment of view.distinct) {
@@ -123,9 +127,9 @@ export const snmpForwarded: RulesetRule = {
         ...placeOf(view, assignment),
         claim: 'snmp on forwarded traffic with NAT: SNMPv3 and v1 traps are dropped',
         evidence: [
-          at(assignment, 'assigned to connections that come in'),
-          { line: nat.line, fact: `and addresses are translated: ${brief(nat.text)}` },
-          { line: null, fact: 'nf_nat_snmp_basic drops what it cannot decode' },
+          at(assignment, 'assigned to incoming connections'),
+          { line: nat.line, fact: `a rule translates addresses: ${brief(nat.text)}` },
+          { line: null, fact: 'nf_nat_snmp_basic drops packets that it cannot decode' },
         ],
         solution: { text: 'Move it to a chain at hook output.', diff: null },
         severity: 'medium',

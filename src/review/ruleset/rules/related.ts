@@ -6,24 +6,25 @@ import type { Chain, Rule } from '../model.ts';
 import { at, type RulesetRule, stepsOf } from '../rule.ts';
 import { type Assignment, kernelHelper, type RulesetView, takesEffect } from '../view.ts';
 
-/** Where a data connection may well go. */
+/** A port that a data connection may use. */
 const HIGH_PORT = 40_000;
-/** Helpers that refuse low ports themselves (`process_sdp` and `ct_sip_parse_header_uri` of nf_conntrack_sip.c). */
+/** Helpers that refuse low ports themselves (`process_sdp` and `ct_sip_parse_header_uri`, net/netfilter/nf_conntrack_sip.c). */
 const HIGH_ONLY: ReadonlySet<string> = new Set(['sip']);
-/** A helper that nothing assigns: what passes for it passes for any. */
+/** Stands for a helper that the ruleset does not name. */
 const ANY_OTHER = 'another-helper';
 const HOOKS = ['forward', 'input'] as const;
 
+/** How a related packet passes a hook. */
 interface Passage {
   readonly hook: 'forward' | 'input';
   readonly family: Family;
   readonly outcome: Outcome;
-  /** The rule that accepts it as related. */
+  /** The rule that accepts the packet because it is related. */
   readonly rule: Rule;
   readonly chain: Chain;
 }
 
-/** How a related packet passes, where a rule about related packets is what lets it. */
+/** How a related packet passes the forward or input hook; null: it is dropped, or no rule about related packets accepts it. */
 function passage(view: RulesetView, probe: Pick<Probe, 'helper' | 'protocol' | 'port'>, families: readonly Family[]): Passage | null {
   return view.memo(`passage ${probe.helper} ${probe.protocol} ${probe.port} ${families}`, () => findPassage(view, probe, families));
 }
@@ -42,6 +43,7 @@ function findPassage(view: RulesetView, probe: Pick<Probe, 'helper' | 'protocol'
   return null;
 }
 
+/** Whether a rule matches `ct state related`, itself or through a jump that leads to it. */
 function isAboutRelated(view: RulesetView, rule: Rule): boolean {
   view.spend(1);
   const speaks = (one: Rule) => one.matches.some(({ key, values, negated }) => key === 'state' && !negated && values?.includes('related'));
@@ -54,13 +56,14 @@ function has(view: RulesetView, chain: Chain, rule: Rule): boolean {
   return chain.rules.includes(rule);
 }
 
+/** Assignments that take effect, of helpers that the kernel has. */
 function assigned(view: RulesetView): readonly Assignment[] {
   return view.memo('assigned', () =>
     view.assignments.filter((one) => kernelHelper(one) !== null && one.families.length > 0 && takesEffect(one)),
   );
 }
 
-/** Data connections of a helper: what their packets are. */
+/** Protocol of the helper's data connections. */
 function dataProtocol(assignment: Assignment): 'tcp' | 'udp' {
   const data = kernelHelper(assignment)?.data;
   return data === 'udp' || data === 'tcp-udp' ? 'udp' : 'tcp';
@@ -70,10 +73,10 @@ export const relatedAcceptBare: RulesetRule = {
   id: 'related-accept-bare',
   cwe: 923,
   severity: 'medium',
-  title: 'related connections accepted whatever helper announced them',
-  why: 'The rule lets in whatever any helper expects: those that are assigned here, and those that somebody else assigns tomorrow. Whoever gets a helper to expect a connection has opened the firewall.',
+  title: 'related connections of any helper accepted',
+  why: 'The rule accepts every connection that any helper expects, including helpers that other programs assign later. An attacker who makes a helper expect a connection has opened the firewall.',
   remedy: 'Accept related connections by helper: `ct state related ct helper "ftp" tcp dport >= 1024 accept`, and ICMP errors by protocol.',
-  checks: 'rules that accept related packets, tried with a packet of a helper that the ruleset does not know',
+  checks: 'rules that accept related packets, tried with a packet of a helper that the ruleset does not name',
   check(view, report) {
     const [first] = assigned(view);
     if (!first) return;
@@ -93,7 +96,7 @@ export const relatedAcceptBare: RulesetRule = {
         at(first, 'a helper is assigned here'),
       ],
       solution: {
-        text: 'Say which helper, and which ports; keep ICMP errors.',
+        text: 'Match the helper and the ports, and keep ICMP errors.',
         diff: view.ruleset.format === 'nft' ? byHelper(found.rule, assigned(view)) : null,
       },
       severity: 'medium',
@@ -102,7 +105,7 @@ export const relatedAcceptBare: RulesetRule = {
   },
 };
 
-/** The rule, once for each helper; null where it says more than that. */
+/** A hunk that replaces the rule by one rule a helper; null: the rule has further conditions. */
 function byHelper(rule: Rule, assignments: readonly Assignment[]): string | null {
   if (rule.indent === null || !/^ct state (established,related|related,established) (counter )?accept$/.test(rule.text)) return null;
   const helpers = new Map(assignments.map((one) => [one.type, dataProtocol(one)]));
@@ -119,7 +122,7 @@ export const relatedToLowPorts: RulesetRule = {
   cwe: 923,
   severity: 'high',
   title: 'related connections accepted to ports below 1024',
-  why: 'The ports of a data connection are announced by the peers, and forged as easily: a page that a client opens, or the client itself, names port 22 and has it opened to the outside. No data connection goes there.',
+  why: 'The peers of a control connection announce the ports of data connections, and an attacker can forge the announcement. A web page, or the client itself, can name port 22 and so open it to the outside. No data connection uses such a port.',
   remedy: 'Drop related connections to ports below 1024, or accept only those above.',
   checks: `related packets to port ${LOW_PORT} of each helper that is assigned`,
   check(view, report) {
@@ -143,7 +146,7 @@ export const relatedToLowPorts: RulesetRule = {
         line: found.rule.line,
         endLine: found.rule.line,
         symbol: view.symbol(found.chain, found.rule),
-        claim: `what ${list(by.map(({ type }) => type))} announce${new Set(by.map(({ type }) => type)).size > 1 ? '' : 's'} is accepted to ports below 1024 too`,
+        claim: `related connections of ${list(by.map(({ type }) => type))} are also accepted to ports below 1024`,
         evidence: [
           at(first, 'the helper is assigned here'),
           {
@@ -160,27 +163,27 @@ export const relatedToLowPorts: RulesetRule = {
   },
 };
 
-/** Connections to servers of this host alone: what is announced to be opened here, they announce themselves. */
+/** Whether the connections go to servers of this host only: then the host itself announces the ports. */
 function isOfOwnServer({ place }: Assignment): boolean {
   return place?.base.hook === 'input';
 }
 
-/** Drops of what no data connection is, before the rule that accepts it. */
+/** A hunk that drops related connections to low ports before the rule that accepts them. */
 function dropsBefore(rule: Rule, by: readonly Assignment[]): Claim['solution'] {
   // pinhole-review: ignore unvalidated-text -- advice in a report; the helper's name is one of the catalogue
   const drops = [...new Set(by.map((one) => `ct state related ct helper "${one.type}" ${dataProtocol(one)} dport < 1024 drop`))];
   const hunk = `@@ -${rule.line - 1},0 +${rule.line}${drops.length > 1 ? `,${drops.length}` : ''} @@\n${drops.map((drop) => `+${rule.indent ?? ''}${drop}`).join('\n')}`;
-  return { text: `Before it, drop what no data connection is: \`${drops[0]}\`.`, diff: rule.indent === null ? null : hunk };
+  return { text: `Before this rule, drop related connections to low ports: \`${drops[0]}\`.`, diff: rule.indent === null ? null : hunk };
 }
 
 export const helperWithoutRelatedAccept: RulesetRule = {
   id: 'helper-without-related-accept',
   cwe: 561,
   severity: 'medium',
-  title: 'a helper whose connections nothing accepts',
-  why: 'The helper reads along and announces a connection, and the firewall drops it: the protocol does not work, and the helper is there for attacks only.',
-  remedy: 'Accept what is related to it, or take the helper away.',
-  checks: 'a related packet of each helper that is assigned, at the hooks that drop by default',
+  title: 'a helper whose data connections no rule accepts',
+  why: 'The helper expects data connections, and the firewall drops them. The protocol does not work, and the helper only adds attack surface.',
+  remedy: 'Accept the related connections of the helper, or remove the assignment.',
+  checks: 'a related packet of each assigned helper, at the hooks that drop by default',
   check(view, report) {
     const said = new Set<string>();
     for (const assignment of assigned(view)) {
@@ -198,7 +201,7 @@ export const helperWithoutRelatedAccept: RulesetRule = {
         line: assignment.line,
         endLine: assignment.line,
         symbol: assignment.place ? view.symbol(assignment.place.chain, assignment.place.rule) : null,
-        claim: `${assignment.type} is assigned, and what it announces is dropped`,
+        claim: `${assignment.type} is assigned, and its related connections are dropped`,
         evidence: [
           at(assignment, 'the helper is assigned here'),
           {
@@ -218,7 +221,7 @@ export const helperWithoutRelatedAccept: RulesetRule = {
   },
 };
 
-/** What dropped it, if every way through is closed without a doubt. */
+/** The outcome that drops the related packets of an assignment; null: some packet passes, or may pass. */
 function dropsAll(view: RulesetView, assignment: Assignment, families: readonly Family[]): Outcome | null {
   return view.memo(`drops ${assignment.type} ${assignment.protocol} ${families}`, () => findDrop(view, assignment, families));
 }
@@ -233,7 +236,7 @@ function findDrop(view: RulesetView, assignment: Assignment, families: readonly 
   return isClosed ? (outcomes[0] ?? null) : null;
 }
 
-/** A rule that accepts under a condition that cannot be seen, or for some addresses only: the helper may be for those. */
+/** Whether a rule may accept the packet under a condition that the evaluator does not know, or for some addresses. */
 function mayAccept(view: RulesetView, probe: Probe): boolean {
   const bases = view.baseChains('forward', probe.family);
   return view.ruleset.chains.some(
@@ -243,7 +246,7 @@ function mayAccept(view: RulesetView, probe: Probe): boolean {
   );
 }
 
-/** A rule that assigns by a map that others fill, or carries what nft cannot show. */
+/** Whether a rule may assign a helper: by a map that other programs fill, or by a part that nft cannot show. */
 function mayAssign({ opaque, action }: Rule): boolean {
   return opaque || action?.kind === 'set-helper' || action?.kind === 'map-helper';
 }
@@ -252,9 +255,9 @@ export const relatedAcceptWithoutHelper: RulesetRule = {
   id: 'related-accept-without-helper',
   cwe: 1164,
   severity: 'info',
-  title: 'related connections accepted where nothing assigns a helper',
-  why: 'Without a helper the only related packets are ICMP errors. The rule accepts more than that, and whoever assigns a helper later, for something else, opens the firewall without touching it.',
-  remedy: 'Accept related ICMP by protocol, and related connections when a helper is assigned.',
+  title: 'related connections accepted without any helper assigned',
+  why: 'Without a helper, only ICMP errors are related. The rule accepts more: if another program assigns a helper later, the firewall is open without a change to its rules.',
+  remedy: 'Accept related ICMP errors by protocol. Accept related connections only when a helper is assigned.',
   checks: 'rules that accept related packets in rulesets that assign no helper',
   check(view, report) {
     if (view.assignments.length > 0 || view.ruleset.chains.some(({ rules }) => rules.some(mayAssign))) return;
@@ -271,7 +274,7 @@ export const relatedAcceptWithoutHelper: RulesetRule = {
         ...stepsOf(view, found.outcome),
         { line: null, fact: 'no `ct helper set` and no `-j CT --helper` in the ruleset' },
       ],
-      solution: { text: 'Leave `related` to ICMP errors: `ct state related meta l4proto { icmp, ipv6-icmp } accept`.', diff: null },
+      solution: { text: 'Restrict `related` to ICMP errors: `ct state related meta l4proto { icmp, ipv6-icmp } accept`.', diff: null },
       severity: 'info',
       confidence: 'certain',
     };

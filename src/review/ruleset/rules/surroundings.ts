@@ -9,10 +9,10 @@ export const noAntiSpoofing: RulesetRule = {
   id: 'no-anti-spoofing',
   cwe: 346,
   severity: 'low',
-  title: 'helpers without a check that addresses come from where they belong',
-  why: 'A helper believes the source addresses of what it reads along. Where they can be forged, somebody outside speaks for a client, and has ports opened to it.',
-  remedy: 'Drop packets whose source is not routed back the way they came: `fib saddr . iif oif missing drop`.',
-  checks: 'rulesets that assign helpers, for a reverse-path check of each family',
+  title: 'helpers without a reverse-path check of source addresses',
+  why: 'A helper trusts the source addresses of the packets that it parses. If source addresses can be forged, an attacker outside can pose as a client and open ports to it.',
+  remedy: 'Drop packets whose source is not routed back to their input interface: `fib saddr . iif oif missing drop`.',
+  checks: 'reverse-path checks of each family in rulesets that assign helpers',
   check(view, report) {
     for (const family of FAMILIES) {
       const assignment = view.assignments.find(
@@ -23,13 +23,13 @@ export const noAntiSpoofing: RulesetRule = {
           one.place?.base.hook === 'prerouting',
       );
       if (!assignment || view.ruleset.chains.some((chain) => sees(chain, family) && chain.rules.some(checksReversePath))) continue;
-      const setting = family === 'ipv4' ? rpFilter(view) : 'IPv6 has no rp_filter setting: only a rule can do it';
+      const setting = family === 'ipv4' ? rpFilter(view) : 'IPv6 has no rp_filter setting: only a rule can check';
       if (setting === null) continue;
       report({
         ...placeOf(view, assignment),
-        claim: `${assignment.type} is assigned for ${name(family)}, and nothing checks that sources come from where they belong`,
+        claim: `${assignment.type} is assigned for ${name(family)}, and no rule checks the reverse path of source addresses`,
         evidence: [
-          at(assignment, 'a helper that believes addresses'),
+          at(assignment, 'the helper that trusts addresses'),
           { line: null, fact: `no rule with \`fib saddr . iif oif\` or \`rpfilter\` for ${name(family)}` },
           { line: null, fact: setting },
         ],
@@ -42,6 +42,7 @@ export const noAntiSpoofing: RulesetRule = {
   },
 };
 
+/** Whether a rule is a reverse-path check that decides. */
 function checksReversePath({ matches, action }: Rule): boolean {
   return (
     matches.some(({ key }) => key === 'rpfilter') &&
@@ -49,7 +50,7 @@ function checksReversePath({ matches, action }: Rule): boolean {
   );
 }
 
-/** What is known of IPv4's own check; null: it may be on, or nobody said. */
+/** Evidence that the kernel's own check for IPv4 (rp_filter) is off; null: it is on for some interface, or unknown. */
 function rpFilter({ host }: RulesetView): string | null {
   const values = [...host.sysctls].filter(([name]) => /^net\.ipv4\.conf\..+\.rp_filter$/.test(name));
   if (values.length === 0 || values.some(([, value]) => value !== '0')) return null;
@@ -63,10 +64,10 @@ export const familiesDiffer: RulesetRule = {
   id: 'families-differ',
   cwe: 424,
   severity: 'low',
-  title: 'IPv4 and IPv6 that get different helpers',
-  why: 'The same service behaves in two ways, depending on which family a client happens to use: it works over one only, or is held over one only.',
+  title: 'different helpers for IPv4 and IPv6',
+  why: 'The same service behaves differently depending on the address family that a client uses: it works over one family only, or is restricted over one family only.',
   remedy: 'Write the rules once, in an inet table.',
-  checks: 'assignments of each family, where a ruleset has chains for both',
+  checks: 'assignments of each family, in rulesets that have chains for both',
   check(view, report) {
     const filters = (family: Family) =>
       view.ruleset.chains.some((chain) => chain.base !== null && chain.base.hook === 'prerouting' && sees(chain, family));
@@ -105,7 +106,7 @@ export const familiesDiffer: RulesetRule = {
   },
 };
 
-/** `family type port` of every assignment. */
+/** `family type port` of all assignments. */
 function assignedFor(view: RulesetView): ReadonlySet<string> {
   return view.memo(
     'assigned for',
@@ -113,7 +114,7 @@ function assignedFor(view: RulesetView): ReadonlySet<string> {
   );
 }
 
-/** Narrowed to addresses, which are of one family: whoever wrote them chose it. */
+/** Whether an address narrows it. An address belongs to one family, so the difference is intended. */
 function isOfAddresses({ place }: Assignment): boolean {
   return place?.matches.some(({ key }) => key === 'saddr' || key === 'daddr') ?? false;
 }
@@ -126,10 +127,10 @@ export const expectationLimit: RulesetRule = {
   id: 'expectation-limit',
   cwe: 770,
   severity: 'info',
-  title: 'helpers for everybody, and one table of expectations for all',
-  why: 'Expectations of all helpers, routers and clients of a host share one table. One client that opens many control connections, each with its expectations, fills it, and nobody else gets a data connection any more.',
-  remedy: 'Count control connections by source: `ct count over 20 reject`.',
-  checks: 'assignments without a limit on connections to their port',
+  title: 'helpers for all clients without a limit on control connections',
+  why: 'The expectations of all helpers, routers and clients of a host share one table. A client that opens many control connections, each with its expectations, can fill the table. Data connections of all other clients then fail.',
+  remedy: 'Limit the number of control connections of each source: `ct count over 20 reject`.',
+  checks: 'limits on connections to the ports of assignments',
   check(view, report) {
     const open = view.assignments.filter(
       (one) =>
@@ -147,15 +148,15 @@ export const expectationLimit: RulesetRule = {
     const max = view.host.sysctls.get('net.netfilter.nf_conntrack_expect_max');
     report({
       ...placeOf(view, first),
-      claim: `nothing limits the control connections of ${list(open.map(({ type }) => type))}, whose expectations share one table with everybody's`,
+      claim: `no rule limits the control connections of ${list(open.map(({ type }) => type))}, whose expectations share one table with all others`,
       evidence: [
-        at(first, 'for everybody, with no limit'),
+        at(first, 'for all clients, without a limit'),
         { line: null, fact: `no \`ct count\`, \`connlimit\` or rate on ${list(open.map(portText))}` },
         {
           line: null,
           fact: max
             ? `net.netfilter.nf_conntrack_expect_max = ${max}, for the whole host`
-            : 'the table is bounded for the whole host (net.netfilter.nf_conntrack_expect_max)',
+            : 'the size of the table is for the whole host (net.netfilter.nf_conntrack_expect_max)',
         },
       ],
       solution: {
@@ -168,7 +169,7 @@ export const expectationLimit: RulesetRule = {
   },
 };
 
-/** A rule with a limit that speaks of the same port. */
+/** Whether some rule with a limit matches the port of an assignment. */
 function isCounted(view: RulesetView, { ports }: Assignment): boolean {
   const limited = view.memo('limited ports', () =>
     view.ruleset.chains.flatMap(({ rules }) =>
@@ -185,10 +186,10 @@ export const knownAdvisory: RulesetRule = {
   id: 'known-advisory',
   cwe: 1395,
   severity: 'medium',
-  title: 'a helper with a known defect in this kernel',
-  why: "The helper parses what strangers send, inside the kernel. For this kernel's version a defect of it is published.",
-  remedy: 'Update the kernel, or take the helper away until then.',
-  checks: 'helpers that are assigned against published advisories, where the kernel is known (live, or `--kernel`)',
+  title: 'a helper with a published vulnerability in this kernel',
+  why: "The helper parses untrusted data inside the kernel. A vulnerability of the helper has been published for this kernel's version.",
+  remedy: 'Update the kernel, or remove the assignment until then.',
+  checks: 'published vulnerabilities of assigned helpers, if the kernel version is known (live, or `--kernel`)',
   check(view, report) {
     const { kernel } = view.host;
     if (kernel === null) return;
@@ -205,7 +206,7 @@ export const knownAdvisory: RulesetRule = {
             at(assignment, 'the helper is assigned here'),
             {
               line: null,
-              fact: `kernel ${kernel}; fixed in ${advisory.fixed} (a distribution may have taken the fix over: ask its tracker)`,
+              fact: `kernel ${kernel}; fixed in ${advisory.fixed} (a distribution may have backported the fix: see its security tracker)`,
             },
             { line: null, fact: `published ${advisory.published}: ${advisory.source}` },
           ],

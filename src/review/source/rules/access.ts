@@ -17,10 +17,10 @@ export const missingAuthorisation: SourceRule = {
   cwe: 862,
   severity: 'high',
   hint: /authori|enforce|polic|permission|access|require|allow|\bcan\(|rights|owner|admin|login/i,
-  title: 'a handler that does not ask whether the caller may, beside others that do',
-  why: "The handlers around it ask for the caller's rights before they act. This one acts for anybody who can reach it.",
-  remedy: 'Ask first, as the others do; better, ask in one place that all handlers pass.',
-  checks: 'classes and modules whose functions ask for rights, and those of them that do not',
+  title: 'a handler without the authorisation check that its siblings make',
+  why: "The handlers around it check the caller's rights before they act. This one acts for every caller that can reach it.",
+  remedy: 'Check first, as the other handlers do. Better, check in one place that all handlers pass.',
+  checks: 'handlers without a check, in classes and modules whose other handlers check rights',
   check(module, report) {
     for (const group of groups(module)) {
       const asking = group
@@ -51,13 +51,13 @@ export const missingAuthorisation: SourceRule = {
           line: fn.node.line,
           endLine: fn.node.endLine,
           symbol: fn.symbol,
-          claim: `\`${fn.name}\` changes something without asking whether \`${fn.params[0]}\` may, as ${siblings
+          claim: `\`${fn.name}\` makes a change without an authorisation check of \`${fn.params[0]}\`, unlike ${siblings
             .slice(0, 3)
             .map((one) => `\`${one.fn.name}\``)
-            .join(', ')} do`,
+            .join(', ')}`,
           evidence: [
-            at(module, write, 'what it does, with nothing before that asks'),
-            ...siblings.slice(0, 3).map(({ fn: sibling, check }) => at(module, check, `\`${sibling.name}\` asks`)),
+            at(module, write, 'the change, with no check before it'),
+            ...siblings.slice(0, 3).map(({ fn: sibling, check }) => at(module, check, `\`${sibling.name}\` checks`)),
           ],
           solution: advice(`Begin with the same check: \`${module.brief((siblings[0] as (typeof siblings)[number]).check, 70)}\`.`),
           severity: 'high',
@@ -68,14 +68,14 @@ export const missingAuthorisation: SourceRule = {
   },
 };
 
-/** Whether asking is what those that change something do here: more of them than not. */
+/** Whether at least half of the functions that change something check rights: only then is the missing check an exception. */
 function areCustom(language: LanguageName, group: readonly FunctionInfo[], asking: readonly FunctionInfo[]): boolean {
   const writers = group.filter((fn) => !isPrivate(fn) && writes(language, fn) !== null);
   const careful = writers.filter((fn) => asking.includes(fn)).length;
   return careful >= 1 && careful * 2 >= writers.length;
 }
 
-/** Functions that are called alike: methods of a class, or exported functions of a module. */
+/** Functions with the same kind of caller: the methods of a class, or the exported functions of a module. */
 function groups(module: SourceModule): FunctionInfo[][] {
   const ofClasses = [...module.classes.values()].map((cls) => [...cls.methods.values()]);
   const ofModule = module.functions.filter(
@@ -84,7 +84,7 @@ function groups(module: SourceModule): FunctionInfo[][] {
   return [...ofClasses, ofModule].map((group) => group.filter((fn) => fn.params.length > 0 && isCaller(fn.params[0] as string)));
 }
 
-/** A first parameter that says who asks. */
+/** Whether a first parameter identifies the caller. */
 function isCaller(name: string): boolean {
   return /^(context|ctx|ctxt|request|req|principal|caller|user|session|actor|identity)$/.test(name);
 }
@@ -104,12 +104,13 @@ function speaksOf(call: Call, caller: string): boolean {
   return call.args.some((argument) => rootOf(argument) === caller) || rootOf(receiver(call)) === caller;
 }
 
-/** What it changes, if its name and its body both say that it does. */
+/** The change that a function makes, if its name and its body both indicate one. */
 function writes(language: LanguageName, fn: FunctionInfo): Call | null {
   if (!WRITES.test(fn.name ?? '')) return null;
   return fn.deep('call').find((call) => WRITES.test(calleeName(call) ?? '') || isContainerMutator(language, calleeName(call))) ?? null;
 }
 
+/** Whether a function calls one that checks. */
 function delegates(fn: FunctionInfo, asking: readonly FunctionInfo[]): boolean {
   return fn.deep('call').some((call) => {
     const own = ownMethod(call, fn.cls);
@@ -118,7 +119,7 @@ function delegates(fn: FunctionInfo, asking: readonly FunctionInfo[]): boolean {
   });
 }
 
-/** A helper that asks on behalf of whoever it is called for, whatever the order of its parameters. */
+/** Whether a function checks the rights of any of its parameters. */
 function asksSomehow(fn: FunctionInfo): boolean {
   return fn
     .deep('call')

@@ -8,7 +8,7 @@ import { lastName } from '../vocabulary.ts';
 const ADDRESS =
   /(^|_)(addr|address|host|hostport|host_port|endpoint|peer|listen|bind|server|netloc|authority|hostname)$|(Addr|Address|Endpoint|Peer|HostPort|Listen|Authority)$/;
 
-/** What somebody calls the parts who takes them for a host and a port. */
+/** Names for the parts, which show that the code expects a host and a port. */
 const PART = /(^|_)[rlsd]?port$|[a-z]Port$|host|addr|(^|_)ip|server|netloc|Host|Addr|Server/;
 
 export const addressSplitByColon: SourceRule = {
@@ -16,9 +16,9 @@ export const addressSplitByColon: SourceRule = {
   cwe: 436,
   severity: 'low',
   hint: /['"]:['"]/,
-  title: 'an address taken apart at its colon',
-  why: 'An IPv6 address has colons of its own. What splits `host:port` at a colon reads `[2001:db8::1]:80` as something else than whoever wrote it, and two programs then mean two different hosts.',
-  remedy: 'Let a parser of addresses do it: `urllib.parse`, `URL`, or the last colon after a bracket.',
+  title: 'an address split at a colon',
+  why: 'An IPv6 address contains colons. Code that splits `host:port` at a colon misreads `[2001:db8::1]:80`, so two programs can understand one address as two different hosts.',
+  remedy: 'Use a parser of addresses, such as `urllib.parse` or `URL`.',
   checks: 'addresses that are split at colons',
   check(module, report) {
     for (const fn of module.functions) {
@@ -29,7 +29,7 @@ export const addressSplitByColon: SourceRule = {
         if (guardsAt(call).some(({ test }) => /\[|v6|ipv6/i.test(module.text(test)))) continue;
         report({
           ...place(call, fn),
-          claim: `\`${module.brief(call)}\` takes an IPv6 address apart in the middle`,
+          claim: `\`${module.brief(call)}\` splits an IPv6 address in the middle`,
           evidence: [at(module, call, takes)],
           solution: advice(
             module.language === 'python'
@@ -53,13 +53,13 @@ function splitAddress(call: Call): string | null {
   return name && ADDRESS.test(name) ? name : null;
 }
 
-/** Host and port are taken from the parts by position. */
+/** How the parts are used as host and port, by position; null: they are not. */
 function takenApart(call: Call): string | null {
   const up: Node | null = call.parent;
   const names = up?.kind === 'assign' && up.targets[0]?.kind === 'collection' ? boundNames(up.targets) : [];
-  // `transport, rest` of a D-Bus address is something else.
-  if (names.some((name) => PART.test(name))) return `taken apart into ${names.map((name) => `\`${name}\``).join(' and ')}`;
+  // `transport, rest` of a D-Bus address is no host and port.
+  if (names.some((name) => PART.test(name))) return `split into ${names.map((name) => `\`${name}\``).join(' and ')}`;
   if (up?.kind === 'index' && up.object === call && up.index.kind === 'num')
-    return `part ${up.index.value} is taken for the ${up.index.value === 0 ? 'host' : 'port'}`;
+    return `part ${up.index.value} is used as the ${up.index.value === 0 ? 'host' : 'port'}`;
   return null;
 }

@@ -9,13 +9,13 @@ import { isContainerMutator } from '../vocabulary.ts';
 
 const APPLY = /^(apply|restore|install|program|reload|sync|flush_rules|commit)$/;
 const CHANGES = /^(add|remove|clear|set|delete|del|append|insert|update|replace|empty|ensure)(_|[A-Z]|$)/;
-/** What these collect is undone by whoever owns them when the transaction fails. */
+/** Objects that collect changes. Their owner discards them when the transaction fails. */
 const TRANSACTIONS = /(session|cursor|conn|connection|db|database|transaction|trx|txn|tx|batch|builder|repo|git)$/i;
-/** Tables of who waits for what have to be filled first. */
+/** Tables of pending operations, which have to be filled before the operation starts. */
 const WAITING = /pending|waiting|waiter|inflight|in_flight|queue|callback|listener|request|timer/i;
 const FALLIBLE = /^(apply|restore|install|check_call|check_output|execute|commit|program|writeFile|writeFileSync|save)$/;
 
-/** Of a part of the system, these take effect there. */
+/** Methods that take effect on a system, if the receiver is one of `SYSTEMS`. */
 const WRITES = /^(write|send|push|set|replace|update|add|remove|delete|flush)/;
 const SYSTEMS = /(kernel|backend|driver|firewall|nft|nftables|netlink|iptables|ipset|dataplane|ovs|hardware)$/i;
 
@@ -24,10 +24,9 @@ export const stateBeforeApply: SourceRule = {
   cwe: 460,
   severity: 'high',
   hint: /apply|restore|install|program|reload|sync|flush_rules|commit|check_call|check_output|execute|writeFile|save|kernel|backend|driver|firewall|nft|netlink|iptables|ipset|dataplane|ovs|hardware/i,
-  title: 'a model in memory that is changed before the operation that can fail',
-  why: 'The program writes down a change, then tries to make it. When that throws, memory says what the system does not: the change is believed to be there, or, worse, is tried again with every later one, so that one bad item poisons all that follow.',
-  remedy:
-    'Apply first and write down what was applied; or take the change back in an `except`, or build the new state aside and keep it only when it was applied.',
+  title: 'state in memory that is changed before an operation that can fail',
+  why: 'The program records a change in memory, then tries to apply it. If that throws, memory and system differ. The program assumes that the change was made, or tries it again with every later one, so that one bad item makes all later changes fail.',
+  remedy: 'Apply first, then record the change. Or revert the change in an `except`, or apply a copy and keep it only after success.',
   checks: 'objects and attributes that are changed and then applied in the same function',
   check(module, report) {
     for (const fn of module.functions) {
@@ -37,18 +36,18 @@ export const stateBeforeApply: SourceRule = {
         if (!change) continue;
         report({
           ...place({ line: change.node.line, endLine: call.endLine }, fn),
-          claim: `\`${fn.name ?? 'the module'}\` changes \`${change.path}\` in memory before \`${module.brief(call.callee)}()\`, and nothing takes the change back when that throws`,
+          claim: `\`${fn.name ?? 'the module'}\` changes \`${change.path}\` in memory before \`${module.brief(call.callee)}()\`, and nothing reverts the change if that throws`,
           evidence: [
             at(
               module,
               change.node,
               change.via ? `changes \`${change.path}\`, through \`${change.via.name}\`` : `changes \`${change.path}\``,
             ),
-            ...(change.via && change.inside ? [at(module, change.inside, `what \`${change.via.name}\` does to it`)] : []),
+            ...(change.via && change.inside ? [at(module, change.inside, `the change in \`${change.via.name}\``)] : []),
             at(module, call, 'can throw, with no `try` and no `finally` around it in this function'),
           ],
           solution: advice(
-            `Put \`${module.brief(call.callee)}()\` into a \`try\` that takes the change back when it fails; or change a copy, apply that, and keep it only then.`,
+            `Put \`${module.brief(call.callee)}()\` into a \`try\` that reverts the change on failure. Or change a copy, apply it, and keep it only after success.`,
           ),
           severity: 'high',
           confidence: 'likely',
@@ -69,7 +68,7 @@ function rollsBack(call: Node): boolean {
   return guardingTry(call) !== null || enclosing(call, 'handler') !== null;
 }
 
-/** `X.add_rule(…)` … `X.apply()`, with X a parameter or an attribute. */
+/** A change of `X` before `X.apply()`, where X is a parameter or an attribute. */
 function changedModel(fn: FunctionInfo, call: Call): Change | null {
   if (!APPLY.test(calleeName(call) ?? '')) return null;
   const path = pathOf(receiver(call));
@@ -79,7 +78,10 @@ function changedModel(fn: FunctionInfo, call: Call): Change | null {
   return firstChange(fn, path, call.start);
 }
 
-/** The first change before an offset of what a path names: by its own methods, or by a method of this class that it is handed to. */
+/**
+ * The first change of what a path names, before an offset: through its own methods, or through a method of this class that
+ * receives it.
+ */
 function firstChange(fn: FunctionInfo, path: string, before: number, depth = 0): Change | null {
   for (const call of fn.of('call')) {
     if (call.start >= before) break;
@@ -96,12 +98,12 @@ function firstChange(fn: FunctionInfo, path: string, before: number, depth = 0):
   return null;
 }
 
-/** One that applies what it changes answers for itself. */
+/** Whether a method applies what it changes; then it is examined on its own. */
 function appliesItself(method: FunctionInfo, parameter: string): boolean {
   return method.of('call').some((call) => APPLY.test(calleeName(call) ?? '') && pathOf(receiver(call)) === parameter);
 }
 
-/** `self.rules[id] = rule` … `run(…)`, in one block. */
+/** A change of `self.rules[id]` before `run(…)`, in the same block. */
 function changedState(language: LanguageName, fn: FunctionInfo, call: Call): Change | null {
   const on = pathOf(receiver(call)) ?? '';
   const name = calleeName(call) ?? '';
@@ -124,7 +126,7 @@ function statementOf(node: Node): Node | null {
   return at;
 }
 
-/** The keyed state of the object that a node changes: `self.x[k] = …`, `self.x.add(…)`, `del self.x[k]`. */
+/** The keyed attribute that a node changes: `self.x[k] = …`, `self.x.add(…)`, `del self.x[k]`. */
 function changedAttribute(language: LanguageName, node: Node): string | null {
   const indexed = (target: Expr) => (target.kind === 'index' ? selfAttribute(target.object) : null);
   if (node.kind === 'assign')

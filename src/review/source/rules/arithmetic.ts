@@ -15,10 +15,10 @@ export const sizeArithmetic: SourceRule = {
   cwe: 1339,
   alsoCwes: [190],
   severity: 'medium',
-  title: 'a size, index or address computed in the wrong kind of number',
-  why: 'A division gives a fraction where a whole number is needed, or a shift leaves 32 bits as a negative number: the size is wrong or refused for some inputs and right for those that were tried.',
-  remedy: 'Divide whole (`//`, `Math.floor`), and bring shifts back to unsigned (`>>> 0`).',
-  checks: 'divisions that become sizes, and shifts into the sign bit',
+  title: 'a size, index or address computed with the wrong kind of number',
+  why: 'A division gives a fraction where an integer is required, or a left shift sets the sign bit and gives a negative number. The result is wrong for some inputs only, so tests may not show it.',
+  remedy: 'Use integer division (`//`, `Math.floor`), and convert shifts to unsigned (`>>> 0`).',
+  checks: 'divisions used as sizes, and shifts into the sign bit',
   check(module, report) {
     const isPython = module.language === 'python';
     for (const fn of module.functions) {
@@ -46,19 +46,17 @@ interface Slip {
   readonly cwe: Cwe;
 }
 
-/** A division whose result is a size as it is. */
+/** A division whose unrounded result is a size. */
 function fraction(module: SourceModule, fn: FunctionInfo, node: Binary): Slip | null {
   if (node.op !== '/' || node.left.kind === 'text' || isPathJoin(module, node)) return null;
   const use = sizeUse(module, node) ?? laterUse(module, fn, node);
   if (use === null || (module.language !== 'python' && isWhole(module, node))) return null;
   const isPython = module.language === 'python';
   if (!isPython && asksRemainder(module, fn, node.left)) return null;
-  const fate = { '`Array`': 'refuses it', 'an index': 'finds nothing there' }[use] ?? 'cuts it off, so that the last part has no room';
+  const fate = { '`Array`': 'refuses it', 'an index': 'finds no item' }[use] ?? 'truncates it, so that the last part does not fit';
   return {
-    what: isPython
-      ? `is a float, always, and ${use} takes whole numbers`
-      : `is a fraction where it does not divide evenly, and ${use} ${fate}`,
-    how: `the division; ${use} is given its result as it is`,
+    what: isPython ? `is always a float, and ${use} requires an integer` : `is a fraction unless it divides evenly, and ${use} ${fate}`,
+    how: `the division, whose result ${use} receives unrounded`,
     cure: isPython ? 'Divide with `//`.' : 'Round with `Math.floor` or `Math.ceil`.',
     cwe: 1339,
   };
@@ -70,18 +68,18 @@ function isWhole(module: SourceModule, { left, right }: Binary): boolean {
   return dividend?.kind === 'num' && divisor?.kind === 'num' && Number.isInteger(dividend.value / divisor.value);
 }
 
-/** Whoever asks for the remainder knows that there may be one. */
+/** Whether the function also computes the remainder, and so considers uneven division. */
 function asksRemainder(module: SourceModule, fn: FunctionInfo, dividend: Expr): boolean {
   const text = module.text(dividend);
   return fn.of('binary').some((node) => node.op === '%' && module.text(node.left) === text);
 }
 
-/** pathlib joins with `/`. */
+/** Whether `/` joins paths (pathlib). */
 function isPathJoin(module: SourceModule, node: Binary): boolean {
   return module.language === 'python' && (node.right.kind === 'text' || /path|dir|root|folder/i.test(pathOf(node.left) ?? ''));
 }
 
-/** Of a quotient that is kept under a name first: the one use of that name as a size. */
+/** The use as a size of the only name that a quotient is assigned to. */
 function laterUse(module: SourceModule, fn: FunctionInfo, node: Binary): string | null {
   const assign = node.parent;
   const [target] = assign?.kind === 'assign' ? assign.targets : [];
@@ -111,12 +109,12 @@ function sizeUse(module: SourceModule, node: Node): string | null {
   return (module.language === 'python' ? SIZES_PYTHON : SIZES_NODE).test(name) ? `\`${name}\`` : null;
 }
 
-/** `items.length / 2`: a count that may be odd. */
+/** `items.length / 2`: half of a count that may be odd. */
 function isOfLength(node: Node): boolean {
   return node.kind === 'binary' && node.left.kind === 'attribute' && node.left.name === 'length';
 }
 
-/** `byte << 24` of JavaScript is negative from 128 on. */
+/** In JavaScript, `byte << 24` is negative from 128 on (ECMA-262, left shift on int32). */
 function signBit(module: SourceModule, fn: FunctionInfo, node: Binary): Slip | null {
   if (node.op !== '<<' || node.right.kind !== 'num' || node.right.value < 24 || node.right.value > 31) return null;
   if (node.left.kind === 'num' && node.left.value * 2 ** node.right.value < 2 ** 31) return null;
@@ -126,8 +124,8 @@ function signBit(module: SourceModule, fn: FunctionInfo, node: Binary): Slip | n
   }
   if (!becomesNumber(module, fn, node)) return null;
   return {
-    what: 'is negative when the sign bit is set: JavaScript shifts 32 bits with a sign',
-    how: 'the shift; nothing around it makes it unsigned again',
+    what: 'is negative if the sign bit is set: JavaScript shifts signed 32-bit integers',
+    how: 'the shift, which is not converted to unsigned',
     cure: 'Write `(…) >>> 0` around it, or multiply by `2 ** n`.',
     cwe: 190,
   };
@@ -135,10 +133,10 @@ function signBit(module: SourceModule, fn: FunctionInfo, node: Binary): Slip | n
 
 const NUMBERS = /^(hash|int|len|abs|ord|sum|max|min|round|crc32|adler32|from_bytes|randrange|randint|getrandbits)$/;
 
-/** A name for something that is never negative. */
+/** Names of values that are never negative. */
 const COUNTS = /addr|(^|_)ip(v4)?$|Ip(v4)?$|size|len|count|offset|index|uint|u32|number|total/i;
 
-/** Whether the bits are taken for a number in the end; where they are only mixed with others (a cipher, a hash), the sign is a bit like all. */
+/** Whether the bits end up as a number. If they are only mixed with others (a cipher, a hash), the sign does not matter. */
 function becomesNumber(module: SourceModule, fn: FunctionInfo, node: Binary): boolean {
   let at: Node = node;
   let up = node.parent;
@@ -154,9 +152,9 @@ export const divisionByCount: SourceRule = {
   id: 'division-by-count',
   cwe: 369,
   severity: 'low',
-  title: 'a division by the length of something that may be empty',
-  why: 'An empty list is a list too: the division ends the program with a ZeroDivisionError, or gives NaN, which spreads.',
-  remedy: 'Say what the result is when there is nothing.',
+  title: 'a division by a length that may be zero',
+  why: 'For an empty list, the division raises ZeroDivisionError in Python. In JavaScript it gives NaN or Infinity, which spreads through later results.',
+  remedy: 'Define the result for an empty list.',
   checks: 'divisions by lengths',
   check(module, report) {
     for (const fn of module.functions) {
@@ -168,12 +166,12 @@ export const divisionByCount: SourceRule = {
         if (fn.of('if').some(({ test, start }) => start < node.start && mentions(test, path)) || inLoopOver(node, path)) continue;
         report({
           ...place(node, fn),
-          claim: `\`${module.brief(node)}\` divides by zero when \`${path}\` is empty`,
+          claim: `\`${module.brief(node)}\` divides by zero if \`${path}\` is empty`,
           evidence: [
             at(module, node, 'the division'),
-            { line: node.line, fact: `nothing in \`${fn.symbol ?? 'the module'}\` asks whether \`${path}\` is empty before` },
+            { line: node.line, fact: `\`${fn.symbol ?? 'the module'}\` does not check whether \`${path}\` is empty` },
           ],
-          solution: advice(`Return early when \`${path}\` is empty.`),
+          solution: advice(`Return early if \`${path}\` is empty.`),
           severity: 'low',
           confidence: 'likely',
         });
@@ -182,7 +180,7 @@ export const divisionByCount: SourceRule = {
   },
 };
 
-/** Python's `%` of anything but a number puts values into a text. */
+/** Python's `%` on anything but a number formats a string. */
 function divides(module: SourceModule, { op, left }: Binary): boolean {
   if (op === '/' || op === '//') return true;
   if (op !== '%') return false;
@@ -199,13 +197,13 @@ function countedIn(right: Expr): Expr | null {
   return right.kind === 'attribute' && /^(length|size)$/.test(right.name) ? right.object : null;
 }
 
-/** Handed in, or kept: nobody here made it with something in it. */
+/** Only parameters may be empty; for other values, the function may have added items. */
 function mayBeEmpty(fn: FunctionInfo, path: string): boolean {
   const root = path.split(/[.[]/)[0] ?? '';
   return fn.params.includes(root) && path === root;
 }
 
-/** In a loop over it there is something. */
+/** Inside a loop over a value, the value is not empty. */
 function inLoopOver(node: Node, path: string): boolean {
   for (let up = node.parent; up && up.kind !== 'function'; up = up.parent) {
     if (up.kind === 'loop' && up.iter && mentions(up.iter, path)) return true;

@@ -12,14 +12,14 @@ export const earlyReturnInBatch: SourceRule = {
   cwe: 705,
   severity: 'high',
   hint: /\bfor\b/,
-  title: 'a batch that is left at the first item that cannot be served',
-  why: 'A loop over a batch returns (or breaks) when one item is not found or not wanted. The items after it are dropped, and nobody is told: which ones are served depends on their order.',
-  remedy: 'Go on with the next item; collect what failed and report it after the loop.',
-  checks: 'loops over lists that stop at an item which a look-up did not find',
+  title: 'a batch abandoned at the first item that is not found',
+  why: 'A loop over a batch returns or breaks if one item is not found. The items after it are skipped without a message, so the order of items decides which ones are processed.',
+  remedy: 'Continue with the next item. Collect failures and report them after the loop.',
+  checks: 'loops over lists that stop at an item that a look-up did not find',
   check(module, report) {
     for (const fn of module.functions) {
       const answers = fn.of('return').filter(({ value }) => value !== null && !isConstant(value, 'none'));
-      // What a loop answers with a value it was looking for; a list of what was done is none.
+      // A loop that returns a value was searching for it. A returned list of results does not count.
       if (!answers.every(({ value }) => isCollected(fn, value))) continue;
       const exits = [...fn.of('return'), ...fn.of('jump').filter(({ form }) => form === 'break')];
       for (const exit of exits) {
@@ -32,16 +32,16 @@ export const earlyReturnInBatch: SourceRule = {
         const line = module.lines.textOf(exit.line);
         report({
           ...place(exit, fn),
-          claim: `\`${word}\` inside the loop over \`${module.brief(loop.iter)}\` leaves the rest of the batch unprocessed when \`${module.brief(lookup.test)}\``,
+          claim: `\`${word}\` inside the loop over \`${module.brief(loop.iter)}\` leaves the rest of the batch unprocessed if \`${module.brief(lookup.test)}\``,
           evidence: [
             at(module, loop, 'the loop over the batch'),
-            at(module, lookup.test, 'one item that does not pass this'),
-            at(module, exit, 'ends the function for all that follow it'),
-            at(module, skipped, 'what the rest of the batch then misses'),
-            ...exits.filter((one) => one !== exit && enclosing(one, 'loop') === loop).map((one) => at(module, one, 'here too')),
+            at(module, lookup.test, 'the condition that one item fails'),
+            at(module, exit, 'skips all items after it'),
+            at(module, skipped, 'not done for the rest of the batch'),
+            ...exits.filter((one) => one !== exit && enclosing(one, 'loop') === loop).map((one) => at(module, one, 'the same here')),
           ],
           solution: replaceLine(module, exit.line, {
-            text: 'Go on with the next item, and say that this one was passed over.',
+            text: 'Continue with the next item, and log that this one was skipped.',
             by: line.replace(/\b(return|break)\b/, 'continue'),
           }),
           severity: 'high',
@@ -52,6 +52,7 @@ export const earlyReturnInBatch: SourceRule = {
   },
 };
 
+/** Whether a returned value is a container that the function fills. */
 function isCollected(fn: FunctionInfo, value: Expr | null): boolean {
   if (value?.kind !== 'name') return false;
   const made = bindingsOf(fn, value.name)[0]?.value;
@@ -62,7 +63,7 @@ function isRange(iter: Expr): boolean {
   return iter.kind === 'call' && /^(range|count)$/.test(calleeName(iter) ?? '');
 }
 
-/** The condition under which the loop is left, if it is that something looked up for the item is not there. */
+/** The condition for leaving the loop, if it is that a look-up for the item failed; null otherwise. */
 function failedLookup(fn: FunctionInfo, loop: Loop, exit: Return | Jump): { test: Expr } | null {
   const items = new Set(boundNames([loop.target as Expr]));
   const found = new Set<string>();
@@ -85,12 +86,12 @@ function failedLookup(fn: FunctionInfo, loop: Loop, exit: Return | Jump): { test
   return { test: branch.test };
 }
 
-/** The branch keeps or hands on that something is wrong: whoever asked for the batch hears of it. */
+/** Whether the branch records or reports the failure. */
 function isTold(statements: readonly Stmt[]): boolean {
   return statements.some((node) => isEffect(node));
 }
 
-/** A container that becomes another in the loop: each item is looked up in what the one before led to. */
+/** Whether the loop replaces the container, so that each item is looked up in the result of the previous one. */
 function isMovedOn(fn: FunctionInfo, loop: Loop, name: string): boolean {
   return bindingsOf(fn, name).some((node) => isWithin(node, loop));
 }
@@ -105,7 +106,7 @@ function failedIn(handler: Handler, items: ReadonlySet<string>): { test: Expr } 
   return parent.body.some((node) => some(node, isLookup)) ? { test: type } : null;
 }
 
-/** `item.id not in self.x`, `!this.x.has(item.id)`, where the loop then takes it from there. */
+/** `item.id not in self.x` or `!this.x.has(item.id)`, if the loop then reads that key. */
 function isMissingKey(
   fn: FunctionInfo,
   { test, items, exit, loop }: { test: Expr; items: ReadonlySet<string>; exit: Node; loop: Loop },
@@ -127,10 +128,13 @@ function isMissingKey(
   );
 }
 
-/** No problems is a success: the loop was looking for that one. */
+/** Names of errors: their absence is a success, which the loop was searching for. */
 const PROBLEMS = /err(or)?s?$|problems?$|failures?$|violations?$|conflicts?$/i;
 
-/** A loop that goes down a path, each look-up in what the one before found: there is no rest without it. */
+/**
+ * Whether the loop descends a path, each look-up in the result of the previous one. Without that result, there is no rest to
+ * process.
+ */
 function isDescent(fn: FunctionInfo, loop: Loop, name: string): boolean {
   const inside = fn.of('assign').filter((node) => isWithin(node, loop));
   const lookup = inside.find(({ targets }) => boundNames(targets).includes(name));
@@ -144,14 +148,14 @@ function isDescent(fn: FunctionInfo, loop: Loop, name: string): boolean {
   );
 }
 
-/** What a test says is not there: `not x`, `x is None`, `x === undefined`. */
+/** The expression that a test takes to be missing: `not x`, `x is None`, `x === undefined`. */
 function absent(test: Expr): Expr | null {
   if (test.kind === 'not') return test.operand;
   if (test.kind !== 'compare' || !/^(is|==|===)$/.test(test.op)) return null;
   return isConstant(test.right, 'none') ? test.left : null;
 }
 
-/** What the loop does for items that it does not leave at: calls for their effect, after the exit. */
+/** The last effect on items that the loop does not leave at, after the exit; null: there is none. */
 function effectAfter(fn: FunctionInfo, loop: Loop, exit: Node): Node | null {
   const isWanted = (node: Node) => node.start > exit.end && isWithin(node, loop) && isEffect(node);
   const last = [fn.of('expression').findLast(isWanted), fn.of('assign').findLast(isWanted), fn.of('delete').findLast(isWanted)];

@@ -6,16 +6,16 @@ import type { Compare, Expr, If, Node, Stmt } from '../ir.ts';
 import type { FunctionInfo, SourceModule } from '../module.ts';
 import type { SourceRule } from '../rule.ts';
 
-/** Names that say that a value chooses what is to be done. */
+/** Names of values that select an action. */
 const CHOOSES = /^_?((event|action|op|operation|command|cmd|message|msg|request|verb)(_?(type|name|kind|id))?|kind|method|method_name)$/i;
 
 export const dispatchWithoutDefault: SourceRule = {
   id: 'dispatch-without-default',
   cwe: 478,
   severity: 'low',
-  title: 'a dispatch that does nothing for a value that it does not know',
-  why: 'The value is compared with those that are known, and one that is not is passed over in silence: a new kind of event, or a misspelt one, is lost without anybody noticing.',
-  remedy: 'Add a default that raises, or counts and logs.',
+  title: 'a dispatch without a default for unknown values',
+  why: 'The code compares a value with the known ones and silently ignores any other. A new or misspelt kind of event is lost without a trace.',
+  remedy: 'Add a default that raises an error, or counts and logs the value.',
   checks: 'chains of comparisons and switches over one value, and whether they have a default',
   check(module, report) {
     for (const fn of module.functions) {
@@ -26,7 +26,7 @@ export const dispatchWithoutDefault: SourceRule = {
           line: node.line,
           endLine: (chain.branches.at(-1) as If).endLine,
           symbol: fn.symbol,
-          claim: `a value of \`${module.brief(chain.subject, 40)}\` other than ${chain.values.map((value) => `\`${module.brief(value, 30)}\``).join(', ')} is passed over in silence`,
+          claim: `a value of \`${module.brief(chain.subject, 40)}\` other than ${chain.values.map((value) => `\`${module.brief(value, 30)}\``).join(', ')} is silently ignored`,
           evidence: [
             ...chain.branches.map((branch) => at(module, branch.test, 'compared')),
             { line: chain.branches.at(-1)?.endLine ?? null, fact: 'the chain ends without an `else`' },
@@ -42,7 +42,7 @@ export const dispatchWithoutDefault: SourceRule = {
         if (node.cases.length < 2 || siblingsAfter(node).length > 0 || mayAnswerNothing(module, fn)) continue;
         report({
           ...place(node, fn),
-          claim: `a value of \`${subject}\` that no case names is passed over in silence`,
+          claim: `a value of \`${subject}\` that no case names is silently ignored`,
           evidence: [at(module, node, `${node.cases.length} cases and no default`)],
           solution: advice(`Add a default that throws, or counts and logs the unknown \`${subject}\`.`),
           severity: 'low',
@@ -53,10 +53,10 @@ export const dispatchWithoutDefault: SourceRule = {
   },
 };
 
-/** A longer type of what a function returns is not looked through. */
+/** Characters of a return type that are examined. */
 const MAX_TYPE = 1000;
 
-/** A function whose type says that it may answer with nothing: what no case names gets that. */
+/** Whether the return type allows null or undefined, which is then the answer for other values. */
 function mayAnswerNothing(module: SourceModule, { node }: FunctionInfo): boolean {
   if (module.language === 'python') return false;
   const end = node.body[0]?.start ?? node.end;
@@ -71,7 +71,7 @@ interface Chain {
   readonly values: readonly Expr[];
 }
 
-/** `if x == A … elif x == B …` without an else. */
+/** The chain `if x == A … elif x == B …` without an `else`; null: it is no such chain. */
 function chainOf(first: If): Chain | null {
   const branches: If[] = [];
   const values: Expr[] = [];
@@ -90,7 +90,7 @@ function chainOf(first: If): Chain | null {
   return subject === null ? null : { subject: (first.test as Compare).left, path: subject, branches, values };
 }
 
-/** What follows the chain deals with the rest, or is meant for all; where all branches return, also what follows what it stands in. */
+/** Whether code after the chain may handle the other values. If all branches return, code after the enclosing statements counts too. */
 function goesOn(node: If): boolean {
   if (siblingsAfter(node).length > 0) return true;
   for (let at: Node | null = allReturn(node) ? node.parent : null; at && at.kind !== 'function'; at = at.parent)
@@ -103,6 +103,7 @@ function allReturn({ consequent, otherwise }: If): boolean {
   return exits(consequent) && (next?.kind !== 'if' || allReturn(next));
 }
 
+/** Whether a chain dispatches on a parameter: at least three branches, or two on a name that selects an action. */
 function isDispatch(fn: FunctionInfo, subject: string, branches: number): boolean {
   const root = subject.split(/[.[]/)[0] ?? '';
   if (!fn.params.includes(root)) return false;
@@ -110,7 +111,7 @@ function isDispatch(fn: FunctionInfo, subject: string, branches: number): boolea
   return branches >= 3 || (branches >= 2 && (CHOOSES.test(last) || (last === 'type' && subject !== last)));
 }
 
-/** A value that the compiler does not know all of: text or anything. */
+/** Whether the type of a value is open, so that the compiler cannot check that all cases are covered. */
 function isOpen(module: SourceModule, fn: FunctionInfo, subject: Expr): boolean {
   const root = rootOf(subject);
   const parameter = fn.node.params.find(({ name }) => name === root);
@@ -127,10 +128,10 @@ export const mixedTypeComparison: SourceRule = {
   id: 'mixed-type-comparison',
   cwe: 1024,
   severity: 'medium',
-  title: 'a number compared with a text',
-  why: 'A number never equals a text in Python, and an identity test of a literal depends on how the interpreter keeps it: the branch that was meant is never taken, or only sometimes.',
-  remedy: 'Convert one side where the value comes in, and compare values, not identities.',
-  checks: 'comparisons whose two sides are known to be of different types',
+  title: 'a comparison of a number with a string',
+  why: 'In Python a number never equals a string, and an identity test with a literal depends on how the interpreter caches values. The branch is never taken, or only sometimes.',
+  remedy: 'Convert one side where the value is read, and compare values, not identities.',
+  checks: 'comparisons of two sides that have different known types',
   check(module, report) {
     for (const fn of module.functions) {
       for (const node of fn.of('compare')) {
@@ -153,7 +154,7 @@ export const mixedTypeComparison: SourceRule = {
                 at(module, left?.from ?? node.left, `the left side is a ${left?.type}`),
                 at(module, right?.from ?? node.right, `the right side is a ${right?.type}`),
               ],
-          solution: advice(isIdentity ? 'Compare with `==`.' : 'Convert one side, where the value comes in.'),
+          solution: advice(isIdentity ? 'Compare with `==`.' : 'Convert one side where the value is read.'),
           severity: 'medium',
           confidence: 'certain',
         });
@@ -164,10 +165,11 @@ export const mixedTypeComparison: SourceRule = {
 
 interface Typed {
   readonly type: ValueType;
-  /** What says so. */
+  /** The expression from which the type follows. */
   readonly from: Expr;
 }
 
+/** The type of an expression, if a literal, a known function or the only assignment determines it. */
 function typeOf(module: SourceModule, fn: FunctionInfo, node: Expr): Typed | null {
   if (node.kind === 'num') return { type: 'number', from: node };
   if (node.kind === 'text') return { type: 'text', from: node };

@@ -6,11 +6,11 @@ import type { SourceModule } from '../module.ts';
 import type { SourceRule } from '../rule.ts';
 
 const CHECKS = /^(os\.path\.(exists|isfile|isdir|lexists)|os\.access|existsSync|fs\.existsSync|.*\.(exists|is_file|is_dir))$/;
-/** Of a path object that was asked whether it is there. */
+/** Methods of a path object, such as those of pathlib. */
 const PATH_USES = /^(unlink|read_text|read_bytes|write_text|write_bytes|open|mkdir|rmdir|rename|replace|touch|chmod|stat|iterdir)$/;
 const USES =
   /^(open|os\.(remove|unlink|rmdir|mkdir|makedirs|rename|replace|stat|open|chmod|chown|symlink|listdir)|shutil\.(rmtree|move|copy\w*)|(fs\.)?(readFileSync|writeFileSync|unlinkSync|rmSync|mkdirSync|renameSync|openSync|statSync|readdirSync|rmdirSync|chmodSync|readFile|writeFile|unlink|rm|mkdir|rename|stat|readdir))$/;
-/** What fails where it is gone, and changes nothing. */
+/** Calls that fail if the file is missing, and change nothing. */
 const READS =
   /^(.*\.(read_text|read_bytes|stat|iterdir)|os\.(listdir|stat)|(fs\.)?(readFileSync|statSync|readdirSync|readFile|stat|readdir))$/;
 const NETNS_CHECKS = /(namespace_exists|netns_exists|list_network_namespaces|listnetns)$/;
@@ -21,10 +21,10 @@ export const checkThenUse: SourceRule = {
   cwe: 367,
   severity: 'medium',
   hint: /exists|isfile|isdir|is_file|is_dir|list_network_namespaces|listnetns/i,
-  title: 'something that is looked at first and used after',
-  why: 'Between the look and the use somebody else can remove, make or replace it. The use then fails with an error that nobody expects, or works on another file than the one that was looked at.',
-  remedy: 'Use it at once and deal with the error that says that it is not there, or there already.',
-  checks: 'tests whether files and namespaces exist, and what follows them',
+  title: 'a file or namespace that is checked first and used later',
+  why: 'Between the check and the use, another process can remove, create or replace the file or namespace. The use then fails with an unexpected error, or works on another file than the one that was checked.',
+  remedy: 'Use it without a check, and handle the error for a missing or existing file.',
+  checks: 'checks whether files and namespaces exist, and the uses that follow',
   check(module, report) {
     for (const fn of module.functions) {
       for (const call of fn.of('call')) {
@@ -38,10 +38,10 @@ export const checkThenUse: SourceRule = {
         if (!checked) continue;
         report({
           ...place({ line: Math.min(checked.line, call.line), endLine: call.endLine }, fn),
-          claim: `\`${module.brief(subject, 40)}\` is tested with \`${module.brief(checked.callee)}\` and then used: it can change in between`,
+          claim: `\`${module.brief(subject, 40)}\` is tested with \`${module.brief(checked.callee)}\` and then used: it can change in the meantime`,
           evidence: [at(module, checked, 'the test'), at(module, call, 'the use, with no `try` around it')],
           solution: advice(
-            `Leave the test out: call \`${module.brief(call.callee)}\` and catch the error that says that it is ${/mk|make|add|create/.test(path) ? 'there already' : 'not there'}.`,
+            `Remove the test: call \`${module.brief(call.callee)}\` and handle the error if it ${/mk|make|add|create/.test(path) ? 'exists already' : 'does not exist'}.`,
           ),
           severity: onlyReads(call, path) ? 'low' : 'medium',
           confidence: 'certain',
@@ -66,7 +66,7 @@ function toleratesPresence(call: Call): boolean {
   );
 }
 
-/** The test that decided that a use is reached, of the same thing. */
+/** The test that has to succeed before the use, of the same file or namespace. */
 function checkOf(module: SourceModule, use: { call: Call; subject: Expr; isFile: boolean; isPath: boolean }): Call | null {
   const text = module.text(use.subject);
   for (const { test } of guardsAt(use.call)) {
@@ -81,7 +81,7 @@ function checkOf(module: SourceModule, use: { call: Call; subject: Expr; isFile:
 }
 
 function isCheck(call: Call, { isFile, isPath }: { isFile: boolean; isPath: boolean }): boolean {
-  // A path that is an object is asked itself; a name is asked about.
+  // A path object has a method for the check; for a name there are functions.
   if (isPath) return /^(exists|is_file|is_dir)$/.test(calleeName(call) ?? '') && call.args.length === 0;
   return (isFile ? CHECKS : NETNS_CHECKS).test(pathOf(call.callee) ?? '');
 }

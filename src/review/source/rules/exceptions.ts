@@ -11,10 +11,10 @@ export const swallowedException: SourceRule = {
   cwe: 390,
   severity: 'medium',
   hint: /\bexcept\b|\bcatch\b|\bsuppress\b/,
-  title: 'every failure caught and dropped',
-  why: 'Whatever goes wrong here, foreseen or not, a typo included, is dropped without a word: the caller goes on as if it had worked, and nobody can find out later.',
-  remedy: 'Catch what is expected by its type; log the rest, or let it through.',
-  checks: 'handlers that catch everything, and what they do',
+  title: 'all exceptions caught and ignored',
+  why: 'The handler ignores every failure, including unexpected ones such as a typo in the code. The caller continues as if the operation had succeeded, and no log shows what failed.',
+  remedy: 'Catch the expected exceptions by type. Log the others, or do not catch them.',
+  checks: 'handlers that catch all exceptions, and what they do',
   check(module, report) {
     for (const fn of module.functions) {
       for (const node of fn.of('try')) {
@@ -23,13 +23,13 @@ export const swallowedException: SourceRule = {
           const what = node.body[0];
           report({
             ...place(handler, fn),
-            claim: `${handler.type ? `\`except ${module.brief(handler.type)}\`` : module.language === 'python' ? 'a bare `except`' : 'an empty `catch`'} drops every failure of what it surrounds`,
+            claim: `${handler.type ? `\`except ${module.brief(handler.type)}\`` : module.language === 'python' ? 'a bare `except`' : 'an empty `catch`'} ignores every failure of the code that it surrounds`,
             evidence: [
-              at(module, handler, 'catches everything'),
-              { line: handler.body[0]?.line ?? handler.line, fact: 'and does nothing with it: no log, no other answer, nothing raised' },
-              ...(what ? [at(module, what, 'what can fail unseen')] : []),
+              at(module, handler, 'catches all exceptions'),
+              { line: handler.body[0]?.line ?? handler.line, fact: 'does nothing: no log, no other result, no exception' },
+              ...(what ? [at(module, what, 'can fail without a trace')] : []),
             ],
-            solution: advice('Name the type that is expected here; let others through, or log them.'),
+            solution: advice('Name the expected exception type. Log the others, or do not catch them.'),
             severity: module.language === 'python' && !isCleanup(node) ? 'medium' : 'low',
             confidence: 'certain',
           });
@@ -40,12 +40,12 @@ export const swallowedException: SourceRule = {
         if (!suppressed || (exits(node.body) && siblingsAfter(node).length > 0)) continue;
         report({
           ...place({ line: suppressed.line, endLine: suppressed.endLine }, fn),
-          claim: `\`${module.brief(suppressed)}\` drops every failure of what it surrounds`,
+          claim: `\`${module.brief(suppressed)}\` ignores every failure of the code that it surrounds`,
           evidence: [
-            at(module, suppressed, 'catches everything and does nothing with it'),
-            ...(node.body[0] ? [at(module, node.body[0], 'what can fail unseen')] : []),
+            at(module, suppressed, 'catches all exceptions and does nothing'),
+            ...(node.body[0] ? [at(module, node.body[0], 'can fail without a trace')] : []),
           ],
-          solution: advice('Name the type that is expected here.'),
+          solution: advice('Name the expected exception type.'),
           severity: 'medium',
           confidence: 'certain',
         });
@@ -57,9 +57,9 @@ export const swallowedException: SourceRule = {
         if (drop.body.length > 0 || module.hasComment(drop)) continue;
         report({
           ...place(call, fn),
-          claim: '`.catch(() => {})` drops every failure of the promise before it',
-          evidence: [at(module, drop, 'catches everything and does nothing with it')],
-          solution: advice('Look at the error: let the expected one pass, log the others.'),
+          claim: '`.catch(() => {})` ignores every rejection of the promise before it',
+          evidence: [at(module, drop, 'catches all exceptions and does nothing')],
+          solution: advice('Check the error: ignore the expected one, log the others.'),
           severity: 'low',
           confidence: 'certain',
         });
@@ -76,14 +76,14 @@ function suppressesAll(node: Expr): boolean {
   );
 }
 
-/** One that returns where it works: what stands after it is the answer to its failure. */
+/** Whether the body returns on success. The code after the `try` then handles the failure. */
 function isFirstAttempt(node: Try): boolean {
   return (exits(node.body) || (node.otherwise !== null && exits(node.otherwise))) && siblingsAfter(node).length > 0;
 }
 
 const CLOSES = /^_?(close|stop|cancel|shutdown|quit|kill|terminate|disconnect|unlink|remove|cleanup|clean_up|release|join|destroy|detach)$/;
 
-/** Nothing but letting something go: whoever does that has no more use for it. */
+/** Whether the body only releases something that is no longer needed. */
 function isCleanup(node: Try): boolean {
   const [only] = node.body;
   return node.body.length === 1 && only?.kind === 'expression' && only.expr.kind === 'call' && CLOSES.test(calleeName(only.expr) ?? '');
@@ -94,7 +94,7 @@ function catchesAll({ type }: Handler): boolean {
 }
 
 function isEmpty(module: SourceModule, handler: Handler): boolean {
-  // In TypeScript, a comment alone in the braces is the customary way to say why.
+  // In TypeScript, by convention a comment in the empty block gives the reason.
   if (module.language !== 'python') return handler.body.length === 0 && !module.hasComment(handler);
   return handler.body.every(
     (node) => (node.kind === 'plain' && node.form === 'pass') || (node.kind === 'jump' && node.form === 'continue') || isEllipsis(node),
@@ -112,10 +112,10 @@ export const endlessRetry: SourceRule = {
   cwe: 834,
   severity: 'medium',
   hint: /\bwhile\b|for \(/,
-  title: 'a failing operation that is tried again for ever, without a pause',
-  why: 'As long as the operation fails, the loop runs at full speed: it takes a core, floods the log and the other side, and never gives up.',
-  remedy: 'Wait between attempts, longer each time, and give up after a number of them.',
-  checks: 'loops without an end that try something again when it failed',
+  title: 'a failing operation that is retried for ever without a pause',
+  why: 'While the operation fails, the loop runs at full speed. It occupies a core, floods the log and the peer, and never gives up.',
+  remedy: 'Wait between attempts, longer each time, and give up after a maximum number.',
+  checks: 'endless loops that retry a failed operation',
   check(module, report) {
     for (const fn of module.functions) {
       for (const loop of fn.of('loop')) {
@@ -126,13 +126,15 @@ export const endlessRetry: SourceRule = {
           line: loop.line,
           endLine: handler.endLine,
           symbol: fn.symbol,
-          claim: 'the loop tries again at once and for ever when the operation in it fails',
+          claim: 'the loop retries a failing operation at once and for ever',
           evidence: [
-            at(module, loop, 'a loop without an end of its own'),
-            at(module, handler, 'a failure is caught inside it'),
-            { line: handler.endLine, fact: 'and the next attempt begins: nothing in the loop waits, counts, or gives up' },
+            at(module, loop, 'an endless loop'),
+            at(module, handler, 'catches a failure inside the loop'),
+            { line: handler.endLine, fact: 'the next attempt begins: the loop neither waits nor counts attempts' },
           ],
-          solution: advice('Sleep in the handler, doubling the time up to a bound, and raise the last error after a number of attempts.'),
+          solution: advice(
+            'Sleep in the handler with a delay that doubles up to a maximum, and raise the last error after a maximum number of attempts.',
+          ),
           severity: 'medium',
           confidence: 'certain',
         });
@@ -151,7 +153,7 @@ function onlyAttempt(loop: Loop): Try | null {
   return loop.body.length === 1 && first?.kind === 'try' ? first : null;
 }
 
-/** A handler after which the loop goes round again. */
+/** Whether the loop continues after the handler. */
 function retries({ type, name, body }: Handler): boolean {
   const waited = (node: Node) =>
     (node.kind === 'name' || node.kind === 'attribute') && /Interrupt|Empty|Time_?out|Blocking/i.test(node.name);
@@ -159,7 +161,7 @@ function retries({ type, name, body }: Handler): boolean {
   return !body.some((node) => some(node, (one) => changesSomething(one, name)));
 }
 
-/** Leaves the loop, or does something after which the next attempt is another one. */
+/** Whether a node leaves the loop, or has an effect that changes the next attempt. */
 function changesSomething(node: Node, error: string | null): boolean {
   return (
     node.kind === 'raise' ||
@@ -169,7 +171,7 @@ function changesSomething(node: Node, error: string | null): boolean {
   );
 }
 
-/** Says what happened, to whomever. */
+/** Whether a call only reports the error. */
 function reports(call: Call, error: string | null): boolean {
   if (isLogging(call) || /^(print|str|repr|format|format_exc|print_exc)$/.test(calleeName(call) ?? '')) return true;
   return error !== null && call.args.some((argument) => mentions(argument, error));

@@ -8,15 +8,15 @@ import type { FunctionInfo, SourceModule } from '../module.ts';
 import type { SourceRule } from '../rule.ts';
 import { isLogging, lastName } from '../vocabulary.ts';
 
-/** Names that are made to be unique: cutting them makes two alike. */
+/** Names of values that are unique. Truncated ones may collide. */
 const UNIQUE = /(^|_)(id|uuid|guid|ident|identifier)$|Id$|Uuid$|ID$|^name$|_name$|Name$/;
 const MAKES_NAME = /name|chain|device|iface|interface|prefix|label|tag|table|set_?id|key/i;
-/** Ids that UUIDs are. */
+/** Names of ids, which are usually UUIDs. */
 const HEXADECIMAL = /id$/i;
-/** So many hexadecimal digits of a UUID are as good as all of them. */
+/** This many hexadecimal digits of a UUID (64 bits) make collisions negligible. */
 const ENOUGH = 16;
 
-/** Limits that other projects' constants stand for, with where they are set. */
+/** Values of other projects' constants, with their definitions. */
 const KNOWN_LIMITS: Readonly<Record<string, { readonly value: number; readonly source: string }>> = {
   MAX_IPTABLES_CHAIN_LEN_WRAP: { value: 11, source: 'neutron_lib/constants.py' },
   MAX_IPTABLES_CHAIN_LEN_NOWRAP: { value: 28, source: 'neutron_lib/constants.py' },
@@ -29,10 +29,10 @@ export const identifierCut: SourceRule = {
   cwe: 694,
   severity: 'medium',
   hint: /:\s*[\w.]|slice|substr/,
-  title: 'an identifier that is cut to a length',
-  why: 'A name is made of an id and cut to what fits. Two ids that begin alike get one name: one thing then overwrites, or deletes, what belongs to the other.',
-  remedy: 'Take names that need no cutting, or hash the whole id and keep enough of the hash; look whether the name is taken by another.',
-  checks: 'slices of ids that become names',
+  title: 'an identifier truncated to a maximum length',
+  why: 'A name is built from an id and truncated. Two ids with the same beginning get the same name, so an operation on one object can overwrite or delete the other.',
+  remedy: 'Choose names that fit, or use a sufficiently long hash of the whole id. Refuse a name that another object has.',
+  checks: 'slices of ids that are used as names',
   check(module, report) {
     for (const fn of module.functions) {
       for (const cut of cuts(fn)) {
@@ -47,10 +47,10 @@ export const identifierCut: SourceRule = {
         const kept = limit && prefix !== null ? limit.value - prefix : null;
         report({
           ...place(cut.node, fn),
-          claim: `${target} is \`${module.brief(cut.value, 60)}\` cut to ${limit ? `${limit.value} characters` : `\`${module.brief(cut.to, 40)}\``}: ids that begin alike share it`,
+          claim: `${target} is \`${module.brief(cut.value, 60)}\` truncated to ${limit ? `${limit.value} characters` : `\`${module.brief(cut.to, 40)}\``}: ids with the same beginning share it`,
           evidence: [
-            at(module, cut.node, limit?.source ? `the cut, to ${limit.value} (${limit.source})` : 'the cut'),
-            at(module, id, `\`${module.brief(id, 40)}\`, which tells one from the other`),
+            at(module, cut.node, limit?.source ? `truncated to ${limit.value} (${limit.source})` : 'truncated here'),
+            at(module, id, `\`${module.brief(id, 40)}\`, which distinguishes the objects`),
             ...(kept !== null && prefix !== null && prefix > 0
               ? [{ line: null, fact: `the prefix takes ${prefix} of the ${limit?.value} characters: ${kept} are left of the id` }]
               : []),
@@ -58,13 +58,13 @@ export const identifierCut: SourceRule = {
               ? [
                   {
                     line: null,
-                    fact: `${kept} hexadecimal digits are ${count(16 ** kept)} names: an even chance that two of ${count(birthday(16 ** kept))} are the same`,
+                    fact: `${kept} hexadecimal digits are ${count(16 ** kept)} names: among ${count(birthday(16 ** kept))} of them, two collide with a probability of one half`,
                   },
                 ]
               : []),
           ],
           solution: advice(
-            'Use the whole id where the name has room, a name from a table of what there is, or a hash of the whole id, and refuse a name that is taken.',
+            'Use the whole id if it fits, allocate names from a table, or use a hash of the whole id; refuse a name that is taken.',
           ),
           severity: 'medium',
           confidence: 'certain',
@@ -78,7 +78,7 @@ function count(value: number): string {
   return value < 1e15 ? value.toLocaleString('en') : value.toExponential(1);
 }
 
-/** Of how many, two are alike with even chance. */
+/** Number of random names among which two collide with probability one half (birthday bound). */
 function birthday(names: number): number {
   return Math.ceil(1.1774 * Math.sqrt(names));
 }
@@ -89,7 +89,7 @@ interface Cut {
   readonly to: Expr;
 }
 
-/** Something taken off its end, however long it is. */
+/** Whether the limit depends on the value itself: then a suffix of known length is removed. */
 function isOfItself(module: SourceModule, { value, to }: Cut): boolean {
   return module.text(to).includes(module.text(value));
 }
@@ -115,7 +115,7 @@ function isNegative(to: Expr): boolean {
   return (to.kind === 'other' && to.form.includes('-')) || (to.kind === 'other' && to.form === 'unary_operator');
 }
 
-/** The id in what is cut; a hash of it, which spreads, is none. */
+/** The id in a truncated value; null: there is none, or it is hashed, which spreads the differences. */
 function identifierIn(fn: FunctionInfo, value: Expr): Expr | null {
   if (some(value, (node) => node.kind === 'call' && /hash|digest|sha\d+|md5|encode|crc/i.test(calleeName(node) ?? ''))) return null;
   let found: Expr | null = null;
@@ -133,7 +133,7 @@ function identifierIn(fn: FunctionInfo, value: Expr): Expr | null {
   return given?.kind === 'binary' ? identifierIn(fn, given) : null;
 }
 
-/** Cut to be shown to people: nobody looks anything up by it. */
+/** Whether the result is only shown to users, so that collisions do no harm. */
 function isShownOnly(node: Node): boolean {
   for (let up = node.parent; up; up = up.parent) {
     if (up.kind === 'call' && (isLogging(up) || /error|exception|warn|print|write|describe|show/i.test(calleeName(up) ?? ''))) return true;
@@ -148,7 +148,7 @@ function isFlag(node: Node): boolean {
   return node.parent?.kind === 'compare' || guardsAt(node).some(({ test }) => isWithin(node, test));
 }
 
-/** What the cut one becomes the name of, in words; null where it becomes none. */
+/** What the result becomes the name of, in words; null: nothing. */
 function namedBy(fn: FunctionInfo, node: Node): string | null {
   for (let at: Node = node, up = node.parent; up && at.kind !== 'function'; at = up, up = up.parent) {
     if (up.kind === 'assign') {
@@ -161,7 +161,7 @@ function namedBy(fn: FunctionInfo, node: Node): string | null {
   return null;
 }
 
-/** A name or a sum of names that says how long something may be; the place of a character is none. */
+/** Whether an expression is a maximum length, by its name, and not the position of a character. */
 function isLimit(to: Expr): boolean {
   if (to.kind === 'binary') return isLimit(to.left) || isLimit(to.right);
   return (to.kind === 'name' || to.kind === 'attribute') && /len|max|limit|size|width/i.test(to.name);
@@ -176,7 +176,7 @@ function lengthOf(module: SourceModule, to: Expr): { value: number; source: stri
   return lookUp(KNOWN_LIMITS, name) ?? null;
 }
 
-/** Characters that stand before the id in what is cut; null where that is not to be seen. */
+/** Number of characters before the id; null: unknown. */
 function prefixLength(module: SourceModule, value: Expr): number | null {
   if (value.kind === 'binary' && value.op === '+') return constantText(module, value.left)?.length ?? null;
   if (value.kind === 'text') return value.parts.length === 1 ? (value.value.split('\u0000')[0]?.length ?? null) : null;

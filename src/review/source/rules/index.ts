@@ -20,7 +20,7 @@ import { missingTimeout } from './timeouts.ts';
 import { unboundedReceivedList } from './unbounded.ts';
 import { unusedBinding } from './unused.ts';
 
-/** By pillar, as in CWE-1000. */
+/** In the order of the pillars of CWE-1000. */
 export const SOURCE_RULES: readonly SourceRule[] = [
   missingAuthorisation,
   tlsVerificationOff,

@@ -16,30 +16,30 @@ interface Language {
   readonly cure: string;
 }
 
-/** More of a text is not looked at to see what it is. */
+/** Characters of a text that are examined to recognise its language. */
 const MAX_TEXT = 2000;
 
-/** What a text is, by its fixed parts. */
+/** Languages, recognised by the fixed parts of a text. */
 const LANGUAGES: readonly Language[] = [
   {
     name: 'an iptables rule',
     cwe: 74,
     pattern:
       /(^|\s)--(dport|sport|dports|to-destination|to-source|to-ports|helper|ctstate|src-range|match-set)\s|(^|\s)-[dsp] \S.* -j [A-Z]{2}/,
-    cure: 'Build the rule from typed values: check each (a protocol of a list, a port from 1 to 65535, a name of a table) and hand it over as an argument of its own.',
+    cure: 'Build the rule from typed values: check each one (protocol, port from 1 to 65535, known name) and pass it as a separate argument.',
   },
   {
     name: 'an nft rule',
     cwe: 74,
     pattern:
       /\b(tcp|udp) [ds]port\s|\bct (helper|state|zone)\s|\b(ip|ip6) [sd]addr\s|^(add|insert|delete|create) (rule|chain|table|set|element|map)\s/,
-    cure: 'Build the rule from typed values, as JSON or netlink attributes; check each value before.',
+    cure: 'Check each value, and build the rule from typed values, as JSON or netlink attributes.',
   },
   {
     name: 'an SQL statement',
     cwe: 89,
     pattern: /^\s*(SELECT\s.+\sFROM|INSERT\s+INTO|UPDATE\s+\S+\s+SET|DELETE\s+FROM|DROP\s+TABLE|ALTER\s+TABLE)\s/is,
-    cure: 'Hand the values over as parameters of the statement.',
+    cure: 'Pass the values as parameters of the statement.',
   },
 ];
 
@@ -54,10 +54,10 @@ export const unvalidatedText: SourceRule = {
   alsoCwes: [89],
   severity: 'medium',
   hint: /-j |--|port|addr|rule|chain|ct |select|insert|update|delete|drop|alter/i,
-  title: 'a rule or statement that is put together as text from values that nothing checked',
-  why: 'A value that carries a space, a quote or a newline becomes part of the rule or the statement itself: whoever chose it can add options to the rule, or a rule of their own.',
-  remedy: 'Hand values over as arguments or parameters, or check each against what it may be on the way there.',
-  checks: 'texts that are firewall rules or SQL, and what is put into them',
+  title: 'a rule or statement built as text from unchecked values',
+  why: 'A value that contains a space, a quote or a newline becomes part of the rule or statement itself. An attacker who chooses the value can add options to the rule, or further rules.',
+  remedy: 'Pass values as arguments or parameters, or check each one against the allowed values first.',
+  checks: 'firewall rules and SQL statements in text form, and the values in them',
   check(module, report) {
     for (const fn of module.functions) {
       for (const { node, fixed, values } of compositions(fn)) {
@@ -69,12 +69,12 @@ export const unvalidatedText: SourceRule = {
         const names = open.map((value) => `\`${module.brief(value, 40)}\``);
         report({
           ...place(node, fn),
-          claim: `${language.name} is put together as text from ${list(names)}, which nothing in \`${fn.symbol ?? 'this file'}\` checks`,
+          claim: `${language.name} is built as text from ${list(names)}, which \`${fn.symbol ?? 'this file'}\` does not check`,
           evidence: [
             at(module, node, `the text of ${language.name}`),
             ...distinct(module, open)
               .slice(0, 4)
-              .map((value) => at(module, value, `\`${module.brief(value, 40)}\` goes in as it came`)),
+              .map((value) => at(module, value, `\`${module.brief(value, 40)}\` is inserted unchecked`)),
           ],
           solution: advice(language.cure),
           severity: language.cwe === 89 && !open.every(isStructure) ? 'high' : 'medium',
@@ -90,7 +90,7 @@ function distinct(module: SourceModule, values: readonly Expr[]): Expr[] {
   return [...new Map(values.map((value) => [module.text(value), value])).values()];
 }
 
-/** Names of tables and columns, which no parameter of a statement can stand for. */
+/** Whether a value is the name of a table or column, for which SQL has no parameters. */
 function isStructure(value: Expr): boolean {
   return /table|columns?$|fields?|f?names?$|schema|suffix|prefix/i.test(lastName(value) ?? '');
 }
@@ -102,6 +102,7 @@ interface Composition {
   readonly values: readonly Expr[];
 }
 
+/** Texts with values in them: templates, f-strings, `%`, `+` and `.format()`. */
 function compositions(fn: FunctionInfo): Composition[] {
   const found: Composition[] = [];
   for (const node of fn.of('text')) {
@@ -135,9 +136,9 @@ function addends(node: Expr): Expr[] {
   return node.kind === 'binary' && node.op === '+' ? [...addends(node.left), ...addends(node.right)] : [node];
 }
 
-/** A field of something that was handed in; for SQL, anything that was handed in. */
+/** Whether a value is a field of a parameter, or, for SQL, a parameter. */
 function isFromOutside(fn: FunctionInfo, value: Expr, plain: boolean): boolean {
-  // The sign that stands for a parameter, and the structure that an object keeps, are the program's own.
+  // Placeholders of parameters, and names of tables kept in an object, come from the program itself.
   if (plain && (/^(plch|placeholders?|paramstyle)$/i.test(lastName(value) ?? '') || (value.kind === 'attribute' && isStructure(value))))
     return false;
   const root = rootOf(value);
@@ -157,7 +158,7 @@ function isFromOutside(fn: FunctionInfo, value: Expr, plain: boolean): boolean {
 const CHECKS =
   /valid|check|verify|assert|escape|quote|sanit|parse|ensure|int$|Number|IPNetwork|IPAddress|ip_network|ip_address|match|test|fullmatch|isdigit|in_enum|schema/i;
 
-/** Whether something on the way looks at the value: a condition, or a function whose name says that it does. */
+/** Whether a condition, or a function with a name for checks, examines the value before. */
 function isChecked(fn: FunctionInfo, value: Expr): boolean {
   const path = pathOf(value) ?? rootOf(value) ?? '';
   const source = value.kind === 'name' ? localValue(fn, value) : null;

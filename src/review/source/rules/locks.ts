@@ -10,10 +10,10 @@ export const unlockedSibling: SourceRule = {
   cwe: 820,
   severity: 'high',
   hint: /lock|mutex|semaphore|synchroni|exclusive/i,
-  title: 'a method that changes shared state outside the lock that its siblings hold',
-  why: 'Other methods change this state under a lock, so whoever wrote them knew that they can run at the same time. This one takes no lock: it can change the state in the middle of one of the others.',
+  title: 'a method that changes shared state without the lock that its siblings hold',
+  why: 'Other methods change this state under a lock, because they can run concurrently. This method takes no lock, so it can change the state while another method uses it.',
   remedy: 'Take the same lock.',
-  checks: 'classes whose methods take locks, and what each method changes',
+  checks: 'changes of attributes in classes whose methods take locks',
   check(module, report) {
     for (const cls of module.classes.values()) {
       const methods = [...cls.methods.values()];
@@ -26,12 +26,12 @@ export const unlockedSibling: SourceRule = {
         const { change, first, second } = found;
         report({
           ...place({ line: method.node.line, endLine: change.node.line }, method),
-          claim: `\`${method.name}\` changes \`${change.attribute}\` without the lock that \`${first.method.name}\` and \`${second.method.name}\` hold when they do`,
+          claim: `\`${method.name}\` changes \`${change.attribute}\` without the lock that \`${first.method.name}\` and \`${second.method.name}\` hold for it`,
           evidence: [
             at(module, change.node, `changes \`${change.attribute}\` with no lock held`),
-            ...change.through.map((node) => at(module, node, 'by way of')),
-            at(module, first.lock, `\`${first.method.name}\` holds this when it changes it`),
-            at(module, second.lock, `\`${second.method.name}\` too`),
+            ...change.through.map((node) => at(module, node, 'called from there')),
+            at(module, first.lock, `\`${first.method.name}\` holds this lock for its change`),
+            at(module, second.lock, `\`${second.method.name}\` holds it too`),
           ],
           solution: withDecorator(module, method, first.lock),
           severity: 'high',
@@ -42,7 +42,7 @@ export const unlockedSibling: SourceRule = {
   },
 };
 
-/** What a method changes with no lock, and two that hold one and the same lock when they change it. */
+/** A change without a lock, with two methods that hold one lock for changes of the same attribute; null: there is none. */
 function unlockedChange(module: SourceModule, method: FunctionInfo, locked: readonly FunctionInfo[]) {
   for (const change of changesOf(module, method)) {
     if (isLockedHere(change.node) || isItsOwn(method, change.attribute)) continue;
@@ -55,18 +55,18 @@ function unlockedChange(module: SourceModule, method: FunctionInfo, locked: read
   return null;
 }
 
-/** What is locked, whatever is done under it. */
+/** The lock, without the operation on it. */
 function lockName(module: SourceModule, lock: Node): string {
   const isOnLock = lock.kind === 'call' && isLock(receiver(lock));
   return module.text(isOnLock ? (receiver(lock) as Expr) : lock);
 }
 
-/** Locks themselves, and what each thread has of its own. */
+/** Whether an attribute is a lock, or local to a thread. */
 function isItsOwn({ cls }: FunctionInfo, attribute: string): boolean {
   return isLockName(attribute) || /^(threading\.local|local|AsyncLocalStorage)$/.test(cls?.madeBy(attribute) ?? '');
 }
 
-/** One that makes the lock anew is for when nobody else is there: after a fork, at the end. */
+/** Whether a method replaces the lock. It then runs alone: after a fork, or at the end. */
 function replacesLock(method: FunctionInfo): boolean {
   return method.of('assign').some(({ targets }) => targets.some((target) => isLockName(selfAttribute(target) ?? '')));
 }
@@ -76,7 +76,7 @@ interface Holder {
   readonly lock: Node;
 }
 
-/** The lock that a method holds from its beginning to its end. */
+/** The lock that a method holds during its whole body; null: none. */
 function lockOf(method: FunctionInfo): Node | null {
   const decorator = decoratorOf(method, /synchroni[sz]ed|(^|[._])(r?lock(ed)?|with_lock)$/i);
   if (decorator) return decorator;
@@ -93,7 +93,7 @@ function lockOf(method: FunctionInfo): Node | null {
     : null;
 }
 
-/** `lock.acquire()`, then nothing but a `try` that releases it in the end. */
+/** `lock.acquire()`, followed only by a `try` that releases the lock at the end. */
 function acquiredBy([first, second, ...more]: readonly Stmt[]): Call | null {
   if (!first || second?.kind !== 'try' || more.length > 0 || !releases(second)) return null;
   const value = first.kind === 'expression' ? first.expr : first.kind === 'assign' ? first.value : null;
@@ -101,7 +101,7 @@ function acquiredBy([first, second, ...more]: readonly Stmt[]): Call | null {
   return call?.kind === 'call' && calleeName(call) === 'acquire' && isLock(receiver(call)) ? call : null;
 }
 
-/** A `finally` that gives a lock back: `lock.release()`, or `release()` as acquiring answered. */
+/** Whether a `finally` releases a lock: `lock.release()`, or `release()` as returned by the acquisition. */
 function releases({ finalizer }: Try): boolean {
   return (finalizer ?? []).some((node) => some(node, (one) => one.kind === 'call' && /^release/.test(calleeName(one) ?? '')));
 }
@@ -130,7 +130,7 @@ function isSetUp(method: FunctionInfo): boolean {
   );
 }
 
-/** Those that only methods with the lock call are under it too; and what a private one does is said of whoever calls it. */
+/** Whether other methods call a method. Their calls are examined instead: the lock may be theirs. */
 function isCalledUnderLock(method: FunctionInfo, methods: readonly FunctionInfo[]): boolean {
   return methods.some(
     (caller) => caller !== method && (caller.deep('call') as Call[]).some((call) => ownMethod(call, caller.cls) === method),
@@ -145,15 +145,15 @@ function holders(module: SourceModule, locked: readonly FunctionInfo[], attribut
 
 interface AttributeChange {
   readonly attribute: string;
-  /** Where the method does it, or calls what does it. */
+  /** Where the method makes the change, or calls the method that does. */
   readonly node: Node;
-  /** From there on, call by call, to the change itself. */
+  /** The calls from there to the change itself. */
   readonly through: readonly Node[];
 }
 
 /**
- * Attributes that a method changes: itself, through methods of its own class, or through those of an object of a class of this
- * module. What is changed under a lock of the called method's own is none of the caller's doing.
+ * Attributes that a method changes: directly, through methods of its class, or through methods of an object whose class is in
+ * this file. Changes under a lock of the called method are left out.
  */
 function changesOf(module: SourceModule, method: FunctionInfo, seen = new Set<FunctionInfo>()): AttributeChange[] {
   if (seen.has(method)) return [];

@@ -3,21 +3,21 @@ import { boundNames, wordsOf } from '../expressions.ts';
 import type { FunctionInfo, SourceModule } from '../module.ts';
 import type { SourceRule } from '../rule.ts';
 
-/** How much more often the right spelling has to be there than the other. */
+/** The right spelling has to be this many times more frequent. */
 const TIMES_MORE = 4;
 const MIN_COUNT = 5;
 const MIN_LENGTH = 8;
-/** Of what two words, written as one, consist. */
+/** Length of each of two words that form a compound. */
 const MIN_PART = 4;
 
 export const misspeltIdentifier: SourceRule = {
   id: 'misspelt-identifier',
   cwe: 1099,
   severity: 'low',
-  title: 'a name spelt unlike everywhere else',
-  why: 'A word of this name is spelt in one way here and in another everywhere else. Whoever searches for it misses it, and whoever overrides or calls it by the right spelling gets something else.',
-  remedy: 'Rename it.',
-  checks: 'the words that names of definitions are made of',
+  title: 'a misspelt name',
+  why: 'A word of this name is spelt differently in the rest of the file. A search for the right spelling misses it, and code that calls or overrides the method by the right spelling does not reach it.',
+  remedy: 'Correct the spelling, here and in the callers.',
+  checks: 'the spelling of words in names of definitions',
   check(module, report) {
     const words = wordCounts(module);
     const frequent = new Map([...words].filter(([word, count]) => word.length >= MIN_LENGTH && count >= MIN_COUNT));
@@ -36,7 +36,10 @@ export const misspeltIdentifier: SourceRule = {
             at(module, node, `'${word}', in ${times(words.get(word) ?? 0)} of the file's names`),
             { line: null, fact: `'${right}' is in ${times(words.get(right) ?? 0)} of them` },
           ],
-          solution: replaceLine(module, node.line, { text: `Rename it to \`${fixed}\`, with its callers.`, by: text.replace(name, fixed) }),
+          solution: replaceLine(module, node.line, {
+            text: `Rename it to \`${fixed}\`, and update its callers.`,
+            by: text.replace(name, fixed),
+          }),
           severity: 'low',
           confidence: 'likely',
         });
@@ -56,7 +59,7 @@ interface Definition {
   readonly fn: FunctionInfo | null;
 }
 
-/** Names that this file gives: those of functions, classes and variables, where they are first given. */
+/** Names that this file defines: functions, parameters, variables and classes, at their first definition. */
 function definedNames(module: SourceModule): Definition[] {
   const found = new Map<string, Definition>();
   const add = (name: string | null, node: { line: number }, fn: FunctionInfo | null) => {
@@ -71,7 +74,7 @@ function definedNames(module: SourceModule): Definition[] {
   return [...found.values()];
 }
 
-/** In how many places of the file's code each word is part of a name. */
+/** For each word, how many names in the code contain it, counted by use. */
 function wordCounts(module: SourceModule): Map<string, number> {
   const names = new Map<string, number>();
   const count = (name: string | null) => {
@@ -93,8 +96,8 @@ function wordCounts(module: SourceModule): Map<string, number> {
 }
 
 /**
- * The word that another stands for: a letter inside left out, doubled, put in or swapped. Two words of the language may differ
- * by so little too; the right one has to be much more frequent, and both ends have to agree, two letters each.
+ * The word of which another is a misspelling: one inner letter omitted, added or swapped; null: none. Real words may differ by
+ * as little, so the right one has to be much more frequent, and the first and last two letters have to agree.
  */
 function rightSpelling(word: string, own: number, frequent: ReadonlyMap<string, number>): string | null {
   for (const [other, count] of frequent) {
@@ -104,7 +107,7 @@ function rightSpelling(word: string, own: number, frequent: ReadonlyMap<string, 
   return null;
 }
 
-/** Two words written as one (`sourcelist`) are no slip of another word that is made like that (`sourceslist`). */
+/** Whether a word is a compound of two words (`sourcelist`), and so no misspelling of a similar compound (`sourceslist`). */
 function isCompound(module: SourceModule, word: string): boolean {
   const text = module.memo('words of the text', () => new Set(wordsOf(module.lines.text)));
   for (let at = MIN_PART; at <= word.length - MIN_PART; at++) if (text.has(word.slice(0, at)) && text.has(word.slice(at))) return true;

@@ -11,10 +11,10 @@ export const noneDereference: SourceRule = {
   id: 'none-dereference',
   cwe: 476,
   severity: 'medium',
-  title: "'not found' as None, and a caller that uses it as if it were there",
-  why: "A look-up answers None for what is not there, and its result is used without asking. What is missing then ends the caller with an AttributeError in the middle of its work, instead of being dealt with as 'not found'.",
-  remedy: 'Ask for None before, raise a typed error in the look-up, or pass over what is gone.',
-  checks: 'look-ups in mappings and functions that return None, and what is done with their results',
+  title: 'the result of a look-up used without a check for None',
+  why: "A look-up returns None for a missing item, and the caller uses the result without a check. A missing item then raises an AttributeError in the middle of the caller's work, instead of being handled as 'not found'.",
+  remedy: 'Check for None, raise a typed error in the look-up, or skip missing items.',
+  checks: 'uses of results of look-ups in mappings and of functions that may return None',
   check(module, report) {
     if (module.language !== 'python') return;
     for (const fn of module.functions) {
@@ -35,6 +35,7 @@ export const noneDereference: SourceRule = {
   },
 };
 
+/** Why a value may be None. */
 interface Nothing {
   readonly why: string;
   readonly evidence: readonly Evidence[];
@@ -44,13 +45,9 @@ function claimOf(module: SourceModule, fn: FunctionInfo, found: { name: string; 
   const { name, use, origin, nothing } = found;
   return {
     ...place(use, fn),
-    claim: `\`${name}\` is used without asking whether it is None, which ${nothing.why}`,
-    evidence: [
-      at(module, origin, 'where it comes from'),
-      ...nothing.evidence,
-      at(module, use, 'where it is used as if it were there; no condition on the way asks'),
-    ],
-    solution: advice(`Deal with None before line ${use.line}: pass over it, or raise an error that says what was not found.`),
+    claim: `\`${name}\` is used without a check for None, which ${nothing.why}`,
+    evidence: [at(module, origin, 'its origin'), ...nothing.evidence, at(module, use, 'its use, with no check for None before')],
+    solution: advice(`Handle None before line ${use.line}: skip it, or raise an error that names the missing item.`),
     severity: 'medium' as const,
     confidence: 'likely' as const,
   };
@@ -59,9 +56,8 @@ function claimOf(module: SourceModule, fn: FunctionInfo, found: { name: string; 
 /** Why an expression may be None; null where nothing says so. */
 function maybeNone(module: SourceModule, fn: FunctionInfo, value: Expr): Nothing | null {
   if (value.kind !== 'call') return null;
-  if (isMappingGet(module, fn, value))
-    return { why: `\`${module.brief(value.callee, 60)}()\` answers for a key that is not there`, evidence: [] };
-  if (isRegexMatch(module, fn, value)) return { why: `\`${module.brief(value.callee)}()\` answers when nothing matches`, evidence: [] };
+  if (isMappingGet(module, fn, value)) return { why: `\`${module.brief(value.callee, 60)}()\` returns for a missing key`, evidence: [] };
+  if (isRegexMatch(module, fn, value)) return { why: `\`${module.brief(value.callee)}()\` returns if nothing matches`, evidence: [] };
   const called = calledFunction(module, value, fn.cls);
   const empty = called && !isKnownMember(module, value) ? returnsNone(module, called) : null;
   return called && empty
@@ -69,7 +65,7 @@ function maybeNone(module: SourceModule, fn: FunctionInfo, value: Expr): Nothing
     : null;
 }
 
-/** `mapping.get(key)` without a default, of something that is known to be a mapping. */
+/** `mapping.get(key)` without a default, on a value known to be a mapping. */
 function isMappingGet(module: SourceModule, fn: FunctionInfo, call: Call): boolean {
   if (calleeName(call) !== 'get' || call.args.length !== 1 || call.keywords.length > 0) return false;
   return isKnownMapping(module, fn, receiver(call));
@@ -91,14 +87,14 @@ function isKnownMapping(module: SourceModule, fn: FunctionInfo, node: Expr | nul
   return called !== null && returns.length === 1 && isKnownMapping(module, called, returns[0]?.value ?? null);
 }
 
-/** A name that stands for one text, as that text. */
+/** The string that a name stands for, if it is assigned once; otherwise the expression itself. */
 function textOf(module: SourceModule, fn: FunctionInfo, node: Expr | undefined): Expr | undefined {
   if (node?.kind !== 'name') return node;
   const own = bindingsOf(fn, node.name);
   return own.length === 1 && own[0]?.value ? own[0].value : (module.constant(node.name) ?? node);
 }
 
-/** A condition on the way matched the same text already. */
+/** Whether a condition before the call matched the same text. */
 function isMatchedBefore(module: SourceModule, call: Call): boolean {
   const subject = call.args.at(-1);
   if (!subject) return false;
@@ -130,7 +126,7 @@ function isRegexMatch(module: SourceModule, fn: FunctionInfo, call: Call): boole
   );
 }
 
-/** A pattern that the empty text matches already, or one that cannot be read here. */
+/** Whether a pattern matches every text, or cannot be evaluated here. */
 function matchesAnything(module: SourceModule, pattern: Expr | undefined): boolean {
   if (pattern?.kind !== 'text') return false;
   const { value } = pattern;
@@ -150,18 +146,18 @@ function matchesAnything(module: SourceModule, pattern: Expr | undefined): boole
   });
 }
 
-/** Texts unlike each other: what matches all of them, and the empty one, from their beginning matches whatever comes. */
+/** Texts with little in common. A pattern that matches the beginning of all of them, and the empty text, matches anything. */
 const ANYTHING = ['x', '0', ' ', '#;=', '-a b:c/d', '(\t[1])'];
-/** The time that a pattern takes doubles with each of its choices, in the worst case: one with more of them is not tried. */
+/** In the worst case, the time to evaluate a pattern doubles with each choice. A pattern with more choices is not evaluated. */
 const MAX_CHOICES = 12;
-/** Steps that trying a pattern is worth, beside its length. */
+/** Steps charged for evaluating a pattern, beside its length. */
 const COMPILING = 500;
 
 function count(text: string, character: string): number {
   return text.split(character).length - 1;
 }
 
-/** How often groups of a pattern are repeated by a number at most: `(…){3}` in `(…){2}` is 6. */
+/** The product of the numbers in repetitions of groups: 6 for `(…){3}` inside `(…){2}`. */
 function repetitions(pattern: string): number {
   return [...pattern.matchAll(/\)\{(\d*)(?:,(\d*))?/g)].reduce(
     (product, [, from, to]) => product * Math.max(1, Number(from), Number(to ?? 0)),
@@ -169,7 +165,7 @@ function repetitions(pattern: string): number {
   );
 }
 
-/** `find(things, key)` where a condition on the way is `key in things`. */
+/** `find(things, key)` under the condition `key in things`. */
 function isKnownMember(module: SourceModule, call: Call): boolean {
   const given = new Set(call.args.map((argument) => module.text(argument)));
   return guardsAt(call).some(
@@ -178,7 +174,7 @@ function isKnownMember(module: SourceModule, call: Call): boolean {
   );
 }
 
-/** A `return` of None beside one of a value. */
+/** A `return` of None in a function that also returns values. */
 function returnsNone(module: SourceModule, fn: FunctionInfo): Node | null {
   if (fn.of('other').some(({ form }) => form === 'yield')) return null;
   const returns = fn.of('return');
@@ -188,13 +184,13 @@ function returnsNone(module: SourceModule, fn: FunctionInfo): Node | null {
   return returns.find(({ value }) => value?.kind === 'call' && isMappingGet(module, fn, value)) ?? null;
 }
 
-/** A `return` that the arguments alone decide on: whoever passes them knows. */
+/** Whether the arguments alone decide on a `return`: then the caller knows the result. */
 function isCallersChoice(fn: FunctionInfo, node: Node): boolean {
   const guards = guardsAt(node);
   return guards.length > 0 && guards.every(({ test }) => !some(test, (one) => one.kind === 'name' && !fn.params.includes(one.name)));
 }
 
-/** The first use of a name that fails on None, with nothing in between that asks or assigns. */
+/** The first use of a name that fails on None, without a check or assignment in between; null: there is none. */
 function unguardedUse(fn: FunctionInfo, name: string, origin: Assign): Node | null {
   const again = bindingsOf(fn, name).find((one) => one.start > origin.start)?.start ?? Number.POSITIVE_INFINITY;
   const uses = [...fn.of('attribute'), ...fn.of('index')].filter((node) => pathOf(node.object) === name && !node.optional);
@@ -203,7 +199,7 @@ function unguardedUse(fn: FunctionInfo, name: string, origin: Assign): Node | nu
   return isReachedFrom(origin, first) ? first : null;
 }
 
-/** A condition on the way that speaks of it, whatever it does consequent: whoever wrote it thought of it. */
+/** Whether a condition mentions the name before its use. The rule then assumes that the author considered None. */
 function asksBefore(fn: FunctionInfo, name: string, range: { from: number; to: number }): boolean {
   return fn.of('name').some((node) => {
     if (node.name !== name || node.start < range.from || node.start > range.to) return false;
@@ -217,7 +213,7 @@ function asksBefore(fn: FunctionInfo, name: string, range: { from: number; to: n
   });
 }
 
-/** Whether one follows the other without a branch that the first is in and the second is not. */
+/** Whether the use can follow the origin: no branch contains the origin alone. */
 function isReachedFrom(origin: Node, use: Node): boolean {
   for (let up = origin.parent; up; up = up.parent) {
     if (up.kind === 'function') return true;
@@ -226,7 +222,7 @@ function isReachedFrom(origin: Node, use: Node): boolean {
   return true;
 }
 
-/** `self.find(x).name` where a condition asked `self.find(x)` before. */
+/** `self.find(x).name` after a condition that calls `self.find(x)`. */
 function isGuardedCall(module: SourceModule, call: Expr): boolean {
   const text = module.text(call);
   for (let at: Node = call, up = call.parent; up && at.kind !== 'function'; at = up, up = up.parent) {
@@ -236,7 +232,7 @@ function isGuardedCall(module: SourceModule, call: Expr): boolean {
   return false;
 }
 
-/** A list of look-ups, handed to a method of this class that uses each as if it were there. */
+/** Lists of look-ups, passed to a method of this class that uses each item without a check. */
 function listsOfMaybe(module: SourceModule, fn: FunctionInfo) {
   return fn.of('comprehension').flatMap((node) => {
     const [element] = node.elements;
@@ -250,14 +246,14 @@ function listsOfMaybe(module: SourceModule, fn: FunctionInfo) {
     return [
       {
         ...place(node, fn),
-        claim: `\`${name}\` can hold None, which ${nothing.why}, and \`${handed.method.name}\` uses each item as if it were there`,
+        claim: `\`${name}\` can hold None, which ${nothing.why}, and \`${handed.method.name}\` uses each item without a check`,
         evidence: [
-          at(module, element, 'each item is looked up, with None for one that has gone'),
+          at(module, element, 'looks each item up, with None for a missing one'),
           ...nothing.evidence,
-          at(module, handed.call, `handed to \`${handed.method.name}\``),
-          at(module, handed.use, 'used there without asking'),
+          at(module, handed.call, `passed to \`${handed.method.name}\``),
+          at(module, handed.use, 'used there without a check'),
         ],
-        solution: advice('Look each up once and leave out those that are None, with a line in the log.'),
+        solution: advice('Look each item up once, leave out None, and log the missing ones.'),
         severity: 'medium' as const,
         confidence: 'likely' as const,
       },

@@ -10,10 +10,10 @@ export const pruneAcrossOwners: SourceRule = {
   cwe: 1023,
   severity: 'high',
   hint: /difference|\.filter\(| - |not in|\.(has|includes)\(/,
-  title: 'everything that is known compared with what one owner has',
-  why: 'A cache that holds the items of all owners is compared with the list of one of them. Whatever belongs to the others looks as if it were gone, and is forgotten or deleted: after an update of one router the rest are no longer known.',
-  remedy: 'Take from the cache only what belongs to the owner that was asked about, then compare.',
-  checks: 'differences between what is known and what was fetched, and where they lead',
+  title: 'items of all owners compared with those of one owner',
+  why: 'A cache with the items of all owners is compared with the list of one owner. Items of the other owners seem to be gone, and are removed: after an update of one router, the others are no longer known.',
+  remedy: 'Select the items of the queried owner from the cache, then compare.',
+  checks: 'differences between cached and fetched items, and removals based on them',
   check(module, report) {
     for (const fn of module.functions) {
       for (const difference of differences(fn)) {
@@ -25,15 +25,15 @@ export const pruneAcrossOwners: SourceRule = {
         if (!removal) continue;
         report({
           ...place(difference.node, fn),
-          claim: `what all owners have (\`${all}\`) is compared with what one has (\`${difference.some}\`), and the difference is removed`,
+          claim: `the items of all owners (\`${all}\`) are compared with those of one (\`${difference.some}\`), and the difference is removed`,
           evidence: [
-            at(module, everything, `\`${all}\` holds everything that is known, of every owner`),
+            at(module, everything, `\`${all}\` holds the items of all owners`),
             at(module, fetched.call, `\`${difference.some}\` comes from a query for one owner (\`${module.brief(fetched.owner)}\`)`),
-            at(module, difference.node, "their difference: every other owner's items are in it"),
-            at(module, removal, 'and is removed'),
+            at(module, difference.node, 'the difference, which contains the items of all other owners'),
+            at(module, removal, 'removes it'),
           ],
           solution: advice(
-            `Compare like with like: take from \`${module.brief(everything, 60)}\` only the items of \`${module.brief(fetched.owner)}\` before the difference.`,
+            `Select only the items of \`${module.brief(fetched.owner)}\` from \`${module.brief(everything, 60)}\` before the difference.`,
           ),
           severity: 'high',
           confidence: 'certain',
@@ -44,7 +44,7 @@ export const pruneAcrossOwners: SourceRule = {
 };
 
 interface Difference {
-  /** Where it is removed by being left out: all of the state is made anew of the rest. */
+  /** The assignment that rebuilds the state without the difference. */
   readonly removal?: Node;
   readonly node: Node;
   readonly all: Expr;
@@ -100,7 +100,7 @@ function excludedBy(test: Expr | null): Expr | null {
   return null;
 }
 
-/** `set(x)`, `[...x]` and `list(x)` are x. */
+/** `x` of `set(x)`, `[...x]` and `list(x)`. */
 function unwrapped(node: Expr): Expr {
   if (node.kind === 'call' && node.args.length === 1 && /^(set|list|sorted|frozenset|Set)$/.test(calleeName(node) ?? ''))
     return unwrapped(node.args[0] as Expr);
@@ -109,7 +109,7 @@ function unwrapped(node: Expr): Expr {
   return node;
 }
 
-/** All of the object's state, as it is: nothing selects from it. */
+/** Whether an expression is state of the object in full, without a selection. */
 function isWholeState(value: Expr): boolean {
   if (!mentions(value, 'self') && !mentions(value, 'this')) return false;
   return !some(value, (node) => {
@@ -118,7 +118,7 @@ function isWholeState(value: Expr): boolean {
   });
 }
 
-/** The call that a set's content comes from, and the one owner that it was asked for. */
+/** The query that fills a set, and the one owner that it is for; null: unknown. */
 function fetchedFor(fn: FunctionInfo, name: string): { call: Call; owner: Expr } | null {
   const queries = fn.of('assign').flatMap(({ targets, value }) => {
     const call = value && queryIn(value);
@@ -140,7 +140,7 @@ function queryIn(value: Expr | null): Call | null {
   return null;
 }
 
-/** An argument that names one owner: by an id of a parameter, or under a key that is an id. */
+/** The argument that names one owner: an id of a parameter, or a value under a key for ids. */
 function ownerOf(call: Call, params: readonly string[]): Expr | null {
   const isParameter = (node: Expr) => params.includes(rootOf(node) ?? '');
   const saysId = (text: string) =>
@@ -175,7 +175,7 @@ function ownerOf(call: Call, params: readonly string[]): Expr | null {
   return null;
 }
 
-/** Whether a set is filled from another list: in a loop over it, or made of it. */
+/** Whether a set is filled from a list: in a loop over it, or by construction. */
 function fedFrom(fn: FunctionInfo, name: string, source: string): boolean {
   const made = fn.of('assign').some((one) => one.value && assignsTo(one, name) && mentions(one.value, source));
   if (made) return true;
@@ -199,7 +199,7 @@ function fedFrom(fn: FunctionInfo, name: string, source: string): boolean {
 
 const REMOVES = /delete|remove|prune|clean|clear|purge|evict|forget|drop|discard|unset/i;
 
-/** Where a difference is removed: handed on to something that says so, or taken out in a loop over it. */
+/** Where a difference is removed: passed to a function whose name says so, or removed in a loop. */
 function removalOf(fn: FunctionInfo, difference: Node): Node | null {
   let statement: Node | null = difference;
   while (statement && !['assign', 'expression', 'loop', 'function'].includes(statement.kind)) statement = statement.parent;

@@ -17,10 +17,10 @@ export const resourceNotReleased: SourceRule = {
   cwe: 772,
   severity: 'medium',
   hint: /acquire|open|socket|connect|Connection|Stream|TemporaryFile|SMTP|FTP/,
-  title: 'something that is opened and not closed on every way out',
-  why: 'A file, socket or process is opened, and there is a way out of the function on which it stays open. A process that runs for long loses one each time, until it has none left to open.',
+  title: 'a resource that is not closed on every path',
+  why: 'The function opens a file, socket or process, and on some path it returns or throws without closing it. A long-running process leaks one each time, until it reaches its limit of open files.',
   remedy: 'Open it in a `with`, or close it in a `finally`.',
-  checks: 'what functions open, and every way out of them',
+  checks: 'resources that functions open, and all paths out of them',
   check(module, report) {
     for (const fn of module.functions) {
       for (const claim of heldLocks(module, fn)) report(claim);
@@ -32,16 +32,16 @@ export const resourceNotReleased: SourceRule = {
         if (!leak) continue;
         report({
           ...place({ line: assign.line, endLine: leak.line }, fn),
-          claim: `\`${target.name}\` is opened and ${leak.close ? `stays open when \`${module.brief(leak.node, 50)}\` throws` : 'never closed'}`,
+          claim: `\`${target.name}\` is opened and ${leak.close ? `stays open if \`${module.brief(leak.node, 50)}\` throws` : 'never closed'}`,
           evidence: [
             at(module, assign, 'opened here'),
             ...(leak.close
-              ? [at(module, leak.node, 'can throw'), at(module, leak.close, 'closed only here, in no `finally`')]
-              : [{ line: leak.line, fact: `\`${fn.symbol}\` ends; nothing in it closes \`${target.name}\`, returns it or keeps it` }]),
+              ? [at(module, leak.node, 'can throw'), at(module, leak.close, 'closed only here, outside of a `finally`')]
+              : [{ line: leak.line, fact: `\`${fn.symbol}\` ends without closing, returning or storing \`${target.name}\`` }]),
           ],
           solution: advice(
             module.language === 'python'
-              ? `Open it in a \`with\` statement: it is then closed on every way out.`
+              ? `Open it in a \`with\` statement, which closes it on every path.`
               : `Close \`${target.name}\` in a \`finally\`.`,
           ),
           severity: 'medium',
@@ -56,7 +56,7 @@ function acquisition(module: SourceModule, value: Expr): Call | null {
   const inner = value.kind === 'other' && value.form.startsWith('await') ? (value.items[0] as Expr) : value;
   if (inner.kind !== 'call') return null;
   const path = pathOf(inner.callee) ?? '';
-  // Without a host, a client opens nothing yet.
+  // Without a host, the constructor does not connect.
   if (/\.(SMTP|FTP)$/.test(path) && inner.args.length === 0) return null;
   if (module.language === 'python') return ACQUIRES_PYTHON.test(path) ? inner : null;
   const from = module.imports.get(rootOf(inner.callee) ?? '')?.module ?? '';
@@ -67,7 +67,7 @@ function acquisition(module: SourceModule, value: Expr): Call | null {
     : null;
 }
 
-/** `lock.acquire()` as a statement: released only where nothing threw in between. */
+/** `lock.acquire()` as a statement, if an exception can prevent the release. */
 function heldLocks(module: SourceModule, fn: FunctionInfo): Claim[] {
   return fn.of('expression').flatMap(({ expr }) => {
     const call = expr.kind === 'other' ? expr.items[0] : expr;
@@ -82,11 +82,11 @@ function heldLocks(module: SourceModule, fn: FunctionInfo): Claim[] {
     return [
       {
         ...place({ line: call.line, endLine: release.line }, fn),
-        claim: `\`${path}\` is taken and stays taken when \`${module.brief(risky, 50)}\` throws`,
+        claim: `\`${path}\` is acquired and stays locked if \`${module.brief(risky, 50)}\` throws`,
         evidence: [
-          at(module, call, 'taken here'),
+          at(module, call, 'acquired here'),
           at(module, risky, 'can throw'),
-          at(module, release, 'given back only here, in no `finally`'),
+          at(module, release, 'released only here, outside of a `finally`'),
         ],
         solution: advice(module.language === 'python' ? `Hold it in a \`with ${path}:\`.` : `Release \`${path}\` in a \`finally\`.`),
         severity: 'medium' as const,
@@ -133,7 +133,7 @@ function leakOf(fn: FunctionInfo, { assign, name }: { assign: Assign; name: stri
   return risky ? { node: risky, line: close.line, close } : null;
 }
 
-/** In a handler of the `try` that it is opened in: where that runs, it was not opened. */
+/** Whether a call is in a handler of the `try` that opens the resource: there, opening has failed. */
 function isAfterFailure(call: Call, opened: Node): boolean {
   const opening = enclosing(opened, 'try');
   const handler = enclosing(call, 'handler');
@@ -157,7 +157,7 @@ function isInFinally(node: Node): boolean {
   return false;
 }
 
-/** Handed on: returned, kept in an attribute or a container, given to somebody, used in a `with`. */
+/** Whether the resource leaves the function: returned, stored, passed on, or used in a `with`. */
 function escapes(fn: FunctionInfo, name: string, assign: Assign): boolean {
   const isIt = (node: Expr | null) => node?.kind === 'name' && node.name === name;
   const carries = (node: Expr | null): boolean =>
@@ -175,7 +175,7 @@ function escapes(fn: FunctionInfo, name: string, assign: Assign): boolean {
   return fn.deep('call').some((call) => !closesName(call, name) && !isReading(call) && argumentsOf(call).some(carries));
 }
 
-/** Functions that use what they are given and do not keep it. */
+/** Functions that use an argument without keeping it. */
 function isReading(call: Call): boolean {
   return /^(json\.load|json\.dump|pickle\.load|pickle\.dump|yaml\.safe_load|csv\.reader|os\.read|os\.write|readSync|writeSync|fstatSync|len|print|str)$/.test(
     pathOf(call.callee) ?? '',

@@ -12,11 +12,11 @@ export const secretInLog: SourceRule = {
   severity: 'high',
   hint: /passw|passphrase|secret|token|credential|key|pwd/i,
   title: 'a secret that is written to the log',
-  why: 'Logs are read by more people than secrets are meant for, are copied to other machines, and are kept for long.',
-  remedy: 'Leave it out, or log something about it: its id, or whether it is there.',
-  checks: 'what log lines are given',
+  why: 'More people can read logs than may know the secret. Logs are copied to other machines and kept for a long time.',
+  remedy: 'Do not log it. Log its id, or whether it is set.',
+  checks: 'arguments of log calls',
   check(module, report) {
-    // In a file that takes texts apart, a token is a word.
+    // In a lexer, a token is a word of the text.
     if (/tokeni[sz]e|lexer/i.test(module.lines.text)) return;
     for (const fn of module.functions) {
       for (const call of fn.of('call')) {
@@ -29,14 +29,10 @@ export const secretInLog: SourceRule = {
           ...place(call, fn),
           claim: `\`${module.brief(secret, 50)}\` is ${isLogging(call) ? 'written to the log' : 'printed'}`,
           evidence: [
-            at(
-              module,
-              call,
-              isLogging(call) ? 'the log line' : 'what is printed goes to a terminal, or to the log that its output is sent to',
-            ),
-            at(module, secret, 'the secret in it, by its name'),
+            at(module, call, isLogging(call) ? 'the log line' : 'output goes to a terminal, or to a log'),
+            at(module, secret, 'a secret, by its name'),
           ],
-          solution: advice('Leave it out of the line, or log its id.'),
+          solution: advice('Remove it from the log line, or log its id.'),
           severity: isLogging(call) ? 'high' : 'medium',
           confidence: 'likely',
         });
@@ -49,7 +45,7 @@ function isPrint(module: SourceModule, call: Call): boolean {
   return module.language === 'python' && call.callee.kind === 'name' && call.callee.name === 'print';
 }
 
-/** A secret that goes into a log line as it is: not its length, not masked, not a test of it. */
+/** A secret that a log line contains in full: not its length, not a test of it, not a masked form. */
 function secretIn(node: Expr): Expr | null {
   switch (node.kind) {
     case 'name':
@@ -83,7 +79,7 @@ function first(nodes: readonly Expr[]): Expr | null {
 }
 
 const WEAK_PYTHON = /^random\.(random|randint|randrange|choice|choices|getrandbits|sample|uniform|randbytes)$/;
-/** What is unlike its surroundings, and no secret. */
+/** Random values that only have to differ from their surroundings. */
 const SEPARATES = /boundary|separator|delimiter|marker|placeholder|jitter/i;
 const UNGUESSABLE = /(token|secret|password|passwd|nonce|salt|session_?id|sessionid|api_?key|csrf|otp|session_?cookie)$/i;
 
@@ -92,10 +88,10 @@ export const predictableSecret: SourceRule = {
   cwe: 338,
   severity: 'high',
   hint: /\brandom\b/,
-  title: 'a secret from a random generator that can be predicted',
-  why: 'The generator is made for simulations: whoever sees some of its numbers can compute the next ones, and with them the tokens that others are given.',
-  remedy: "Take the system's generator: `secrets` in Python, `node:crypto` in Node.",
-  checks: 'where tokens, passwords and nonces come from',
+  title: 'a secret from a predictable random generator',
+  why: 'The generator is made for simulations. An attacker who sees some of its numbers can compute the next ones, and so the tokens of other users.',
+  remedy: "Use the system's generator: `secrets` in Python, `node:crypto` in Node.",
+  checks: 'generators of tokens, passwords and nonces',
   check(module, report) {
     for (const fn of module.functions) {
       for (const call of fn.of('call')) {
@@ -108,7 +104,7 @@ export const predictableSecret: SourceRule = {
         if (name === null) continue;
         report({
           ...place(call, fn),
-          claim: `\`${name}\` comes from \`${path}\`, whose numbers can be predicted`,
+          claim: `\`${name}\` comes from \`${path}\`, whose numbers are predictable`,
           evidence: [at(module, call, 'not a generator for secrets')],
           solution: advice(
             module.language === 'python'
@@ -123,7 +119,7 @@ export const predictableSecret: SourceRule = {
   },
 };
 
-/** The name of a secret that a value becomes part of. */
+/** The name of the secret of which a value becomes part; null: none. */
 function becomes(fn: FunctionInfo, node: Node): string | null {
   for (let up = node.parent; up; up = up.parent) {
     if (up.kind === 'assign') {
@@ -142,9 +138,9 @@ export const tlsVerificationOff: SourceRule = {
   cwe: 295,
   severity: 'high',
   hint: /verify|CERT_NONE|unverified|rejectUnauthorized|NODE_TLS/,
-  title: 'a TLS connection that trusts whoever answers',
-  why: 'Without a check of the certificate the connection is encrypted to whoever sits in between: they read and change everything, credentials too.',
-  remedy: 'Trust the authority that signed the certificate, and leave the check on.',
+  title: 'a TLS connection that does not verify the certificate',
+  why: 'Without verification of the certificate, an attacker on the network path can pose as the peer, and read and change all data, including credentials.',
+  remedy: 'Configure the authority that signed the certificate, and keep verification on.',
   checks: 'options of TLS connections',
   check(module, report) {
     for (const fn of module.functions) {
@@ -157,9 +153,9 @@ export const tlsVerificationOff: SourceRule = {
         if (isAskedFor(module, node)) continue;
         report({
           ...place(node, fn),
-          claim: `${what} turns the check of the other side's certificate off`,
+          claim: `${what} turns off verification of the peer's certificate`,
           evidence: [at(module, node, 'the option')],
-          solution: advice('Leave the check on, and name the authority that signs the certificate (`verify="/path/ca.pem"`, `ca:`).'),
+          solution: advice('Keep verification on, and name the authority that signs the certificate (`verify="/path/ca.pem"`, `ca:`).'),
           severity: 'high',
           confidence: 'certain',
         });
@@ -168,7 +164,7 @@ export const tlsVerificationOff: SourceRule = {
   },
 };
 
-/** A condition on the way says that somebody wants it so: an option of the program, which its user turns on. */
+/** Whether a condition shows that the user of the program turns verification off by an option. */
 function isAskedFor(module: SourceModule, node: Node): boolean {
   return guardsAt(node).some(({ test }) => /insecure|verif|skip|disable|no_?check|self_?signed|validat/i.test(module.text(test)));
 }
@@ -192,7 +188,7 @@ function offInAssign(module: SourceModule, node: Node & { kind: 'assign' }): Off
   const [target] = node.targets;
   if (target?.kind !== 'attribute' && target?.kind !== 'index') return [];
   const name = lastName(target) ?? '';
-  // An object that is a context of its own sets out with a default.
+  // A class that is itself an SSL context initialises its default.
   if (name === 'verify_mode' && selfAttribute(target) === null && node.value?.kind === 'attribute' && node.value.name === 'CERT_NONE')
     return [{ node, what: '`CERT_NONE`' }];
   if (name === 'verify' && isConstant(node.value, 'false') && /session/i.test(pathOf(target) ?? ''))

@@ -15,10 +15,10 @@ export const shellString: SourceRule = {
   cwe: 78,
   severity: 'high',
   hint: /shell|os\.(system|popen)|getoutput|child_process/,
-  title: 'a command that is handed to a shell as text with values in it',
-  why: 'The shell reads the whole text: a value with `;`, `$(…)` or a newline in it is a command of whoever chose the value, with the rights of this process.',
-  remedy: 'Start the program itself with a list of arguments, without a shell.',
-  checks: 'calls that start programs, and how they are given the command',
+  title: 'a shell command built as text from values',
+  why: 'The shell interprets the whole text. A value that contains `;`, `$(…)` or a newline can run commands with the rights of this process.',
+  remedy: 'Start the program directly, with a list of arguments and without a shell.',
+  checks: 'calls that start programs, and the form of the command',
   check(module, report) {
     for (const fn of module.functions) {
       for (const call of fn.of('call')) {
@@ -27,9 +27,9 @@ export const shellString: SourceRule = {
         const inside = valueIn(fn, shell.command);
         report({
           ...place(call, fn),
-          claim: `\`${module.brief(call.callee)}\` hands a text with \`${module.brief(inside, 40)}\` in it to a shell`,
-          evidence: [at(module, call, shell.why), at(module, inside, 'a value in the text, which the shell reads as commands')],
-          solution: advice('Call the program with a list of arguments and without a shell, so that a value stays one argument.'),
+          claim: `\`${module.brief(call.callee)}\` passes a text that contains \`${module.brief(inside, 40)}\` to a shell`,
+          evidence: [at(module, call, shell.why), at(module, inside, 'a value in the text that the shell interprets')],
+          solution: advice('Start the program with a list of arguments and without a shell, so that a value stays one argument.'),
           severity: 'high',
           confidence: 'certain',
         });
@@ -94,7 +94,7 @@ function isFixed(fn: FunctionInfo, command: Expr): boolean {
   return command.kind === 'num';
 }
 
-/** A loop's variable, where the loop goes through texts that are written there. */
+/** Whether a name is the variable of a loop over string literals. */
 function isOfLiterals(fn: FunctionInfo, name: Expr & { name: string }): boolean {
   return fn
     .of('loop')
@@ -107,7 +107,7 @@ function isOfLiterals(fn: FunctionInfo, name: Expr & { name: string }): boolean 
     );
 }
 
-/** A file name that `tempfile` made up. */
+/** Whether a name is a file name that `tempfile` generated. */
 function isTemporaryFile(fn: FunctionInfo, name: Expr & { name: string }): boolean {
   return bindingsOf(fn, name.name).some(
     ({ value }) => value?.kind === 'call' && /^tempfile\.(mkstemp|mkdtemp|mktemp)$/.test(pathOf(value.callee) ?? ''),

@@ -8,7 +8,7 @@ import type { SourceRule } from '../rule.ts';
 
 const NEEDS_TIMEOUT =
   /^(requests\.(get|post|put|patch|delete|head|options|request)|urllib\.request\.urlopen|urlopen|socket\.create_connection|http\.client\.HTTPS?Connection|smtplib\.SMTP(_SSL)?|ftplib\.FTP(_TLS)?|telnetlib\.Telnet)$/;
-/** Position of the time-out among the arguments, where it can be one. */
+/** Position of the time-out among the positional arguments, from 0. */
 const POSITION: Readonly<Record<string, number>> = { 'socket.create_connection': 1, 'urllib.request.urlopen': 2, urlopen: 2 };
 
 export const missingTimeout: SourceRule = {
@@ -17,8 +17,8 @@ export const missingTimeout: SourceRule = {
   severity: 'medium',
   hint: /requests|urlopen|create_connection|HTTPS?Connection|SMTP|FTP|Telnet|fetch\(/,
   title: 'a call over the network without a time-out',
-  why: 'When the other side does not answer, the call waits for ever (for minutes, with `fetch` of Node), and with it everything that waits for it: a thread, a lock, a queue.',
-  remedy: 'Give it a time-out, and deal with the error.',
+  why: 'If the peer does not answer, the call waits for ever, or five minutes with `fetch` of Node. Everything that depends on it waits too: a thread, a lock, a queue.',
+  remedy: 'Set a time-out, and handle the error.',
   checks: 'calls that open connections or send requests',
   check(module, report) {
     for (const fn of module.functions) {
@@ -30,8 +30,8 @@ export const missingTimeout: SourceRule = {
           ...place(call, fn),
           claim:
             module.language === 'python'
-              ? `\`${path}\` waits for ever when the other side does not answer`
-              : `\`${path}\` waits for five minutes, Node's own limit, when the other side does not answer`,
+              ? `\`${path}\` waits for ever if the peer does not answer`
+              : `\`${path}\` waits for five minutes, Node's own limit, if the peer does not answer`,
           evidence: [at(module, call, open)],
           solution: advice(
             module.language === 'python' ? 'Pass `timeout=` with a number of seconds.' : 'Pass `signal: AbortSignal.timeout(ms)`.',
@@ -44,7 +44,7 @@ export const missingTimeout: SourceRule = {
   },
 };
 
-/** `session.get(…)` of a session that this function, or its class, makes of requests. */
+/** `session.get(…)` on a session of requests that this function, or its class, creates. */
 function isOfSession(fn: FunctionInfo, call: Call): boolean {
   if (!/^(get|post|put|patch|delete|head|options|request)$/.test(calleeName(call) ?? '')) return false;
   const on = receiver(call);
@@ -60,10 +60,10 @@ function lacksTimeout(module: SourceModule, fn: FunctionInfo, call: Call): strin
   const isKnown = NEEDS_TIMEOUT.test(path) && module.imports.has(rootOf(call.callee) ?? '');
   if (!isKnown && !isOfSession(fn, call)) return null;
   if (keyword(call, 'timeout') || call.args.length > (lookUp(POSITION, path) ?? Number.POSITIVE_INFINITY)) return null;
-  // Without a host these open nothing yet: their `connect` is given the time-out.
+  // Without a host the constructor does not connect: `connect` takes the time-out.
   if (/(SMTP(_SSL)?|FTP(_TLS)?|Telnet)$/.test(path) && call.args.length === 0 && call.keywords.length === 0) return null;
   if (call.args.some(({ kind }) => kind === 'other') || setsDefault(module)) return null;
-  return 'no `timeout`, and the default is none';
+  return 'no `timeout`, and there is no default';
 }
 
 function setsDefault(module: SourceModule): boolean {
@@ -82,7 +82,7 @@ function lacksSignal(module: SourceModule, call: Call, path: string): string | n
   return 'options without a `signal`';
 }
 
-/** Whether a name is given to something else in this file. */
+/** Whether this file gives the name another meaning. */
 function isNamedHere(module: SourceModule, name: string): boolean {
   if (module.imports.has(name)) return true;
   return module.functions.some((fn) => fn.name === name || fn.params.includes(name) || bindingsOf(fn, name).length > 0);

@@ -14,10 +14,10 @@ export const unboundedReceivedList: SourceRule = {
   cwe: 770,
   severity: 'medium',
   hint: /\bfor\b|recv|read/,
-  title: 'a received list that is worked through whatever its length',
-  why: 'A message handler loops over a list that its sender chose, doing work for each item, and nothing on the way looks at how long the list is. One message can keep the process, and the lock that it holds, for as long as its sender likes.',
-  remedy: 'Refuse or cut lists beyond a number that is more than enough, count that, and pull the full state instead.',
-  checks: 'loops of message handlers over what they were sent',
+  title: 'a received list processed without a limit on its length',
+  why: 'A message handler loops over a list from the sender and does work for each item, without a limit on the length. One message can occupy the process, and the locks that it holds, for as long as the sender wants.',
+  remedy: 'Refuse or truncate lists beyond a generous maximum, count such messages, and fetch the full state instead.',
+  checks: 'loops of message handlers over received lists',
   check(module, report) {
     for (const fn of module.functions) {
       for (const claim of sizedByReceived(module, fn)) report(claim);
@@ -32,14 +32,14 @@ export const unboundedReceivedList: SourceRule = {
           line: loop.line,
           endLine: loop.line,
           symbol: fn.symbol,
-          claim: `\`${fn.name ?? 'the handler'}\` works through \`${module.brief(loop.iter as Expr)}\` as it was received, whatever its length`,
+          claim: `\`${fn.name ?? 'the handler'}\` processes the received \`${module.brief(loop.iter as Expr)}\` without a limit on its length`,
           evidence: [
             at(module, source.at, source.how),
-            at(module, loop, 'the loop over what was sent; nothing before it looks at its length'),
+            at(module, loop, 'the loop over the received list, with no check of the length before'),
             at(module, work, 'done for each item'),
           ],
           solution: advice(
-            `Look at the length of \`${module.brief(loop.iter as Expr)}\` before the loop: past a bound, log it, count it, and ask for the full state instead.`,
+            `Check the length of \`${module.brief(loop.iter as Expr)}\` before the loop. Beyond a maximum, log and count the message, and fetch the full state instead.`,
           ),
           severity: 'medium',
           confidence: 'certain',
@@ -53,7 +53,7 @@ const RECEIVES = /^(recv|recvfrom|recv_into|read|readexactly)$/;
 const READS_NUMBER = /^(from_bytes|unpack|unpack_from|readU?Int(8|16LE|16BE|32LE|32BE)|readBigU?Int64(LE|BE))$/;
 const ALLOCATES = /^(bytearray|bytes|alloc|allocUnsafe|Uint8Array)$/;
 
-/** Room as large as a number that came over a connection says, with nothing that looks at the number. */
+/** Allocations whose size is a received number that the function does not check. */
 function sizedByReceived(module: SourceModule, fn: FunctionInfo): Claim[] {
   return fn.of('call').flatMap((call) => {
     const [size] = call.args;
@@ -69,12 +69,9 @@ function sizedByReceived(module: SourceModule, fn: FunctionInfo): Claim[] {
     return [
       {
         ...place(call, fn),
-        claim: `\`${module.brief(call)}\` takes as much room as the other side says`,
-        evidence: [
-          at(module, origin, 'the number, as it was received'),
-          at(module, call, 'room for so much; nothing before it looks at the number'),
-        ],
-        solution: advice(`Compare \`${size.name}\` with the most that a message may be, and end the connection past it.`),
+        claim: `\`${module.brief(call)}\` allocates as much memory as the peer demands`,
+        evidence: [at(module, origin, 'the received number'), at(module, call, 'the allocation, with no check of the number before')],
+        solution: advice(`Compare \`${size.name}\` with the maximum size of a message, and close the connection beyond it.`),
         severity: 'medium' as const,
         confidence: 'certain' as const,
       },
@@ -82,7 +79,7 @@ function sizedByReceived(module: SourceModule, fn: FunctionInfo): Claim[] {
   });
 }
 
-/** A number read out of bytes that a connection gave. */
+/** Whether a number is decoded from bytes of a connection. */
 function isReceivedNumber(value: Expr): boolean {
   return (
     some(value, (node) => node.kind === 'call' && READS_NUMBER.test(calleeName(node) ?? '')) &&
@@ -95,7 +92,7 @@ function workIn(fn: FunctionInfo, loop: Loop): Call | null {
   return calls.at(-1) ?? null;
 }
 
-/** Whether anything in the function looks at the list's length, cuts it, or hands it to something that checks. */
+/** Whether the function checks the length of the list, slices it, or passes it to a function that checks. */
 function isBounded(fn: FunctionInfo, loop: Loop): boolean {
   const path = pathOf(loop.iter) ?? rootOf(loop.iter) ?? '';
   const root = rootOf(loop.iter) ?? '';

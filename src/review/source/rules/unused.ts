@@ -10,27 +10,27 @@ export const unusedBinding: SourceRule = {
   id: 'unused-binding',
   cwe: 563,
   severity: 'low',
-  title: 'a value that is kept and never read',
-  why: 'What was computed is thrown away. Either it is left over, or its result, often a failure, should have been looked at.',
-  remedy: 'Look at it, or do not keep it.',
-  checks: 'local variables and imports, and where they are read',
+  title: 'a variable or import that is never used',
+  why: 'The value is discarded. Either the code is a leftover, or the result, often an error, should have been checked.',
+  remedy: 'Use the value, or remove the variable or import.',
+  checks: 'local variables and imports, and their uses',
   check(module, report) {
     for (const fn of module.functions) {
       if (fn === module.top || usesLocals(fn)) continue;
       for (const assign of fn.of('assign')) {
         const [target] = assign.targets;
         if (assign.targets.length !== 1 || target?.kind !== 'name' || assign.op !== '=' || assign.exported) continue;
-        // What is not declared here belongs to a scope outside.
+        // A variable that is not declared here belongs to an outer scope.
         if (module.language !== 'python' && assign.declared === null) continue;
         if (assign.declared === 'field' || assign.parent?.kind === 'class' || target.name.startsWith('_') || !assign.value) continue;
         if (isShared(fn, target.name) || isRead(module, fn, target.name)) continue;
         report({
           ...place(assign, fn),
           claim: `\`${target.name}\` is assigned and never read`,
-          evidence: [at(module, assign, `the only place of \`${fn.symbol}\` that names \`${target.name}\``)],
+          evidence: [at(module, assign, `the only mention of \`${target.name}\` in \`${fn.symbol}\``)],
           solution: advice(
             some(assign.value, ({ kind }) => kind === 'call')
-              ? `Look at what the call returned, or call it without keeping \`${target.name}\`.`
+              ? `Check the result of the call, or remove \`${target.name}\` and keep the call.`
               : `Remove \`${target.name}\`.`,
           ),
           severity: 'low',
@@ -57,7 +57,7 @@ function isNamedIn(fn: FunctionInfo, name: string): boolean {
   return fn.ownCount(name) > 0 || (fn.outer !== null && isNamedIn(fn.outer, name));
 }
 
-/** Read anywhere in the function's text but where it is bound; types count, which are not in the tree. */
+/** Whether the text of the function uses a name anywhere but where it is bound. Type annotations count; they are not in the tree. */
 function isRead(module: SourceModule, fn: FunctionInfo, name: string): boolean {
   if (fn.count(name) > 1) return true;
   if (module.occurrences(name, 2) < 2) return false;
@@ -73,7 +73,7 @@ interface Imported {
 
 function unusedImports(module: SourceModule, report: Parameters<SourceRule['check']>[1]): void {
   const { unused, total } = importsOf(module);
-  // Who imports much more than they use does it for others, who import it from here.
+  // A file with many unused imports re-exports them.
   if (unused.length >= MANY_UNUSED && unused.length * 2 >= total) return;
   for (const { node, local, position } of unused) {
     const isWhole = !module.text(node).startsWith('from');
@@ -81,16 +81,16 @@ function unusedImports(module: SourceModule, report: Parameters<SourceRule['chec
       line: position.line,
       endLine: position.line,
       symbol: null,
-      claim: `\`${local}\` is imported and nothing in this file uses it`,
-      evidence: [at(module, position, `the only place of the file that names \`${local}\``)],
-      solution: advice('Remove the import, or say that it is there for its effect.'),
+      claim: `\`${local}\` is imported and never used in this file`,
+      evidence: [at(module, position, `the only mention of \`${local}\` in the file`)],
+      solution: advice('Remove the import, or state in a comment that it is needed for its side effect.'),
       severity: 'info',
       confidence: isWhole ? 'certain' : 'likely',
     });
   }
 }
 
-/** Names that are imported at the top of a file, and those of them that nothing else in it names. */
+/** Imports at the top of a file, and those whose name occurs nowhere else. */
 function importsOf(module: SourceModule): { unused: readonly Imported[]; total: number } {
   const unused: Imported[] = [];
   let total = 0;

@@ -7,6 +7,6 @@ export async function stop(server: Server, log: Logger): Promise<void> {
   try {
     server.unlink();
   } catch {
-    // Somebody else removed it: that is what we want.
+    // Another process removed it: that is the goal.
   }
 }
