@@ -2,7 +2,7 @@ import { closeSync, fdatasyncSync, openSync, unlinkSync, writeSync } from 'node:
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { Client } from '../src/client/client.ts';
-import type { RouterJson } from '../src/client/resources.ts';
+import { ROUTER } from '../src/contract/router.ts';
 import { Load } from './load.ts';
 import { median, type Result, round, summarise } from './measure.ts';
 import { ServerProcess } from './server-process.ts';
@@ -16,14 +16,14 @@ const TARGETS: readonly (readonly [clients: number, perSecond: number])[] = [
   [64, 4000],
 ];
 
-/** Durable creates a second, beside what the disk can sync. */
+/** Measures durable creates per second, and for comparison the disk's syncs per second. */
 export async function benchCreates(): Promise<Result[]> {
   const server = await ServerProcess.start();
   try {
     const client = new Client({ url: server.url.href, token: server.token }, {});
     const routers: string[] = [];
     for (let index = 0; index < ROUTERS; index++)
-      routers.push((await client.call<RouterJson>('POST', '/v1/routers', { name: `r${index}`, host: 'elsewhere', netns: `n${index}` })).id);
+      routers.push((await client.read(ROUTER, 'POST', '/v1/routers', { name: `r${index}`, host: 'elsewhere', netns: `n${index}` })).id);
     const load = new Load(server.url, server.token);
     const request = createRequests(routers);
     const rates = new Map<number, number[]>(TARGETS.map(([clients]) => [clients, []]));
@@ -56,7 +56,7 @@ export async function benchCreates(): Promise<Result[]> {
   }
 }
 
-/** Helpers on one router after the other, each on a port of its own. */
+/** Makes requests that create helpers, on the routers in turn, each on a new port. */
 export function createRequests(routers: readonly string[], firstPort = 1): () => { line: string; body: string } {
   let next = 0;
   return () => {

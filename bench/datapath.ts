@@ -15,7 +15,7 @@ const HELPERS = [0, 1, 10, 100, 1000] as const;
 const PACKETS = 30_000;
 const FLOWS = 8_000;
 const ROUNDS = 7;
-/** ± that KERNEL facts give as this measurement's noise. */
+/** The known noise of this measurement, ±. */
 const NOISE = 0.25;
 const AF_INET = 2;
 const SOCK_DGRAM = 2;
@@ -26,7 +26,7 @@ table inet filter {
 }
 `;
 
-/** ns a forwarded packet through one router, with no table and with one map of H helpers. Rounds are interleaved. */
+/** Measures ns per packet forwarded through one router, without a table and with a map of helpers. Rounds are interleaved. */
 export async function benchDatapath(): Promise<Result[]> {
   const network = new ScratchNetwork(PREFIX);
   const kernel = new LinuxKernel({ allowed: (netns) => netns.startsWith(`${PREFIX}-`), logger: silentLogger });
@@ -91,7 +91,7 @@ async function tableOf(kernel: LinuxKernel, count: number): Promise<Table | null
   return render(router, await kernel.capabilities(), new Date(0)).table;
 }
 
-/** Sends from inside a namespace. A veth pair delivers in the sender's own call, so that its time is the whole path's. */
+/** Sends from inside a namespace. A veth pair delivers within the sender's system call, so the call's time is that of the whole path. */
 class Sender {
   readonly #fd: number;
   readonly #to: Buffer;
@@ -110,12 +110,12 @@ class Sender {
     this.#to = Buffer.concat([Buffer.from([AF_INET, 0, 0, 0]), Buffer.from(to.split('.').map(Number)), Buffer.alloc(8)]);
   }
 
-  /** @returns ns a packet of one connection */
+  /** @returns ns per packet of one connection */
   oneFlow(count: number): number {
     return this.#send(count, () => 20_000);
   }
 
-  /** @returns ns a packet, each the first of its connection */
+  /** @returns ns per packet, each the first of its connection */
   newFlows(count: number): number {
     return this.#send(count, (index) => 30_000 + index);
   }

@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { Connection } from 'rabbitmq-client';
 import { Client } from '../src/client/client.ts';
-import type { RouterJson } from '../src/client/resources.ts';
+import { HELPER } from '../src/contract/helper.ts';
+import { ROUTER } from '../src/contract/router.ts';
 import { ownPrefix, ScratchNetwork } from '../src/lab/scratch-network.ts';
 import { hintTopic } from '../src/wire/topics.ts';
 import { CLI } from '../test/support/cli-path.ts';
@@ -20,7 +21,7 @@ const PREFIX = `${ownPrefix('phb')}-fleet`;
 const SAMPLES = 300;
 const TARGET_MS = 5;
 
-/** A copy of every hint to the host, on a queue of our own. */
+/** Receives a copy of every hint to the host, on a queue of its own. */
 async function tapHints(rabbit: RabbitNode): Promise<{ arrivals: number[]; close(): Promise<void> }> {
   const arrivals: number[] = [];
   const connection = new Connection({ url: rabbit.url(), noDelay: true });
@@ -44,7 +45,7 @@ async function tapHints(rabbit: RabbitNode): Promise<{ arrivals: number[]; close
   };
 }
 
-/** What a change costs where server and agent speak over RabbitMQ, the database is PostgreSQL, and the kernel is this one. */
+/** Measures a change with RabbitMQ as the bus, PostgreSQL as the database, and the real kernel. */
 export async function benchFleet(): Promise<Result[]> {
   const rabbit = await new RabbitNode().start();
   const network = new ScratchNetwork(PREFIX);
@@ -65,8 +66,8 @@ export async function benchFleet(): Promise<Result[]> {
   });
   try {
     const client = new Client({ url: server.url.href.replace(/\/$/, ''), token: server.token }, {});
-    const router = await client.call<RouterJson>('POST', '/v1/routers', { name: 'r', netns, host: 'h' });
-    const { id } = await client.call<{ id: string }>('POST', `/v1/routers/${router.id}/helpers`, {
+    const router = await client.read(ROUTER, 'POST', '/v1/routers', { name: 'r', netns, host: 'h' });
+    const { id } = await client.read(HELPER, 'POST', `/v1/routers/${router.id}/helpers`, {
       helper: 'tftp',
       protocol: 'udp',
       port: 69,
@@ -76,7 +77,7 @@ export async function benchFleet(): Promise<Result[]> {
     await watch.next(2);
     const tap = await tapHints(rabbit);
     const { afterAnswer, fromRequest, liveAt } = await timeChanges(client, router.id, { watch, samples: SAMPLES });
-    // Every creation and every deletion has its hint; what is timed is the creations.
+    // Creations and deletions both send a hint; only those of creations are timed.
     const pushed = liveAt.map((at) => at - (tap.arrivals.filter((arrival) => arrival < at).at(-1) ?? Number.NaN));
     await tap.close();
     const [push, live, whole] = [summarise(pushed), summarise(afterAnswer), summarise(fromRequest)];

@@ -4,7 +4,7 @@ import { netnsPath } from '../src/kernel/linux/netns-socket.ts';
 
 const CLONE_NEWNET = 0x40000000;
 
-/** The alternative that sync is compared with: libnftables in this process, one kept context a namespace. */
+/** The alternative to sync: libnftables in this process, with one open context per namespace. */
 export class LibnftablesLoop {
   readonly #contexts: bigint[] = [];
   readonly #run: (context: bigint, text: string) => number;
@@ -31,7 +31,7 @@ export class LibnftablesLoop {
     closeSync(home);
   }
 
-  /** Loads the text in every namespace, one after the other. */
+  /** Loads nft text into every namespace, one after the other. */
   load(text: string): void {
     for (const context of this.#contexts) {
       if (this.#run(context, text) !== 0) throw new Error('libnftables refused the table');

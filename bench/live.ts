@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from '../src/client/client.ts';
-import type { HelperJson, RouterJson } from '../src/client/resources.ts';
+import { HELPER } from '../src/contract/helper.ts';
+import { ROUTER } from '../src/contract/router.ts';
 import { loadLibc } from '../src/kernel/linux/libc.ts';
 import { NetlinkSocket, NetnsOpener } from '../src/kernel/linux/netns-socket.ts';
 import { encodeReplacement } from '../src/kernel/linux/nft-encode.ts';
@@ -18,7 +19,7 @@ const PREFIX = `${ownPrefix('phb')}-live`;
 const SAMPLES = 300;
 const DRIFTS = 60;
 
-/** As a router has it anyway. With no rules in the whole system each first hook would make the kernel patch its own code. */
+/** A router has a firewall anyway. Without any rules in the system, the kernel would patch its own code at each first hook. */
 export const FIREWALL = `
 table inet filter {
   chain input { type filter hook input priority filter; policy accept; }
@@ -31,7 +32,7 @@ table ip nat {
 }
 `;
 
-/** What one change costs from the API to the kernel, and what a change by others costs until it is undone. */
+/** Measures one change from the API to the kernel, and the repair of a change by another process. */
 export async function benchLive(): Promise<Result[]> {
   const network = new ScratchNetwork(PREFIX);
   const directory = mkdtempSync(join(tmpdir(), 'phb-live-'));
@@ -43,7 +44,7 @@ export async function benchLive(): Promise<Result[]> {
     await watch.start(netns);
     await instance.start();
     const client = instance.client();
-    const router = await client.call<RouterJson>('POST', '/v1/routers', { name: 'r', netns });
+    const router = await client.read(ROUTER, 'POST', '/v1/routers', { name: 'r', netns });
     const { afterAnswer, fromRequest } = await timeChanges(client, router.id, { watch, samples: SAMPLES });
     await client.call('POST', `/v1/routers/${router.id}/helpers`, { helper: 'ftp', protocol: 'tcp', port: 1000 });
     const repair = summarise(await driftsByDaemon(netns, watch));
@@ -86,7 +87,7 @@ export async function benchLive(): Promise<Result[]> {
   }
 }
 
-/** Creates and deletes one helper after the other, from the request and from its answer to the table that follows, in ms. */
+/** Creates and deletes one helper after the other. @returns ms from each request, and from its answer, to the new table in the kernel */
 export async function timeChanges(
   client: Client,
   router: string,
@@ -99,7 +100,7 @@ export async function timeChanges(
   for (let index = 0; index < samples; index++) {
     watch.touches.length = 0;
     const start = performance.now();
-    const { id } = await client.call<HelperJson>('POST', path, { helper: 'ftp', protocol: 'tcp', port: 1000 + index });
+    const { id } = await client.read(HELPER, 'POST', path, { helper: 'ftp', protocol: 'tcp', port: 1000 + index });
     const answered = performance.now();
     await watch.next(1);
     const { at } = watch.touches[0] as Touch;
@@ -113,10 +114,10 @@ export async function timeChanges(
   return { afterAnswer, fromRequest, liveAt };
 }
 
-/** Below the rate at which the agent takes it for a fight and pauses. */
+/** Slow enough that the agent does not pause its repairs, as it does if another process keeps changing the table. */
 const BETWEEN_DRIFTS_MS = 300;
 
-/** A daemon that keeps its socket deletes the table; from its commit to the commit that repairs it. */
+/** Deletes the table as a daemon with an open socket does, and times from its commit to the commit that repairs it. */
 async function driftsByDaemon(netns: string, watch: TouchWatch): Promise<number[]> {
   const opener = new NetnsOpener(loadLibc());
   const socket = opener.open(netns, () => new NetlinkSocket(opener.libc));
@@ -127,7 +128,7 @@ async function driftsByDaemon(netns: string, watch: TouchWatch): Promise<number[
     watch.touches.length = 0;
     socket.transact(encodeReplacement(null).bytes, buffer);
     const broken = performance.now();
-    // The commit just made is this process's own: the watcher tells of the repair only.
+    // The watcher ignores commits of this process, so it reports only the repair.
     await watch.next(1);
     samples.push((watch.touches[0] as Touch).at - broken);
   }
@@ -135,7 +136,7 @@ async function driftsByDaemon(netns: string, watch: TouchWatch): Promise<number[
   return samples;
 }
 
-/** The nft command: when the command ends, the kernel holds the commit lock of the namespace while its socket closes. */
+/** Deletes the table with the nft command. When the command ends, the kernel holds the namespace's commit lock until its socket is closed. */
 async function driftsByCommand(netns: string, watch: TouchWatch): Promise<number[]> {
   const samples: number[] = [];
   for (let index = 0; index < DRIFTS; index++) {

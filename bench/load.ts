@@ -7,7 +7,7 @@ export interface LoadResult {
   readonly latencyMs: readonly number[];
 }
 
-/** Clients that each keep one connection and one request under way. Speaks HTTP by hand: a library would take the other core for itself. */
+/** Clients with one connection and one pending request each. They write HTTP by hand: a library would use up the other core. */
 export class Load {
   readonly #url: URL;
   readonly #token: string;
@@ -18,8 +18,8 @@ export class Load {
   }
 
   /**
-   * @param request the next request: its first line's method and path, and a body
-   * @param pauseMs what each client waits between an answer and its next request
+   * @param request makes the next request: method and path, and a body
+   * @param pauseMs each client's pause between an answer and its next request
    */
   async run(
     clients: number,
@@ -60,7 +60,7 @@ export class Load {
         else if (pauseMs > 0) setTimeout(send, pauseMs * (0.5 + Math.random()));
         else send();
       });
-      // Clients that pause do not start all at once.
+      // Spreads the first requests of clients that pause.
       socket.on('connect', () => (pauseMs > 0 ? setTimeout(send, pauseMs * Math.random()) : send()));
       socket.on('error', reject);
       socket.on('close', () => resolve());

@@ -5,7 +5,7 @@ import { removeOrphans } from '../src/lab/scratch-network.ts';
 import type { Result } from './measure.ts';
 import { markdown, type Report } from './report.ts';
 
-/** Each part is loaded when it runs, so that none weighs on another's memory. */
+/** Parts are loaded when they run, so that none adds to the memory of another. */
 const PARTS: Readonly<Record<string, () => Promise<Result[]>>> = {
   sync: async () => (await import('./sync.ts')).benchSync(),
   live: async () => (await import('./live.ts')).benchLive(),
@@ -40,7 +40,7 @@ function file(path: string): URL {
   return new URL(`../../${path}`, import.meta.url);
 }
 
-/** The parts that were measured now, in place of what they were, or after the others. */
+/** The saved results with those of this run, which replace older results of the same parts. */
 function merged(report: Report): Report {
   const before = JSON.parse(readFileSync(file('bench/results/latest.json'), 'utf8')) as Report;
   const measured = new Map(report.results.map((result) => [result.what, result]));

@@ -13,6 +13,7 @@ export function summarise(samples: readonly number[]): Summary {
   return { count: sorted.length, p50: at(0.5), p99: at(0.99), max: round(sorted.at(-1) ?? Number.NaN) };
 }
 
+/** The middle one of the sorted samples. */
 export function median(samples: readonly number[]): number {
   return summarise(samples).p50;
 }
@@ -21,13 +22,14 @@ export function round(value: number): number {
   return Number(value.toPrecision(4));
 }
 
+/** The duration of `work` in ms. */
 export async function milliseconds(work: () => unknown): Promise<number> {
   const start = performance.now();
   await work();
   return performance.now() - start;
 }
 
-/** One line of the report: what was measured, what it has to reach, and whether it did. */
+/** One section of the report: what was measured, its target, and whether it was reached (null: there is none to reach). */
 export interface Result {
   readonly what: string;
   readonly target: string;
@@ -35,5 +37,5 @@ export interface Result {
   readonly figures: Readonly<Record<string, number | string>>;
 }
 
-/** Configuration of a server that is measured: one token sends as fast as it can. */
+/** Configuration of a measured server, as YAML: without rate limits, since one token sends all requests. */
 export const UNLIMITED = 'limits:\n  requests_per_second: 0\n  failures_per_second: 0\n';

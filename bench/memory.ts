@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { RouterJson } from '../src/client/resources.ts';
+import { ROUTER } from '../src/contract/router.ts';
 import { Instance } from '../src/lab/instance.ts';
 import { ownPrefix, ScratchNetwork } from '../src/lab/scratch-network.ts';
 import { type Result, round, UNLIMITED } from './measure.ts';
@@ -16,11 +16,11 @@ const HELPERS = [
   { helper: 'pptp', protocol: 'tcp', port: 1723 },
 ];
 const SETTLE_MS = 15_000;
-/** Long enough to hold a timed resync or two. */
+/** Long enough for one or two timed resyncs. */
 const IDLE_MS = 90_000;
 const CLOCK_TICKS = 100;
 
-/** What `pinhole up` with 1,000 routers weighs once it has started, and what it does when there is nothing to do. */
+/** Measures the memory of `pinhole up` with 1,000 routers after its start, and its CPU time when idle. */
 export async function benchMemory(): Promise<Result[]> {
   const network = new ScratchNetwork(PREFIX);
   const directory = mkdtempSync(join(tmpdir(), 'phb-mem-'));
@@ -31,7 +31,7 @@ export async function benchMemory(): Promise<Result[]> {
     await instance.start();
     const client = instance.client();
     for (const name of names) {
-      const { id } = await client.call<RouterJson>('POST', '/v1/routers', { name, netns: network.netns(name) });
+      const { id } = await client.read(ROUTER, 'POST', '/v1/routers', { name, netns: network.netns(name) });
       await client.call('POST', `/v2.0/routers/${id}/conntrack_helpers`, { conntrack_helpers: HELPERS });
     }
     await until(() => hasTable(network, names.at(-1) as string));

@@ -22,10 +22,10 @@ const PROGRAMS = ['/usr/bin/neutron-server', '/usr/bin/neutron-l3-agent', '/usr/
 const POLL_MS = 20;
 const PATIENCE_MS = 30_000;
 
-/** Which of the two serves helpers. */
+/** The agent that serves helpers. */
 interface Side {
   readonly name: 'neutron' | 'pinhole';
-  /** Lines of `nft monitor` that say that a helper of this port is live, in every family that it is for. */
+  /** Patterns of the lines of `nft monitor` that show a helper on this port as live, one for each of its families. */
   readonly live: (port: number) => readonly ((line: string) => boolean)[];
 }
 
@@ -39,7 +39,7 @@ const ORIGINAL: Side = {
 };
 const OURS: Side = { name: 'pinhole', live: () => [(line: string) => line.startsWith('add rule inet pinhole assign ')] };
 
-/** The L3 agent's extension and Pinhole's agent in the same cloud, one after the other. */
+/** Measures the L3 agent's extension and Pinhole's agent in the same cloud, one after the other. */
 export async function benchNeutron(): Promise<Result[]> {
   const missing = PROGRAMS.filter((path) => !existsSync(path));
   if (missing.length > 0)
@@ -82,7 +82,7 @@ interface Latencies {
   readonly pushToLive: readonly number[];
 }
 
-/** From the request, and from the arrival of the push on a queue of our own, to the last rule in the kernel. */
+/** Times from the request, and from the arrival of its push on a queue of this process, to the last rule in the kernel. */
 async function latencies(cloud: Cloud, router: CloudRouter, side: Side): Promise<Latencies> {
   const monitor = new Monitor(router.netns);
   const tap = cloud.bus('tap');
@@ -99,7 +99,7 @@ async function latencies(cloud: Cloud, router: CloudRouter, side: Side): Promise
   await monitor.started();
   const restToLive: number[] = [];
   const pushToLive: number[] = [];
-  // The first helper of a router makes chains and tables too.
+  // The first helper of a router also creates its table and chains, so it is not timed.
   await cloud.helper(router.id, 'ftp', 'tcp', side === OURS ? 40_001 : 40_000);
   await sleep(2_000);
   for (let index = 0; index < SAMPLES; index++) {
@@ -137,7 +137,7 @@ async function hasOurs(netns: string): Promise<boolean> {
   return (stdout.match(/\d+ : "/g) ?? []).length >= HELPERS.length;
 }
 
-/** Those that are there already are not asked again. */
+/** Creates the helpers that do not exist yet. */
 async function allLive(routers: readonly CloudRouter[], has: (netns: string) => Promise<boolean>): Promise<void> {
   const left = new Set(routers.map(({ netns }) => netns));
   await eventually(
@@ -152,7 +152,7 @@ async function allLive(routers: readonly CloudRouter[], has: (netns: string) => 
   );
 }
 
-/** @returns seconds from the start of the process until all rules are live in kept namespaces */
+/** @returns seconds from the start of the process until all rules are live in existing namespaces */
 async function resyncOriginal(cloud: Cloud, routers: readonly CloudRouter[]): Promise<number> {
   await cloud.halt('l3-agent');
   for (const { netns } of routers)
@@ -178,7 +178,7 @@ async function resyncOurs(agent: NeutronAgent, routers: readonly CloudRouter[]):
   return round(seconds);
 }
 
-/** @returns seconds without any rule of the router's while its agent restarts */
+/** @returns seconds for which the router has no rules while its agent restarts */
 async function gapOriginal(cloud: Cloud, router: CloudRouter): Promise<number> {
   return gapDuring(router, `iptables-save -t raw | grep -c -- --helper`, async () => {
     await cloud.halt('l3-agent');
@@ -199,7 +199,7 @@ async function gapOurs(agent: NeutronAgent, router: CloudRouter): Promise<number
   return gap;
 }
 
-/** Looks again and again, from within the namespace, whether there are rules. @returns seconds without */
+/** Polls the rules from inside the namespace. @returns seconds without any rule */
 async function gapDuring(router: CloudRouter, look: string, work: () => Promise<void>): Promise<number> {
   const looker = spawn('ip', ['netns', 'exec', router.netns, 'sh', '-c', `while :; do ${look}; done 2>/dev/null`], {
     stdio: ['ignore', 'pipe', 'ignore'],
@@ -222,7 +222,7 @@ async function gapDuring(router: CloudRouter, look: string, work: () => Promise<
   return round(gapMs / 1000);
 }
 
-/** Its privsep daemons are of no group of its own: they are known by the file that they were started with. */
+/** Ends the agent's privsep daemons. They are not in its process group; the configuration file in their arguments tells them. */
 function pssOfL3Agent(cloud: Cloud): number {
   let kib = 0;
   for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
@@ -230,7 +230,7 @@ function pssOfL3Agent(cloud: Cloud): number {
       if (!readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(`${cloud.directory}/l3_agent.ini`)) continue;
       kib += Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1] ?? 0);
     } catch {
-      // It ended meanwhile.
+      // It has ended meanwhile.
     }
   }
   return kib / 1024;
@@ -287,7 +287,7 @@ function results({ original, ours, pullMs, resyncs, gap, memory }: Measured): Re
   ];
 }
 
-/** Lines of `nft monitor` in a namespace, as they come. */
+/** Reads the lines of `nft monitor` in a namespace as they appear. */
 class Monitor {
   readonly #netns: string;
   readonly #child: ChildProcess;
@@ -314,7 +314,7 @@ class Monitor {
     clearInterval(timer);
   }
 
-  /** @returns when the last of the conditions was met for the first time */
+  /** @returns the time at which all patterns had matched a line */
   all(conditions: readonly ((line: string) => boolean)[]): Promise<number> {
     const left = new Set(conditions);
     return new Promise((resolve, reject) => {

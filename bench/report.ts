@@ -1,5 +1,6 @@
 import type { Result } from './measure.ts';
 
+/** Results, and the machine that they are from. */
 export interface Report {
   readonly kernel: string;
   readonly cpu: string;
@@ -8,7 +9,7 @@ export interface Report {
   readonly results: readonly Result[];
 }
 
-/** docs/performance.md, made anew by each run that is saved. */
+/** The text of docs/performance.md, which each saved run replaces. */
 export function markdown({ kernel, cpu, cores, node, results }: Report): string {
   const sections = results.map(({ what, target, ok, figures }) => {
     const rows = Object.entries(figures).map(([name, value]) => `| ${name} | ${value} |`);

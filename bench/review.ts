@@ -10,7 +10,7 @@ const RULES = 10_000;
 const NEUTRON = '/usr/lib/python3/dist-packages/neutron';
 const OWN = new URL('../../src/', import.meta.url).pathname;
 
-/** How fast sources and large rulesets are reviewed: rounds of the measures take turns. */
+/** Measures the review of sources and of large rulesets, in interleaved rounds. */
 export async function benchReview(): Promise<Result[]> {
   const python = sources(join(NEUTRON, 'agent'), 'python', /\.py$/).concat(sources(join(NEUTRON, 'plugins'), 'python', /\.py$/));
   const typescript = sources(OWN, 'typescript', /(?<!\.d)\.ts$/);
@@ -26,7 +26,7 @@ export async function benchReview(): Promise<Result[]> {
     for (const [name, subjects] of Object.entries(measures)) {
       const started = performance.now();
       for (const subject of subjects) await engine.review(subject);
-      // The first turn warms up.
+      // The first turn is a warm-up.
       if (turn >= 0) times.get(name)?.push(performance.now() - started);
     }
   }
@@ -54,7 +54,7 @@ export async function benchReview(): Promise<Result[]> {
   ];
 }
 
-/** Each file that is made to keep a reviewer busy, as large as it may be: the longest of three turns' medians. */
+/** Reviews files of the maximum size that are made to cost much time. @returns the longest of the medians of three turns */
 async function hostile(): Promise<Result> {
   const engine = new ReviewEngine();
   const files = hostileFiles(1);
@@ -83,7 +83,7 @@ function sources(folder: string, kind: 'python' | 'typescript', pattern: RegExp)
     .map((name) => ({ name, kind, text: readFileSync(name, 'utf8'), mode: null }));
 }
 
-/** Half of them assign helpers, the others filter; many are found fault with. */
+/** Rules of which half assign helpers and half filter. Many have findings. */
 function nftRules(): string {
   const half = RULES / 2;
   const assign = Array.from(

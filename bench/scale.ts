@@ -19,7 +19,7 @@ const SIZES = [10, 100, 1_000] as const;
 const ROUTERS_EACH = 100;
 const CHANGES = 400;
 const CLOCK_TICKS = 100;
-/** The largest may cost so much more than the smallest: what is in caches differs, and the machine's mood. */
+/** Allowed ratio of the largest fleet's cost to the smallest's: caches differ, and so does the load of the machine. */
 const TOLERANCE = 1.5;
 const LONG_MS = 600_000;
 
@@ -41,8 +41,8 @@ interface Figures {
 }
 
 /**
- * Fleets of 10, 100 and 1,000 hosts with 100 routers × 4 helpers each: real server, PostgreSQL, RabbitMQ and agents, simulated
- * kernels. What one change costs must not depend on how many hosts there are.
+ * Measures fleets of 10, 100 and 1,000 hosts with 100 routers × 4 helpers each. Server, PostgreSQL, RabbitMQ and agents are real, the
+ * kernels simulated. The cost of one change must not depend on the number of hosts.
  */
 export async function benchScale(): Promise<Result[]> {
   const found = new Map<number, Figures>();
@@ -128,7 +128,7 @@ function startHost(index: number, { size, rabbit, directory }: { size: number; r
   return { kernel, agent, bus };
 }
 
-/** One after the other, each on a router at random: what a change costs by itself. */
+/** Measures single changes, one after the other, on random routers. */
 async function changes(server: ServerProcess, hosts: readonly Host[], ids: readonly string[]) {
   const before = { cpu: cpuMs(server.pid), pulls: pullsOf(hosts), writes: writesOf(hosts) };
   const live: number[] = [];
@@ -169,7 +169,7 @@ async function brokerRestarts(server: ServerProcess, hosts: readonly Host[], rab
   return { stormSeconds, stormCpuMs: (cpuMs(server.pid) - before.cpu) / hosts.length, stormWrites: writesOf(hosts) - before.writes };
 }
 
-/** Until the server has nothing left to do: reports trickle in after a change. */
+/** Waits until the server is idle: after a change, reports still arrive for a while. */
 async function quiet(server: ServerProcess): Promise<void> {
   for (let last = -1; ; ) {
     const now = cpuMs(server.pid);
@@ -187,7 +187,7 @@ function pullsOf(hosts: readonly Host[]): number {
   return hosts.reduce((sum, { agent }) => sum + agent.counts.pulls, 0);
 }
 
-/** utime and stime of a process (proc(5)). */
+/** CPU time of a process, user and system (utime and stime of proc(5)). */
 function cpuMs(pid: number): number {
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
   return ((Number(fields[11]) + Number(fields[12])) / CLOCK_TICKS) * 1000;

@@ -8,21 +8,23 @@ const HELPERS_EACH = 4;
 const AT = '2026-01-01T00:00:00.000Z';
 const ROWS = 500;
 
+/** A database with rows. */
 export interface Seeded {
   readonly server: ServerProcess;
   close(): Promise<void>;
 }
 
+/** What to seed. */
 export interface SeedOptions {
-  /** Host of the router of that index. */
+  /** The host of the router with an index. */
   readonly hostOf?: (index: number) => string;
-  /** More lines of YAML for the server. */
+  /** Additional configuration of the server, as YAML. */
   readonly config?: string;
 }
 
 const elsewhere = () => 'elsewhere';
 
-/** Rows as the server would have written them, put in behind its back: by its API they would take minutes. */
+/** Inserts rows as the server writes them, directly into the database: through the API this would take minutes. */
 function* seedRows(
   ids: readonly string[],
   hostOf: (index: number) => string,

@@ -7,7 +7,7 @@ import { UNLIMITED } from './measure.ts';
 
 const CLI = fileURLToPath(new URL('../src/cli.js', import.meta.url));
 
-/** A server alone, in a process of its own; the load comes from this one. */
+/** A server in a process of its own. The load comes from this process. */
 export class ServerProcess {
   readonly directory: string;
   readonly token = newTokenText();
@@ -24,9 +24,9 @@ export class ServerProcess {
     this.#child = spawn(process.execPath, argv, { stdio: 'inherit' });
   }
 
-  /** @param config more lines of YAML */
+  /** @param config additional configuration, as YAML */
   static async start(config = ''): Promise<ServerProcess> {
-    // Beside the sources: a temporary file system may be memory, where a sync costs nothing.
+    // Not in the temporary folder, which may be in memory, where a sync costs nothing.
     const directory = mkdtempSync(fileURLToPath(new URL('../../bench/.server-', import.meta.url)));
     const server = new ServerProcess(directory, config);
     while (!existsSync(server.#endpoint)) {

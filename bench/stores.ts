@@ -9,11 +9,11 @@ const ROUTERS = 100_000;
 const SECONDS = 4;
 const ROUNDS = 3;
 const CLIENTS = [8, 64] as const;
-/** Each of 64 clients asks ten times a second: a busy control plane, not a race for the CPU. */
+/** Each of 64 clients sends ten requests a second: a busy control plane that does not use up the CPU. */
 const PAUSE_MS = 100;
 const LIST_P99_MS = 5;
 
-/** Creates and lists with 100,000 routers × 4 helpers there, in one store after the other: neither works while the other is measured. */
+/** Measures creates and lists with 100,000 routers × 4 helpers, in one store after the other, so that the stores do not compete. */
 export async function benchStores(): Promise<Result[]> {
   const ids = Array.from({ length: ROUTERS }, () => randomUUID());
   const results: Result[] = [];
@@ -26,7 +26,7 @@ export async function benchStores(): Promise<Result[]> {
       const list = () => ({ line: `GET /v2.0/routers/${ids[Math.floor(Math.random() * ids.length)]}/conntrack_helpers` });
       spawnSync('sync');
       await load.run(8, SECONDS, { request: list, status: 200 });
-      // What is there at rest comes first: a database goes on working for a while after it was written to.
+      // Reads are measured first: a database still works for a while after writes.
       for (let repetition = 0; repetition < ROUNDS; repetition++) await measureAtRest(load, list, samples);
       for (let repetition = 0; repetition < ROUNDS; repetition++) await measureWrites(load, { list, create }, samples);
       results.push(samples.result(name));

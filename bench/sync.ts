@@ -39,7 +39,7 @@ const CAPABILITIES: Capabilities = {
   conntrackEvents: true,
 };
 
-/** 1,000 namespaces × 4 helpers: the agent's loop, with its kernel process, beside the alternatives, interleaved in one run. */
+/** Measures syncs of 1,000 namespaces × 4 helpers by agent and kernel process, interleaved with the alternatives. */
 export async function benchSync(): Promise<Result[]> {
   const network = new ScratchNetwork(PREFIX);
   const names = Array.from({ length: COUNT }, (_, index) => `n${index}`);
@@ -149,7 +149,7 @@ interface Resync {
   readonly deepMs: number;
 }
 
-/** An agent that starts with nothing known and a server that has everything. */
+/** Starts an agent without saved state, next to a server that has all routers. */
 async function coldAgent(kernel: KernelProcess, routers: readonly DesiredRouter[]) {
   const remote = await kernel.connect();
   const directory = mkdtempSync(join(tmpdir(), 'phb-'));
@@ -209,7 +209,7 @@ function serverBus(routers: readonly DesiredRouter[]): Bus {
   };
 }
 
-/** The real kernel process, as the supervisor starts it but for the user. */
+/** Starts the real kernel process as the supervisor does, but as root. */
 class KernelProcess {
   readonly #directory: string;
   readonly #child: ReturnType<typeof spawn>;
@@ -272,7 +272,7 @@ function closeRaw({ sockets, libc }: Raw): void {
   for (const { fd } of sockets) libc.closeLater(fd);
 }
 
-/** @returns ms for all of them */
+/** @returns ms for all namespaces together */
 function spawnNft(netns: readonly string[], text: string): number {
   const start = performance.now();
   for (const name of netns) {

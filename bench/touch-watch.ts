@@ -2,12 +2,13 @@ import { performance } from 'node:perf_hooks';
 import { LinuxKernel } from '../src/kernel/linux/linux-kernel.ts';
 import { silentLogger } from '../src/ports/logger.ts';
 
+/** A commit, as the kernel reports it. */
 export interface Touch {
   readonly at: number;
   readonly by: string;
 }
 
-/** Tells of every commit to our table in a namespace that is not this process's own. */
+/** Reports every commit to Pinhole's table in a namespace, except those of this process. */
 export class TouchWatch {
   readonly touches: Touch[] = [];
   readonly #kernel: LinuxKernel;
@@ -27,7 +28,7 @@ export class TouchWatch {
     return this;
   }
 
-  /** Until so many came since the list was emptied. */
+  /** Waits until this many commits were reported since the list was emptied. */
   next(count: number): Promise<void> {
     return new Promise((resolve) => {
       this.#onTouch = () => this.touches.length >= count && resolve();

@@ -20,14 +20,14 @@ install -m 644 package.json "$lib/package.json"
 cp -r dist/src "$lib/dist/src"
 find "$lib/dist" -name '*.map' -delete
 
-# Of the modules, those that run: no tools, no sources of what is compiled already.
+# Only the modules that run: without tools, and without sources of compiled code.
 npm ls --omit=dev --all --parseable 2>/dev/null | sed 1d | while read -r module; do
   path=${module#"$PWD/"}
   mkdir -p "$lib/$(dirname "$path")"
   [ -e "$lib/$path" ] || cp -r "$path" "$lib/$path"
 done
 find "$lib/node_modules" \( -name '*.map' -o -name '*.md' -o -name '*.ts' -o -name '*.c' -o -name '*.o' -o -name '*.a' \) -type f -delete
-# Of the grammars, the wasm.
+# Of the grammars, only the wasm files.
 find "$lib"/node_modules/tree-sitter-* -type f ! -name '*.wasm' ! -name package.json -delete
 rm -rf "$lib/node_modules/node-gyp-build" "$lib/node_modules/node-addon-api" "$lib/node_modules/web-tree-sitter/debug"
 rm -rf "$lib/node_modules/better-sqlite3/deps" "$lib/node_modules/better-sqlite3/src"

@@ -1,7 +1,7 @@
 // The module table is modules.json. Each of its entries is a folder or a file of src/ and holds the files that no longer entry holds:
-// `kernel` holds kernel/remote.ts, `kernel/linux` holds kernel/linux/libc.ts. Files of one entry import each other. All else takes a
-// permission:
-//   modules   other entries, or single files of them; an entry of another module has to stand above
+// `kernel` holds kernel/remote.ts, `kernel/linux` holds kernel/linux/libc.ts. Files of one entry may import each other.
+// Any other import needs a permission:
+//   modules   other entries, or single files of them; an entry of another module must stand above it
 //   node      builtins, without their `node:`
 //   packages  third-party packages, with their subpaths
 import { readdirSync, readFileSync } from 'node:fs';

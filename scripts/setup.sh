@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Everything that a fresh clone on Debian or Ubuntu needs: Debian packages, node modules, a build. Does only what is missing.
+# Prepares a fresh clone on Debian or Ubuntu: installs Debian packages and node modules, and builds. Skips what is done already.
 #   setup.sh demo|test|bench
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -35,7 +35,7 @@ if [ ${#missing[@]} -gt 0 ]; then
   apt-get -q install -y --no-install-recommends "${missing[@]}" >&2
 fi
 
-# npm writes this file last: older than the lock means that the modules are not the lock's.
+# npm writes this file last. If it is older than the lock, the modules are not those of the lock.
 if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
   say 'installing node modules (compiles SQLite: about a minute)'
   npm ci --no-audit --no-fund --loglevel=error >&2

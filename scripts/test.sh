@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# All test tiers, or those named. A tier that cannot run says why; in CI that is a failure.
+# Runs all test tiers, or those named as arguments. A tier that cannot run says why; in CI, that is a failure.
 set -uo pipefail
 cd "$(dirname "$0")/.."
-# Daemons under test read files that the tests write.
+# Daemons under test, as other users, must read files that the tests write.
 umask 022
 tiers=("$@")
 [ ${#tiers[@]} -gt 0 ] || tiers=(check unit integration system neutron)
@@ -12,7 +12,7 @@ bash scripts/setup.sh test || exit 1
 
 log=$(mktemp)
 tests() { NO_COLOR=1 npx vitest run --project "$@" 2>&1 | tee -a "$log"; return "${PIPESTATUS[0]}"; }
-# How many tests did so, of what vitest's summaries say.
+# The number of tests with such a result, from vitest's summaries.
 count() { sed -nE "s/^ +Tests .*[^0-9]([0-9]+) $1.*/\\1/p" "$log" | awk '{ sum += $1 } END { print sum + 0 }'; }
 
 failed=()

@@ -6,7 +6,7 @@ import { defineObserve, defineReview } from './cli/observe.ts';
 import { ERROR_CODES, errorToData, PinholeError, Reported } from './model/errors.ts';
 import { VERSION } from './version.ts';
 
-/** Groups of commands, in the order of the help. The file of a command is loaded when it is called, so that starting costs little. */
+/** Groups of commands, in the order of the help. The program loads a command's file when it runs the command, so it starts fast. */
 const GROUPS = [
   defineRun,
   defineRouter,
@@ -24,7 +24,7 @@ const GROUPS = [
 
 function createProgram(): Command {
   const program = new Command('pinhole')
-    .description('Hands out conntrack helpers (ALGs) on Linux routers')
+    .description('assigns conntrack helpers (ALGs) on Linux routers')
     .version(VERSION)
     .exitOverride()
     .showHelpAfterError('(see --help)')
@@ -33,11 +33,11 @@ function createProgram(): Command {
   return program;
 }
 
-/** Prints a failure for people or programs. @returns the exit status of its code */
+/** Prints an error, as text or as JSON. @returns the exit status that belongs to its code */
 function fail(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : ERROR_CODES['invalid-input'].exit;
   const data = errorToData(error);
-  // Standard output is one document: what was printed there already, or the error.
+  // With --json, standard output is one JSON document: the result that a Reported error follows, or the error.
   if (process.argv.includes('--json') && !(error instanceof Reported)) process.stdout.write(`${JSON.stringify({ error: data })}\n`);
   else process.stderr.write(`pinhole: ${error instanceof PinholeError ? data.message : ((error as Error).stack ?? error)}\n`);
   return ERROR_CODES[data.code].exit;

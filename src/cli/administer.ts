@@ -1,15 +1,16 @@
 import { type Command, Option } from 'commander';
 import { withClient, withConfig, withData } from './options.ts';
 
+/** Adds `token` and its subcommands. */
 export function defineToken(program: Command): void {
-  const token = program.command('token').description('tokens of the API');
-  withClient(token.command('create').description('make a token'))
+  const token = program.command('token').description('manage tokens of the API');
+  withClient(token.command('create').description('create a token and print it'))
     .addOption(new Option('--role <role>').choices(['admin', 'member', 'reader']).makeOptionMandatory())
-    .option('--project <id>')
+    .option('--project <id>', 'project that the token is for (required for members and readers)')
     .option('--description <text>')
-    .option('--expires <time>', 'like 2030-01-31T12:00:00Z')
+    .option('--expires <time>', 'when the token expires, like 2030-01-31T12:00:00Z (default: never)')
     .action(async (flags) => (await import('../commands/token/create.ts')).create(flags));
-  withData(token.command('init').description("write this host's first admin token, once (root)")).action(async (flags) =>
+  withData(token.command('init').description("write this host's first admin token, unless there is one (as root)")).action(async (flags) =>
     (await import('../commands/token/init.ts')).init(flags),
   );
   withClient(token.command('list').description('list tokens')).action(async (flags) =>
@@ -20,47 +21,51 @@ export function defineToken(program: Command): void {
   );
 }
 
+/** Adds `audit` and its subcommands. */
 export function defineAudit(program: Command): void {
-  const audit = program.command('audit').description('who did what');
-  withClient(audit.command('list').description('newest first'))
-    .option('--limit <count>', 'at most so many (default 50)')
-    .option('--action <name>', 'like create_conntrack_helper')
-    .option('--target <id>', 'of one router, helper or token')
-    .option('--project <id>')
+  const audit = program.command('audit').description('read and check the audit log');
+  withClient(audit.command('list').description('list entries, newest first'))
+    .option('--limit <count>', 'print at most this many (default 50)')
+    .option('--action <name>', 'only this action, like create_conntrack_helper')
+    .option('--target <id>', 'only entries about this router, helper or token')
+    .option('--project <id>', 'only entries of this project')
     .action(async (flags) => (await import('../commands/audit/list.ts')).list(flags));
-  withClient(audit.command('heads').description('print the signed heads of the chains, to be kept elsewhere')).action(async (flags) =>
+  withClient(audit.command('heads').description('print the signed heads of the chains, to keep in another place')).action(async (flags) =>
     (await import('../commands/audit/heads.ts')).heads(flags),
   );
-  withClient(audit.command('verify').description('check that nothing of it was changed, removed or put in'))
-    .option('--heads <file>', "heads that 'audit heads' printed before")
+  withClient(audit.command('verify').description('check that no entry was changed, removed or inserted'))
+    .option('--heads <file>', "file with earlier output of 'audit heads'")
     .action(async (flags) => (await import('../commands/audit/verify.ts')).verify(flags));
 }
 
+/** Adds `quota` and its subcommands. */
 export function defineQuota(program: Command): void {
-  const quota = program.command('quota').description('how much a project may have');
-  withClient(quota.command('show <project>')).action(async (project, flags) =>
+  const quota = program.command('quota').description('show and set how much a project may have');
+  withClient(quota.command('show <project>').description('show use and limits')).action(async (project, flags) =>
     (await import('../commands/quota/show.ts')).show(project, flags),
   );
-  withClient(quota.command('set <project>'))
+  withClient(quota.command('set <project>').description('set limits'))
     .option('--routers <limit>', "a number, 'none' or 'default'")
     .option('--helpers <limit>', "a number, 'none' or 'default'")
     .action(async (project, flags) => (await import('../commands/quota/set.ts')).set(project, flags));
 }
 
+/** Adds `bus` and its subcommand. */
 export function defineBus(program: Command): void {
-  const bus = program.command('bus').description('RabbitMQ, where a fleet has one');
+  const bus = program.command('bus').description('set up RabbitMQ for a fleet');
   const grant = bus
     .command('grant [hosts...]')
-    .description('print the commands that let hosts use the bus, each for itself')
-    .option('--servers', "also those for the servers' users");
+    .description('print the rabbitmqctl commands that give each host access to its own part of the bus')
+    .option('--servers', "also print the commands for the servers' users");
   withConfig(grant)
     .option('--json', 'print JSON')
     .action(async (hosts, flags) => (await import('../commands/bus/grant.ts')).grant(hosts, flags));
 }
 
+/** Adds `db` and its subcommand. */
 export function defineDb(program: Command): void {
-  const db = program.command('db').description('the database');
-  withData(db.command('migrate').description('bring it to this version'))
+  const db = program.command('db').description('maintain the database');
+  withData(db.command('migrate').description('migrate the database to this version'))
     .option('--json', 'print JSON')
     .action(async (flags) => (await import('../commands/db/migrate.ts')).migrate(flags));
 }

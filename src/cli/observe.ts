@@ -1,40 +1,41 @@
 import type { Command } from 'commander';
 import { withClient, withConfig } from './options.ts';
 
-/** Commands that show what became of what is declared. */
+/** Adds the commands that show what became of the declared state. */
 export function defineObserve(program: Command): void {
-  withClient(program.command('status [router]').description('what became of each helper'))
-    .option('--watch', 'keep showing changes')
-    .option('--agent', "ask this host's agent itself, without a server (with --url: another address than 127.0.0.1:9798)")
+  withClient(program.command('status [router]').description('show the status of each helper'))
+    .option('--watch', 'print again after each change')
+    .option('--agent', "ask this host's agent instead of a server (at 127.0.0.1:9798, or at --url)")
     .action(async (router, flags) => (await import('../commands/observe/status.ts')).status(router, flags));
-  withClient(program.command('watch').description('show live expectations')).action(async (flags) =>
+  withClient(program.command('watch').description('follow expectations as they come and go')).action(async (flags) =>
     (await import('../commands/observe/watch.ts')).watch(flags),
   );
   withClient(program.command('events').description('follow changes, status and drift'))
-    .option('--after <number>', 'begin after this event (default: now)')
+    .option('--after <number>', 'start after the event with this number (default: now)')
     .action(async (flags) => (await import('../commands/observe/events.ts')).events(flags));
-  withClient(program.command('doctor [router]').description('what this kernel can do, and why a helper does not work here (as root)'))
-    .option('--netns <name>', 'look at a network namespace without a server')
+  withClient(program.command('doctor [router]').description('check what this kernel can do, and why a helper does not work (as root)'))
+    .option('--netns <name>', 'check this network namespace, without a server')
     .action(async (router, flags) => (await import('../commands/observe/doctor.ts')).doctor(router, flags));
 }
 
+/** Adds `review`. */
 export function defineReview(program: Command): void {
   const review = program
     .command('review')
     .description('security review of rulesets, configuration and agent source, with evidence')
     .argument('[paths...]', 'files and folders; - is standard input')
-    .option('--netns <name>', 'the rules of a network namespace, live (as root, or in the group of the kernel process)')
-    .option('--host-netns', "those of the host's own (likewise)")
+    .option('--netns <name>', "review the live rules of a network namespace (as root, or as a member of the kernel process's group)")
+    .option('--host-netns', "review the live rules of the host's own namespace (likewise)")
     .option('--types <types>', 'defect types, like CWE-703,CWE-691 (default: the ten pillars of CWE-1000)')
     .option('--format <format>', 'by-type (default), list, json, sarif, markdown or html')
-    .option('--json', 'like --format json')
-    .option('--output <file>', 'write it there')
-    .option('--fail-on <severity>', 'exit 1 where a finding is info, low, medium, high or critical, or worse than that')
-    .option('--baseline <file>', 'findings that are known, each with its reason')
-    .option('--write-baseline <file>', 'write what was found as a baseline; what --baseline knew keeps its reason')
-    .option('--kind <kind>', 'what the files are, where their names and contents do not say')
-    .option('--kernel <version>', 'kernel that the rulesets are for, like 6.1.82: for known advisories')
-    .option('--prove', 'try findings of rulesets in throw-away namespaces (as root)')
-    .option('--second-reader', "ask the model of 'review.llm' too, and keep what the code bears out");
+    .option('--json', 'the same as --format json')
+    .option('--output <file>', 'write the report to a file')
+    .option('--fail-on <severity>', 'exit with 1 if a finding is this severe or worse: info, low, medium, high or critical')
+    .option('--baseline <file>', 'file of known findings, each with its reason')
+    .option('--write-baseline <file>', 'write all findings as a baseline; findings of --baseline keep their reasons')
+    .option('--kind <kind>', 'kind of the files, if it does not follow from their names and contents')
+    .option('--kernel <version>', 'kernel that the rulesets are for, like 6.1.82; it selects known advisories')
+    .option('--prove', 'try findings of rulesets with packets in temporary network namespaces (as root)')
+    .option('--second-reader', "also ask the model of 'review.llm', and keep the claims that the code confirms");
   withConfig(review).action(async (paths, flags) => (await import('../commands/review/review.ts')).review(paths, flags));
 }

@@ -1,19 +1,19 @@
 import type { Command } from 'commander';
 
-/** Adds the flags of every command that talks to a server. */
+/** Adds the flags of every command that asks a server. @returns the command itself, as all functions here */
 export function withClient(command: Command): Command {
   return command
-    .option('--url <url>', 'server (default $PINHOLE_URL, or the one on this host)')
-    .option('--token <token>', 'token (default $PINHOLE_TOKEN, or the admin token on this host)')
+    .option('--url <url>', 'address of the server (default: $PINHOLE_URL, or the server on this host)')
+    .option('--token <token>', 'token (default: $PINHOLE_TOKEN, or the admin token on this host)')
     .option('--json', 'print JSON');
 }
 
 /** Adds the flag of every command that reads this host's configuration. */
 export function withConfig(command: Command): Command {
-  return command.option('--config <file>', 'configuration (default /etc/pinhole/pinhole.yaml)');
+  return command.option('--config <file>', 'configuration file (default: /etc/pinhole/pinhole.yaml)');
 }
 
-/** Adds `withConfig` and the folder that data is kept in. */
+/** Adds the flags of {@link withConfig} and the data folder. */
 export function withData(command: Command): Command {
-  return withConfig(command).option('--data-dir <dir>', 'where data is kept (default /var/lib/pinhole)');
+  return withConfig(command).option('--data-dir <dir>', 'data folder (default: /var/lib/pinhole)');
 }

@@ -2,23 +2,30 @@ import { readFileSync } from 'node:fs';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest, type RequestOptions } from 'node:https';
 import { join } from 'node:path';
+import type { Shape } from '../contract/shape.ts';
 import { type ErrorData, errorFromData, PinholeError } from '../model/errors.ts';
+import { parseAnswer, readAnswer } from './answer.ts';
 
+/** The flags of every command that asks a server. */
 export interface ClientFlags {
+  /** `http://`, `https://` or `unix:` and a path; default: `$PINHOLE_URL`, then the endpoint that a server on this host wrote. */
   readonly url?: string;
+  /** Default: `$PINHOLE_TOKEN`, then the admin token of this host. */
   readonly token?: string;
+  /** Print JSON. */
   readonly json?: boolean;
 }
 
 const DEFAULT_URL = 'http://127.0.0.1:9797';
 const TIMEOUT_MS = 30_000;
 
-/** The API as commands use it: finds server and token by itself on a host where `pinhole up` runs. */
+/** The API as commands use it. On a host where `pinhole up` runs, it finds the server and the token by itself. */
 export class Client {
   readonly #url: string;
   readonly #token: string;
   readonly #tls: RequestOptions;
 
+  /** @throws PinholeError `invalid-input` for a TLS file that an environment variable names and that cannot be read */
   constructor(flags: ClientFlags, env: NodeJS.ProcessEnv = process.env) {
     const dataDir = env['PINHOLE_DATA_DIR'];
     const runDir = env['PINHOLE_RUN_DIR'] ?? (dataDir ? join(dataDir, 'run') : '/run/pinhole');
@@ -27,19 +34,33 @@ export class Client {
     this.#token = flags.token ?? env['PINHOLE_TOKEN'] ?? readLine(join(dataDir ?? '/var/lib/pinhole', 'admin-token')) ?? '';
   }
 
-  /** @throws PinholeError with the server's code, or `unreachable` */
-  async call<T>(method: string, path: string, body?: unknown): Promise<T> {
+  /**
+   * Sends one request. An answer has 30 seconds to begin.
+   * @returns the answer's JSON as it came; null for an empty answer
+   * @throws PinholeError with the server's code, `unreachable`, or `invalid-message` for an answer that is not JSON
+   */
+  async call(method: string, path: string, body?: unknown): Promise<unknown> {
     const response = await this.#send(method, path, body);
     const text = await readAll(response);
-    if ((response.statusCode ?? 500) < 400) return (text === '' ? null : JSON.parse(text)) as T;
+    if ((response.statusCode ?? 500) < 400) return text === '' ? null : parseAnswer(text);
     throw errorOf(response, text);
   }
 
-  get<T>(path: string): Promise<T> {
-    return this.call<T>('GET', path);
+  /** Sends one request and reads its answer; see {@link readAnswer}. @throws PinholeError as {@link call} */
+  async read<T>(shape: Shape<T>, method: string, path: string, body?: unknown): Promise<T> {
+    return readAnswer(shape, await this.call(method, path, body));
   }
 
-  /** Lines of a response that goes on. */
+  /** The JSON of a GET request's answer. @throws PinholeError as {@link call} */
+  get(path: string): Promise<unknown> {
+    return this.call('GET', path);
+  }
+
+  /**
+   * The lines of an answer without an end, each as soon as it is complete, without its newline. Ends when the server closes.
+   * @param signal aborts the request, also while it waits for a line
+   * @throws PinholeError as {@link call}; the signal's reason when it aborts
+   */
   async *lines(path: string, signal?: AbortSignal): AsyncGenerator<string> {
     const response = await this.#send('GET', path, undefined, signal);
     if ((response.statusCode ?? 500) >= 400) throw errorOf(response, await readAll(response));
@@ -79,7 +100,7 @@ export class Client {
   }
 }
 
-/** An authority of one's own, and a certificate to show, where servers want one. */
+/** TLS files that environment variables name: the authority to trust, and a client certificate for servers that require one. */
 function tlsFiles(env: NodeJS.ProcessEnv): RequestOptions {
   const read = (name: string) => {
     const file = env[name];
@@ -100,7 +121,7 @@ function parseUrl(base: string, path: string): URL {
   try {
     return new URL(path, base);
   } catch {
-    throw new PinholeError('invalid-input', `--url: '${base}' is no URL like ${DEFAULT_URL}, nor unix:/path.`, {
+    throw new PinholeError('invalid-input', `--url: '${base}' is neither a URL like ${DEFAULT_URL} nor unix:/path.`, {
       details: { field: 'url' },
     });
   }
@@ -117,7 +138,7 @@ function errorOf(response: IncomingMessage, text: string): PinholeError {
     const { error } = JSON.parse(text) as { error: ErrorData };
     return errorFromData(error);
   } catch {
-    return new PinholeError('internal', `the server answered ${response.statusCode} without an error of Pinhole's`);
+    return new PinholeError('internal', `the server answered ${response.statusCode} without a Pinhole error: is it another program?`);
   }
 }
 

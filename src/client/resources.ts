@@ -1,89 +1,59 @@
+import { list } from '../contract/compounds.ts';
 import { HELPER } from '../contract/helper.ts';
+import { record } from '../contract/record.ts';
 import { ROUTER, type Router } from '../contract/router.ts';
 import type { Of } from '../contract/shape.ts';
+import { FAMILY_STATUS, ROUTER_STATUS } from '../contract/status.ts';
 import { PinholeError } from '../model/errors.ts';
+import { ANY_NUMBER, type Answer, kept } from './answer.ts';
 import type { Client } from './client.ts';
 
-/** What the API sends, as far as commands use it. */
-export interface RouterJson {
-  readonly id: string;
-  readonly name: string;
-  readonly project_id: string;
-  readonly host: string | null;
-  readonly netns: string | null;
-  readonly revision: number;
-  readonly confine: false | { readonly blocked_ports: readonly number[]; readonly rate_per_second: number };
+/** A conntrack helper as the API shows it. */
+export type Helper = Of<typeof HELPER>;
+
+const ROUTERS = record({ routers: list(kept(ROUTER), ANY_NUMBER) });
+const HELPERS = record({ helpers: list(kept(HELPER), ANY_NUMBER) });
+
+const { id, name, host, netns } = ROUTER.fields;
+const { revision: _, ...declaredFields } = HELPER.fields;
+
+/** The part of {@link ROUTER_STATUS} that an agent's own `/status` has too, which knows neither project nor time of the report. */
+export const STATUS_VIEW = record({
+  router: record({ id, name, host, netns }),
+  reason: ROUTER_STATUS.fields.reason,
+  helpers: list(record({ ...declaredFields, families: list(FAMILY_STATUS, ANY_NUMBER) }), ANY_NUMBER),
+});
+/** A router and what became of its helpers, as a server or an agent tells it. */
+export type StatusView = Of<typeof STATUS_VIEW>;
+
+/** Every router that the token may see, in the server's order. @throws PinholeError as {@link Client.call} */
+export async function allRouters(client: Client): Promise<readonly Answer<Router>[]> {
+  return (await client.read(ROUTERS, 'GET', '/v1/routers')).routers;
 }
 
-export interface ScopeJson {
-  readonly source: string | null;
-  readonly destination: string | null;
-  readonly in_interface: string | null;
-}
-
-export interface HelperJson {
-  readonly id: string;
-  readonly protocol: string;
-  readonly port: number;
-  readonly helper: string;
-  readonly scope: ScopeJson | null;
-  readonly expires_at: string | null;
-}
-
-export interface FamilyJson {
-  readonly family: string;
-  readonly status: string;
-  readonly reason: string;
-}
-
-export interface StatusJson {
-  readonly router: RouterJson;
-  readonly reason: string;
-  readonly reported_at: string | null;
-  readonly drifts: number;
-  readonly helpers: readonly (HelperJson & { readonly families: readonly FamilyJson[] })[];
-}
-
-/** Every router that the token may see. */
-export async function allRouters(client: Client): Promise<Router[]> {
-  const { routers } = await client.get<{ routers: unknown[] }>('/v1/routers');
-  return routers.map((router) => ROUTER.readKnown(router));
-}
-
-/** A router's helpers as the contract has them. */
-export async function declaredHelpers(client: Client, routerId: string): Promise<Of<typeof HELPER>[]> {
-  const { helpers } = await client.get<{ helpers: unknown[] }>(helpersPath(routerId));
-  return helpers.map((helper) => HELPER.readKnown(helper));
-}
-
-/** A router by id or name. @throws PinholeError `router-not-found`, or `invalid-input` for a name that several have */
-export async function findRouter(client: Client, nameOrId: string): Promise<RouterJson> {
-  const { routers } = await client.get<{ routers: RouterJson[] }>(`/v1/routers?find=${encodeURIComponent(nameOrId)}`);
-  const byId = routers.find(({ id }) => id === nameOrId);
+/**
+ * Finds a router by its id, or by its name if only one router has that name.
+ * @throws PinholeError `router-not-found`, or `invalid-input` for a name of several routers
+ */
+export async function findRouter(client: Client, nameOrId: string): Promise<Answer<Router>> {
+  const { routers } = await client.read(ROUTERS, 'GET', `/v1/routers?find=${encodeURIComponent(nameOrId)}`);
+  const byId = routers.find(({ value }) => value.id === nameOrId);
   if (byId) return byId;
   if (routers.length > 1)
     throw new PinholeError(
       'invalid-input',
-      `${routers.length} routers are named '${nameOrId}'; use an id: ${routers.map(({ id }) => id).join(', ')}`,
+      `${routers.length} routers are named '${nameOrId}'; use an id: ${routers.map(({ value }) => value.id).join(', ')}`,
     );
   if (!routers[0]) throw new PinholeError('router-not-found', `Router ${nameOrId} could not be found.`);
   return routers[0];
 }
 
+/** Path of a router's helpers in the API, or of one of them. The id of a helper is escaped. */
 export function helpersPath(routerId: string, helperId?: string): string {
   return `/v1/routers/${routerId}/helpers${helperId ? `/${encodeURIComponent(helperId)}` : ''}`;
 }
 
-export async function helpersOf(client: Client, routerId: string): Promise<HelperJson[]> {
-  return (await client.get<{ helpers: HelperJson[] }>(helpersPath(routerId))).helpers;
-}
-
-export function showScope(scope: ScopeJson | null): string {
-  if (!scope) return '';
-  const parts = [
-    scope.source && `from ${scope.source}`,
-    scope.destination && `to ${scope.destination}`,
-    scope.in_interface && `in ${scope.in_interface}`,
-  ];
-  return parts.filter(Boolean).join(' ');
+/** The helpers of a router, in the server's order. @throws PinholeError as {@link Client.call} */
+export async function helpersOf(client: Client, routerId: string): Promise<readonly Answer<Helper>[]> {
+  return (await client.read(HELPERS, 'GET', helpersPath(routerId))).helpers;
 }

@@ -1,18 +1,21 @@
 import { InvalidInput } from '../model/errors.ts';
 
+/** The value of an option. */
 export interface IniOption {
+  /** Without quotes around it; continuation lines are joined by newlines. */
   readonly value: string;
-  /** Line that it begins on, from 1. */
+  /** Number of its first line, counted from 1. */
   readonly line: number;
 }
 
-/** Section → option → value. */
+/** Options by section and name. */
 export type IniFile = Map<string, Map<string, IniOption>>;
 
 /**
- * oslo.config's dialect (oslo_config/iniparser.py): `key = value` or `key: value`, indented lines go on, `#` and `;` begin
- * comments. Of an option that is said twice the last counts.
- * @throws InvalidInput naming file and line
+ * Parses an INI file in oslo.config's dialect (oslo_config/iniparser.py): `key = value` or `key: value`, an indented line continues
+ * the value before it, `#` and `;` begin comments. If an option occurs twice in a section, the last value counts.
+ * @param file its name, for messages
+ * @throws InvalidInput that names file and line
  */
 export function parseIni(text: string, file: string): IniFile {
   const sections: IniFile = new Map();
@@ -24,11 +27,11 @@ export function parseIni(text: string, file: string): IniFile {
     else if (/^[#;]/.test(line)) continue;
     else if (/^\s/.test(line)) {
       const before = key === null ? undefined : current?.get(key);
-      if (!current || key === null || !before) throw fail('an indented line with nothing before it that it could go on with');
+      if (!current || key === null || !before) throw fail('an indented line continues no option');
       current.set(key, { ...before, value: `${before.value}\n${line.trim()}` });
     } else if (line.startsWith('[')) {
       const name = /^\[([^\]]+)\]/.exec(line)?.[1];
-      if (name === undefined) throw fail('a section without an end');
+      if (name === undefined) throw fail("a section without a ']'");
       current = sections.get(name) ?? new Map();
       sections.set(name, current);
       key = null;

@@ -1,24 +1,26 @@
 import { Composer, type CST, type Document, type LineCounter, Parser } from 'yaml';
 
-/** Deeper than any configuration. The library composes what is nested by calling itself, and the end of the stack can end the process. */
+/** More than any configuration needs. The library recurses into nested collections, and a stack overflow could end the process. */
 const MAX_DEPTH = 60;
 
+/** How to parse YAML. */
 export interface YamlOptions {
+  /** Receives the offsets of lines, for messages. */
   readonly lineCounter: LineCounter;
-  /** Whether a key that stands twice is an error; looking for one takes a time that grows with the square of a mapping. */
+  /** Whether a duplicate key is an error. The check takes time quadratic in the size of a mapping. */
   readonly uniqueKeys: boolean;
-  /** The error for a problem at a line. */
+  /** Makes the error for a problem; lines count from 1. */
   readonly refuse: (line: number, problem: string) => Error;
 }
 
-/** Parses the first document of YAML of strangers. @throws what `refuse` makes of text that is no YAML, or nested too deeply */
+/** Parses untrusted YAML. @returns its first document. @throws the error of `refuse` for text that is not YAML, or nested too deeply */
 export function parseYaml(text: string, options: YamlOptions): Document {
   const [document] = parseYamlDocuments(text, options);
   if (!document) throw options.refuse(1, 'not YAML: no document');
   return document;
 }
 
-/** Parses every document of YAML of strangers, at least one. @throws as {@link parseYaml} */
+/** Parses untrusted YAML. @returns every document, at least one. @throws as {@link parseYaml} */
 export function parseYamlDocuments(text: string, { lineCounter, uniqueKeys, refuse }: YamlOptions): Document[] {
   const tokens: CST.Token[] = [];
   for (const token of new Parser(lineCounter.addNewLine).parse(text)) {
@@ -26,7 +28,7 @@ export function parseYamlDocuments(text: string, { lineCounter, uniqueKeys, refu
     if (offset !== null) throw refuse(lineOf(text, offset), `nested more than ${MAX_DEPTH} deep`);
     tokens.push(token);
   }
-  // As `parseAllDocuments` does, of tokens that are there already.
+  // The second half of the library's `parseAllDocuments`, on tokens that were checked for their depth.
   const documents = [...(new Composer({ uniqueKeys, logLevel: 'silent' }).compose(tokens, true, text.length) as Iterable<Document>)];
   for (const { errors } of documents) {
     const [error] = errors;
@@ -37,7 +39,7 @@ export function parseYamlDocuments(text: string, { lineCounter, uniqueKeys, refu
 
 type Node = CST.Token | CST.CollectionItem;
 
-/** Offset of the first thing below the deepest that is read; null where there is none. */
+/** Offset of the first node that is nested too deeply; null if there is none. */
 function tooDeep(token: CST.Token): number | null {
   const stack: { node: Node; depth: number }[] = [{ node: token, depth: 0 }];
   for (let at = stack.pop(); at; at = stack.pop()) {

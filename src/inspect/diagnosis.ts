@@ -4,7 +4,7 @@ import { type LiveRules, liveText, readLive } from '../review/ruleset/live.ts';
 import type { Chain, MatchKey, Rule } from '../review/ruleset/model.ts';
 import { NO_HOST, RulesetView } from '../review/ruleset/view.ts';
 
-/** Why a helper may not work in a namespace, from all rules there. Pure; the rules are read by the reviewer's reader. */
+/** One check of why a helper may not work in a namespace, and its result. */
 export interface Diagnosis {
   readonly check: string;
   readonly result: 'ok' | 'note' | 'problem';
@@ -16,9 +16,15 @@ interface Place {
   readonly rule: Rule;
 }
 
-/** @throws InvalidInput for rules that are not what nft and iptables print */
-export function diagnose(rules: LiveRules): Diagnosis[] {
-  const view = new RulesetView('live rules', readLive(liveText(rules), 'live rules'), { host: NO_HOST });
+/**
+ * Checks all rules of a namespace for what keeps helpers from working. Pure; the reviewer's reader and evaluator do the work.
+ * @returns one diagnosis for each check, in a fixed order
+ * @throws InvalidInput for rules that are not what nft and iptables print
+ */
+export function diagnose({ nft, listing, iptables, ip6tables }: LiveRules): Diagnosis[] {
+  // Only these: a kernel's answer has sysctls too, which the reader refuses.
+  const text = liveText({ nft, listing, iptables, ip6tables });
+  const view = new RulesetView('live rules', readLive(text, 'live rules'), { host: NO_HOST });
   return CHECKS.map((check) => check(view));
 }
 
@@ -27,19 +33,19 @@ const CHECKS = [ownTable, relatedAccept, notrack, zones, flowOffload, shadowing]
 function ownTable({ ruleset }: RulesetView): Diagnosis {
   const check = 'table inet pinhole';
   return ruleset.chains.some(isOurs)
-    ? { check, result: 'ok', detail: 'is there' }
-    : { check, result: 'note', detail: 'is not there: no helper is declared for this namespace, or none could be applied' };
+    ? { check, result: 'ok', detail: 'exists' }
+    : { check, result: 'note', detail: 'does not exist: no helper is declared for this namespace, or none could be applied' };
 }
 
-/** A data connection as most helpers announce it. */
+/** The first packet of a data connection, as most helpers expect one. */
 const DATA = { hook: 'forward', state: 'related', helper: 'ftp', protocol: 'tcp', port: 50_000 } as const;
 
-/** A helper only creates expectations: the firewall has to accept what is related. */
+/** A helper only creates expectations. The firewall must accept the related connections. */
 function relatedAccept(view: RulesetView): Diagnosis {
   const check = 'related connections are accepted';
   const found = FAMILIES.flatMap((family) => forwardProblem(view, family) ?? []);
   const worst = found.find(({ result }) => result === 'problem') ?? found[0];
-  return worst ? { check, ...worst } : { check, result: 'ok', detail: 'forward chains let a related connection through' };
+  return worst ? { check, ...worst } : { check, result: 'ok', detail: 'forward chains accept a related connection' };
 }
 
 function forwardProblem(view: RulesetView, family: Family): Omit<Diagnosis, 'check'> | null {
@@ -48,24 +54,27 @@ function forwardProblem(view: RulesetView, family: Family): Omit<Diagnosis, 'che
   if (verdict === 'accept') {
     const [doubt] = doubts;
     return doubt
-      ? { result: 'note', detail: `${family}: not known: '${doubt.text}' may drop related connections; it looks at what is not seen here` }
+      ? {
+          result: 'note',
+          detail: `${family}: not known: '${doubt.text}' may drop related connections; it depends on a state that doctor cannot see`,
+        }
       : null;
   }
   const last = steps.at(-1);
   const where = last ? `${nameOf(last.chain)}${last.rule ? ` ('${last.rule.text}')` : ' by its policy'}` : 'a forward chain';
   const narrow = view.baseChains('forward', family).flatMap(({ rules }) => rules.filter((rule) => isNarrowAccept(view, rule, probe)));
   if (narrow.length > 0)
-    return { result: 'note', detail: `${family}: ${where} drops related connections other than those of '${narrow[0]?.text}'` };
+    return { result: 'note', detail: `${family}: ${where} drops related connections, except those that '${narrow[0]?.text}' accepts` };
   return {
     result: 'problem',
-    detail: `${family}: ${where} drops what helpers announce: no rule before it accepts 'ct state related'. Add one, for helpers' connections.`,
+    detail: `${family}: ${where} drops the connections that helpers expect: no rule before it accepts 'ct state related'. Add one.`,
   };
 }
 
-/** What the probe does not say of its packet. */
+/** Properties of a packet that the probe leaves open. */
 const LEFT_OPEN: ReadonlySet<MatchKey> = new Set(['saddr', 'daddr', 'iif', 'oif', 'sport', 'other']);
 
-/** An accept that names the state and narrows it by something that the probe leaves open: an address, a set. */
+/** Whether a rule accepts related connections only with certain values of properties that the probe leaves open, like an address. */
 function isNarrowAccept(view: RulesetView, rule: Rule, probe: Probe): boolean {
   const namesState = rule.matches.some(({ key, values }) => key === 'state' && (values?.includes('related') ?? false));
   const narrows = rule.matches.some(({ key }) => LEFT_OPEN.has(key));
@@ -79,7 +88,7 @@ function notrack(view: RulesetView): Diagnosis {
   return {
     check,
     result: 'problem',
-    detail: `${listed(found)}: notrack: such connections have no helper. Exempt the control connections from it.`,
+    detail: `${listed(found)}: notrack: untracked connections get no helper. Exempt control connections from notrack.`,
   };
 }
 
@@ -93,7 +102,7 @@ function zones(view: RulesetView): Diagnosis {
   return {
     check,
     result: 'note',
-    detail: `${listed(found)} set a zone: a zone on the control connection alone breaks the data connection; set it for all traffic`,
+    detail: `${listed(found)} set a zone: if only the control connection gets it, the data connection fails; set it for all traffic`,
   };
 }
 
@@ -103,7 +112,7 @@ function flowOffload(view: RulesetView): Diagnosis {
   return {
     check: 'flow offload',
     result: 'problem',
-    detail: `${listed(found)} offload connections: their packets pass helpers by. Keep control connections out of it, by their ports.`,
+    detail: `${listed(found)} offload connections, whose packets then bypass helpers. Exclude control connections by their ports.`,
   };
 }
 
@@ -117,7 +126,7 @@ function shadowing(view: RulesetView): Diagnosis {
   return {
     check,
     result: 'note',
-    detail: `${listed(found)} assign helpers too: of two for one connection the first wins, and raw (iptables -j CT) comes before ours`,
+    detail: `${listed(found)} assign helpers too: the first helper that a connection gets stays, and raw (iptables -j CT) runs before Pinhole`,
   };
 }
 

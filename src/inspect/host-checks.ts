@@ -3,7 +3,10 @@ import type { Capabilities } from '../contract/agent.ts';
 import { capabilityKey, FAMILIES, KERNEL_HELPERS } from '../model/catalogue.ts';
 import type { Diagnosis } from './diagnosis.ts';
 
-/** What this host's kernel can do for helpers, check by check. Reads sysctls of the namespace that it runs in. */
+/**
+ * Checks what this host's kernel can do for helpers. Reads sysctls of the network namespace of this process.
+ * @returns one diagnosis for each check, in a fixed order
+ */
 export function hostChecks(capabilities: Capabilities): Diagnosis[] {
   return [helpersCheck(capabilities), natCheck(capabilities), eventsCheck(capabilities), automaticCheck(), expectationsCheck()];
 }
@@ -16,32 +19,32 @@ function helpersCheck({ kernelRelease, helpers }: Capabilities): Diagnosis {
     ),
   );
   const check = `helpers of Linux ${kernelRelease}`;
-  if (missing.length === 0) return { check, result: 'ok', detail: 'all of the catalogue' };
-  return { check, result: 'note', detail: `not there: ${missing.join(', ')} (modules nf_conntrack_*)` };
+  if (missing.length === 0) return { check, result: 'ok', detail: 'all helpers of the catalogue' };
+  return { check, result: 'note', detail: `missing: ${missing.join(', ')} (modules nf_conntrack_*)` };
 }
 
 function natCheck({ missingNat }: Capabilities): Diagnosis {
-  if (missingNat.length === 0) return { check: 'NAT of helpers', result: 'ok', detail: 'all modules are there' };
+  if (missingNat.length === 0) return { check: 'NAT of helpers', result: 'ok', detail: 'all modules are loaded' };
   return {
     check: 'NAT of helpers',
     result: 'problem',
-    detail: `not loaded: ${missingNat.join(', ')}: behind NAT the announced addresses stay wrong. modprobe them.`,
+    detail: `not loaded: ${missingNat.join(', ')}: without them, NAT does not translate the addresses in packets. Load them with modprobe.`,
   };
 }
 
 function eventsCheck({ conntrackEvents }: Capabilities): Diagnosis {
   if (conntrackEvents) return { check: 'conntrack events', result: 'ok', detail: '' };
-  return { check: 'conntrack events', result: 'note', detail: "net.netfilter.nf_conntrack_events=0: 'pinhole watch' sees nothing" };
+  return { check: 'conntrack events', result: 'note', detail: "net.netfilter.nf_conntrack_events=0: 'pinhole watch' shows nothing" };
 }
 
 function automaticCheck(): Diagnosis {
   const check = 'automatic assignment';
   if (sysctl('nf_conntrack_helper') !== 1)
-    return { check, result: 'ok', detail: 'off: helpers are where they are declared, and nowhere else' };
+    return { check, result: 'ok', detail: 'off: connections get only the helpers that rules assign' };
   return {
     check,
     result: 'problem',
-    detail: 'net.netfilter.nf_conntrack_helper=1: every connection to a usual port gets a helper, from anywhere. Set it to 0.',
+    detail: 'net.netfilter.nf_conntrack_helper=1: every connection to the usual port of a helper gets it, from any source. Set it to 0.',
   };
 }
 

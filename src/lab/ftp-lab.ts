@@ -2,17 +2,21 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { parseAnswer, readAnswer } from '../client/answer.ts';
 import type { Client } from '../client/client.ts';
-import type { HelperJson, RouterJson, StatusJson } from '../client/resources.ts';
+import { type Helper, helpersPath, STATUS_VIEW } from '../client/resources.ts';
+import { EXPECTATION_EVENT } from '../contract/expectation.ts';
+import { HELPER } from '../contract/helper.ts';
+import { ROUTER, type Router } from '../contract/router.ts';
 import { Instance } from './instance.ts';
 import { ScratchNetwork } from './scratch-network.ts';
 
-/** Names of its namespaces begin with this and a dash. */
+/** The names of the lab's namespaces begin with this and a dash. */
 export const FTP_LAB_PREFIX = 'pinhole-demo';
 const FILE_CONTENT = 'fetched through a pinhole\n';
 const CONVERGE_TIMEOUT_MS = 5_000;
 
-/** Filters like a careful admin: only what was asked for comes through. Related connections are accepted, and none exist. */
+/** A strict firewall. It accepts related connections, but without a helper there are none. */
 const FIREWALL = `
 table inet filter {
   chain forward {
@@ -26,7 +30,7 @@ table ip nat {
 }
 `;
 
-/** What a step of the lab has to tell, and hands on. */
+/** The result of a step: text for people, and a value for later steps. Each step throws an Error if its result is not as expected. */
 export type Outcome<T = undefined> = Promise<{ detail: string; value?: T }>;
 
 /** A client, a router with NAT and a strict firewall, and an FTP server, with a Pinhole that serves the router. */
@@ -35,6 +39,7 @@ export class FtpLab {
   readonly #dir = mkdtempSync(join(tmpdir(), 'pinhole-demo-'));
   readonly #pinhole = new Instance({ directory: this.#dir, namespaces: [`${FTP_LAB_PREFIX}-*`] });
 
+  /** Makes hosts, links, NAT and firewall, and starts vsftpd. */
   async build(): Outcome {
     const net = this.#network;
     for (const host of ['client', 'router', 'server']) await net.addHost(host);
@@ -53,20 +58,23 @@ export class FtpLab {
     return { detail: '' };
   }
 
+  /** Starts a Pinhole of the lab's own. */
   async startPinhole(): Outcome {
     await this.#pinhole.start();
     return { detail: `server, agent and kernel process on ${this.#pinhole.url}` };
   }
 
-  async addRouter(): Outcome<RouterJson> {
-    const value = await this.#api().call<RouterJson>('POST', '/v1/routers', { name: 'edge', netns: this.#network.netns('router') });
+  /** Declares the router. */
+  async addRouter(): Outcome<Router> {
+    const value = await this.#api().read(ROUTER, 'POST', '/v1/routers', { name: 'edge', netns: this.#network.netns('router') });
     return { detail: '', value };
   }
 
-  async addHelper(router: string): Outcome<HelperJson> {
-    const value = await this.#api().call<HelperJson>('POST', `/v1/routers/${router}/helpers`, { helper: 'ftp', protocol: 'tcp', port: 21 });
+  /** Declares the ftp helper and waits until it is ACTIVE. */
+  async addHelper(router: string): Outcome<Helper> {
+    const value = await this.#api().read(HELPER, 'POST', helpersPath(router), { helper: 'ftp', protocol: 'tcp', port: 21 });
     const active = async () => {
-      const { helpers } = await this.#api().get<StatusJson>(`/v1/status/${router}`);
+      const { helpers } = await this.#api().read(STATUS_VIEW, 'GET', `/v1/status/${router}`);
       return helpers.some(({ families }) => families.every(({ status }) => status === 'ACTIVE'));
     };
     await until(CONVERGE_TIMEOUT_MS, 'the helper does not become ACTIVE', active);
@@ -74,6 +82,7 @@ export class FtpLab {
     return { detail: `ACTIVE; in the kernel:\n${stdout.trim()}`, value };
   }
 
+  /** Removes the helper and waits until the table is gone. */
   async removeHelper(router: string, helper: string): Outcome {
     await this.#api().call('DELETE', `/v1/routers/${router}/helpers/${helper}`);
     const gone = async () => {
@@ -81,16 +90,18 @@ export class FtpLab {
       return !stdout.includes('pinhole');
     };
     await until(CONVERGE_TIMEOUT_MS, 'the table does not go', gone);
-    return { detail: "table inet pinhole is gone, everybody else's rules are as they were" };
+    return { detail: 'table inet pinhole is gone, and the other tables are unchanged' };
   }
 
+  /** Expects that curl's download times out. */
   async fetchFails(): Outcome {
     const { code, output } = await this.#curl(3);
     if (code === 0) throw new Error(`curl got the file: ${output}`);
-    if (code !== 28) throw new Error(`curl failed otherwise than by time-out: exit ${code}`);
+    if (code !== 28) throw new Error(`curl ended with exit status ${code} instead of timing out`);
     return { detail: 'curl: (28) timed out' };
   }
 
+  /** Expects that curl downloads the file, and that Pinhole reports the expectation. */
   async fetchWorks(): Outcome {
     const seen: string[] = [];
     const stop = new AbortController();
@@ -101,17 +112,15 @@ export class FtpLab {
     })().catch(() => undefined);
     const { code, output } = await this.#curl(10);
     if (code !== 0 || output !== FILE_CONTENT) throw new Error(`curl ended with ${code}: ${output}`);
-    await until(CONVERGE_TIMEOUT_MS, 'no expectation was seen', () => seen.length > 0);
+    await until(CONVERGE_TIMEOUT_MS, 'Pinhole reports no expectation', () => seen.length > 0);
     stop.abort();
     await reading;
-    const { change, expectation } = JSON.parse(seen[0] as string) as {
-      change: string;
-      expectation: { helper: string; protocol: string; source: string; destination: string; port: number };
-    };
+    const { change, expectation } = readAnswer(EXPECTATION_EVENT, parseAnswer(seen[0] ?? ''));
     const { helper, protocol, source, destination, port } = expectation;
     return { detail: `expectation (${change}): ${helper}: ${protocol} ${source} → ${destination}:${port}\nfile: ${output.trim()}` };
   }
 
+  /** Removes all that the lab made: processes, namespaces, files. */
   async destroy(): Promise<void> {
     await this.#pinhole.stop();
     await this.#network.destroy();
@@ -141,7 +150,7 @@ export class FtpLab {
     });
   }
 
-  /** With PASV only: EPSV would work too, by the same helper. */
+  /** Downloads with PASV. The helper covers EPSV too, but one is enough to show it. */
   async #curl(seconds: number): Promise<{ code: number; output: string }> {
     const argv = ['curl', '-sS', '--disable-epsv', '--max-time', String(seconds), 'ftp://10.77.2.2/file.txt'];
     try {

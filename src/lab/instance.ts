@@ -3,26 +3,34 @@ import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { ANY_NUMBER } from '../client/answer.ts';
 import { Client } from '../client/client.ts';
 import { paths } from '../config/config.ts';
+import { AGENT } from '../contract/agent.ts';
+import { list } from '../contract/compounds.ts';
+import { record } from '../contract/record.ts';
 
 const CLI = fileURLToPath(new URL('../cli.js', import.meta.url));
+const AGENTS = record({ agents: list(AGENT, ANY_NUMBER) });
 const START_TIMEOUT_MS = 20_000;
 const STOP_TIMEOUT_MS = 10_000;
 
+/** Processes of an instance, apart from its supervisor. */
 export type ProcessName = 'kernel' | 'server' | 'agent';
 
+/** What an instance needs. */
 export interface InstanceOptions {
-  /** A folder of the instance's own, which exists. */
+  /** An existing folder for this instance alone. */
   readonly directory: string;
-  /** Namespaces that it may serve. */
+  /** Patterns of the namespaces that it may serve. */
   readonly namespaces: readonly string[];
   /** More lines of configuration, in YAML. */
   readonly config?: string;
+  /** Path of another built command line to run. */
   readonly cli?: string;
 }
 
-/** A whole Pinhole of its own (`pinhole up`), beside whatever else runs on this host: for the demo, benchmarks and tests. */
+/** A complete Pinhole (`pinhole up`) for the demo, benchmarks and tests. It can run beside other instances on the same host. */
 export class Instance {
   readonly dataDir: string;
   readonly env: NodeJS.ProcessEnv;
@@ -42,32 +50,37 @@ export class Instance {
     };
   }
 
+  /** Paths of its files. */
   get files() {
     return paths({ dataDir: this.dataDir, runDir: join(this.dataDir, 'run') });
   }
 
-  /** What its processes have written so far. */
+  /** The output of its processes so far, at most the last million characters. */
   get log(): string {
     return this.#log;
   }
 
+  /** Address of the API. @throws Error before the server listens */
   get url(): string {
     return readFileSync(this.files.endpoint, 'utf8').trim();
   }
 
+  /** Its admin token. @throws Error before the first start */
   get token(): string {
     return readFileSync(this.files.adminToken, 'utf8').trim();
   }
 
+  /** Process id of the supervisor; -1 while it is stopped. */
   get pid(): number {
     return this.#supervisor?.pid ?? -1;
   }
 
-  /** A client of the server as it is now; a restarted one listens elsewhere. */
+  /** A client of the server as it runs now. After a restart, the server has another address. */
   client(): Client {
     return new Client({ url: this.url, token: this.token }, {});
   }
 
+  /** Starts it and waits until it is ready. @throws Error with its output if it ends, or is not ready within 20 s */
   async start(): Promise<void> {
     const { directory, namespaces, config = '' } = this.#options;
     const file = join(directory, 'pinhole.yaml');
@@ -100,14 +113,14 @@ export class Instance {
 
   async #hasAgent(): Promise<boolean> {
     try {
-      const { agents } = await this.client().get<{ agents: { alive: boolean; state: { source?: string } }[] }>('/v1/agents');
-      return agents.some(({ alive, state }) => alive && state.source !== undefined);
+      const { agents } = await this.client().read(AGENTS, 'GET', '/v1/agents');
+      return agents.some(({ alive, state }) => alive && state['source'] !== undefined);
     } catch {
       return false;
     }
   }
 
-  /** Process ids of its parts, as they are now. */
+  /** Ids of its processes that run now. */
   pids(): Map<ProcessName, number> {
     const found = new Map<ProcessName, number>();
     for (const pid of childrenOf(this.pid)) {
@@ -117,6 +130,7 @@ export class Instance {
     return found;
   }
 
+  /** Sends SIGTERM, after 10 s SIGKILL, and waits for the end. Data stays. */
   async stop(): Promise<void> {
     const child = this.#supervisor;
     if (!child) return;
@@ -124,7 +138,7 @@ export class Instance {
     this.#supervisor = null;
   }
 
-  /** kill -9 of the supervisor: its children end by themselves. */
+  /** Sends SIGKILL to the supervisor and waits until its children have ended by themselves. */
   async killSupervisor(): Promise<void> {
     const child = this.#supervisor;
     if (!child) return;

@@ -2,17 +2,19 @@ import { PinholeError } from '../model/errors.ts';
 
 const NAMES = ['SIGINT', 'SIGTERM'] as const;
 
+/** SIGINT and SIGTERM as an abort, so that a command can clean up before it ends. */
 export interface Interruption {
-  /** Aborts when somebody ends the command, for it to clean up first; its reason is the error that the command ends with. */
+  /** Aborts at the first signal. Its reason is the error for the command to end with. */
   readonly signal: AbortSignal;
-  /** Gives the signals back: from here on they end the process. */
+  /** Removes the handlers: from then on, the signals end the process. */
   dispose(): void;
 }
 
+/** Handles SIGINT and SIGTERM until {@link Interruption.dispose}. */
 export function interruption(): Interruption {
   const controller = new AbortController();
   const listeners = NAMES.map((name) => {
-    const listener = () => controller.abort(new PinholeError('internal', `interrupted by ${name}; everything is cleaned up`));
+    const listener = () => controller.abort(new PinholeError('internal', `interrupted by ${name}; everything was cleaned up`));
     process.once(name, listener);
     return [name, listener] as const;
   });

@@ -12,24 +12,25 @@ export interface LinkEnd {
 }
 
 /**
- * Throw-away hosts: network namespaces under a prefix of their own, joined by veth pairs. For the demo, the doctor's proofs
- * and tests; {@link destroy} takes everything away again, whatever was made.
+ * Temporary hosts for the demo, proofs and tests: network namespaces under a common prefix, joined by veth pairs. Needs root.
+ * {@link destroy} removes everything that was made. Methods throw an Error with the output of a command that fails.
  */
 export class ScratchNetwork {
   readonly prefix: string;
   readonly #hosts: string[] = [];
   readonly #children = new Set<ChildProcess>();
 
-  /** @param prefix short, of letters and digits, and the caller's own */
+  /** @param prefix letters and digits, short, and used by no other network */
   constructor(prefix: string) {
     this.prefix = prefix;
   }
 
-  /** Name of a host's namespace. */
+  /** The name of a host's namespace. */
   netns(host: string): string {
     return `${this.prefix}-${host}`;
   }
 
+  /** Adds a host whose loopback interface is up. @returns the name of its namespace */
   async addHost(host: string): Promise<string> {
     const netns = this.netns(host);
     await run('ip', ['netns', 'add', netns]);
@@ -38,13 +39,14 @@ export class ScratchNetwork {
     return netns;
   }
 
-  /** Many at a time, without links: half a millisecond each. */
+  /** Adds many hosts at once, with loopback down: half a millisecond each. */
   async addHosts(hosts: readonly string[]): Promise<void> {
     const names = hosts.map((host) => this.netns(host));
     await batch(names.map((netns) => `netns add ${netns}`));
     this.#hosts.push(...names);
   }
 
+  /** Removes a host and its links. */
   async removeHost(host: string): Promise<void> {
     const netns = this.netns(host);
     await run('ip', ['netns', 'del', netns]);
@@ -52,7 +54,7 @@ export class ScratchNetwork {
     if (at >= 0) this.#hosts.splice(at, 1);
   }
 
-  /** Joins two hosts. IPv4 addresses get a broadcast address, IPv6 ones are usable at once. */
+  /** Joins two hosts by a veth pair. IPv4 addresses get a broadcast address; IPv6 addresses skip duplicate detection. */
   async link(a: LinkEnd, b: LinkEnd): Promise<void> {
     const lines = [`link add ${a.interface} netns ${this.netns(a.host)} type veth peer name ${b.interface} netns ${this.netns(b.host)}`];
     await batch(lines);
@@ -64,11 +66,12 @@ export class ScratchNetwork {
     }
   }
 
+  /** Adds a route to a host. */
   async route(host: string, destination: string, via: string): Promise<void> {
     await run('ip', ['-n', this.netns(host), 'route', 'add', destination, 'via', via]);
   }
 
-  /** Loads rules of the lab's own (a firewall, NAT) from nft text. */
+  /** Loads rules in nft's syntax into a host. */
   async nft(host: string, rules: string): Promise<void> {
     const child = spawn('ip', ['netns', 'exec', this.netns(host), 'nft', '-f', '-'], { stdio: ['pipe', 'ignore', 'pipe'] });
     let errors = '';
@@ -80,12 +83,13 @@ export class ScratchNetwork {
     if (code !== 0) throw new Error(`nft in ${host}: ${errors}`);
   }
 
+  /** Sets sysctls of a host. */
   async sysctl(host: string, settings: Readonly<Record<string, string | number>>): Promise<void> {
     const pairs = Object.entries(settings).map(([name, value]) => `${name}=${value}`);
     await this.exec(host, ['sysctl', '-qw', ...pairs]);
   }
 
-  /** Runs a command to its end. @throws with its output when it fails */
+  /** Runs a command in a host and waits for its end, at most 20 s by default. @throws Error with its output if it fails */
   async exec(
     host: string,
     argv: readonly string[],
@@ -98,7 +102,7 @@ export class ScratchNetwork {
     });
   }
 
-  /** Starts a command that goes on; {@link destroy} ends it. */
+  /** Starts a command in a host and does not wait. {@link destroy} ends it. */
   start(host: string, argv: readonly string[], options: { cwd?: string; env?: NodeJS.ProcessEnv } = {}): ChildProcess {
     const child = spawn('ip', ['netns', 'exec', this.netns(host), ...argv], { stdio: ['ignore', 'pipe', 'pipe'], ...options });
     this.#children.add(child);
@@ -106,12 +110,13 @@ export class ScratchNetwork {
     return child;
   }
 
-  /** Process ids in a host, of whatever runs there. */
+  /** Ids of all processes in a host. */
   async pids(host: string): Promise<number[]> {
     const { stdout } = await run('ip', ['netns', 'pids', this.netns(host)]);
     return stdout.split('\n').filter(Boolean).map(Number);
   }
 
+  /** Ends all processes in the hosts and removes the hosts. */
   async destroy(): Promise<void> {
     for (const child of this.#children) child.kill('SIGKILL');
     const hosts = this.#hosts.splice(0);
@@ -120,7 +125,7 @@ export class ScratchNetwork {
   }
 }
 
-/** Processes that run in one of these namespaces; one look at /proc, whatever their number. */
+/** Ids of the processes in any of these namespaces. It reads /proc once for all of them. */
 function pidsIn(names: ReadonlySet<string>): number[] {
   const inodes = new Set([...names].map((netns) => statSync(`/run/netns/${netns}`, { throwIfNoEntry: false })?.ino));
   return readdirSync('/proc')
@@ -135,7 +140,7 @@ function pidsIn(names: ReadonlySet<string>): number[] {
     });
 }
 
-/** Takes away what an earlier run could not: namespaces of its names, and the processes in them. */
+/** Removes namespaces that an earlier run left behind, and ends the processes in them. @param isLeftover tells them by their names */
 export async function removeLeftovers(isLeftover: (netns: string) => boolean): Promise<void> {
   const { stdout } = await run('ip', ['netns', 'list']).catch(() => ({ stdout: '' }));
   const names = stdout
@@ -147,12 +152,12 @@ export async function removeLeftovers(isLeftover: (netns: string) => boolean): P
   await removeNamespaces(names);
 }
 
-/** Prefix of namespaces that are this process's own: nobody else's are in its way, and it is in nobody's. */
+/** A prefix for namespaces of this process, with its process id, so that concurrent runs do not collide. */
 export function ownPrefix(family: string): string {
   return `${family}${process.pid}`;
 }
 
-/** {@link removeLeftovers} of processes that made namespaces under {@link ownPrefix} and are no more. */
+/** {@link removeLeftovers} for namespaces under the {@link ownPrefix} of processes that have ended. */
 export async function removeOrphans(family: string): Promise<void> {
   const pattern = new RegExp(`^${family}(\\d+)[^\\d]`);
   await removeLeftovers((netns) => {
@@ -161,7 +166,7 @@ export async function removeOrphans(family: string): Promise<void> {
   });
 }
 
-/** Those that are gone already are no error. */
+/** Namespaces that do not exist are no error. */
 async function removeNamespaces(names: readonly string[]): Promise<void> {
   if (names.length === 0) return;
   await batch(
@@ -183,7 +188,7 @@ async function batch(lines: readonly string[], { flags = [] }: { flags?: readonl
   if (code !== 0) throw new Error(`ip -batch: ${errors}`);
 }
 
-/** One that ended meanwhile is as good as killed. */
+/** A process that has ended meanwhile is no error. */
 function kill(pid: number): void {
   try {
     process.kill(pid, 'SIGKILL');

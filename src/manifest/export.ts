@@ -3,7 +3,10 @@ import type { Protocol } from '../model/catalogue.ts';
 import { grouped } from '../model/grouped.ts';
 import type { Declared, DeclaredHelper } from './steps.ts';
 
-/** What is declared as a manifest's JSON, for YAML; fields that say nothing are left out. */
+/**
+ * The declared state in the JSON form of a manifest, which YAML prints. Fields that are null, false or empty are left out, and a
+ * router's id too, unless its name is empty or not unique.
+ */
 export function toManifest(declared: readonly Declared[]): object {
   const byName = grouped(declared, ({ router }) => [router.name]);
   const routers = declared.map((item): ManifestRouter => routerOf(item, (byName.get(item.router.name) ?? []).length > 1));
@@ -28,7 +31,7 @@ function helperOf({ helper, protocol, port, scope, expiresAt }: DeclaredHelper):
   return { helper, protocol: protocol as Protocol, port, scope, expiresAt };
 }
 
-/** Null, false and the empty name mean the same as nothing in a manifest. */
+/** In a manifest, null, false and an empty text mean the same as a missing field. */
 function withoutNothing(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withoutNothing);
   if (typeof value !== 'object' || value === null) return value;

@@ -8,19 +8,24 @@ import { InvalidInput, PinholeError } from '../model/errors.ts';
 const MAX_FILE = 8 * 1024 * 1024;
 
 /**
- * Reads a manifest; `-` is the standard input. A file of several YAML documents declares the routers of all of them.
- * @throws InvalidInput naming file, line and field
+ * Reads a manifest from a file of at most 8 MiB; `-` is standard input. A file of several YAML documents declares the routers of all
+ * of them.
+ * @throws InvalidInput that names file, line and field
  */
 export function readManifest(file: string): Manifest {
   return parseManifest(readText(file), file);
 }
 
-/** @param file its name, for messages. @throws InvalidInput naming file, line and field */
+/**
+ * Reads the text of a manifest.
+ * @param file its name, for messages
+ * @throws InvalidInput that names file, line and field
+ */
 export function parseManifest(text: string, file: string): Manifest {
   const lines = new LineCounter();
   const refuse = (line: number, problem: string) => new InvalidInput('file', `${file}:${line}: ${problem}`);
   const all = parseYamlDocuments(text, { lineCounter: lines, uniqueKeys: true, refuse });
-  // A separator at the end begins a document with nothing in it; a file of nothing else is refused as its first document is.
+  // A `---` at the end begins an empty document, which is ignored. A file with only empty documents is refused for its first one.
   const filled = all.filter(({ contents }) => !(isScalar(contents) && contents.source === ''));
   const documents = filled.length > 0 ? filled : all.slice(0, 1);
   const parts = documents.map((document) => ({ document, manifest: readDocument(document, { file, lines }) }));
@@ -63,7 +68,7 @@ function problemAt({ file, lines, document }: Place, { path, expected }: Pick<Mi
   return new InvalidInput(field, `${file}:${lineOf(document, lines, path)}: ${field || 'the document'}: expected ${expected}`);
 }
 
-/** Line of the field that a path names, or of the nearest thing around it. */
+/** Line of the field that a path names, or of the innermost value around it that exists. */
 function lineOf(document: Document, lines: LineCounter, path: readonly (string | number)[]): number {
   for (let length = path.length; length > 0; length--) {
     const node = document.getIn(path.slice(0, length), true);

@@ -6,15 +6,16 @@ import { formatScope } from '../contract/scope.ts';
 import { InvalidInput } from '../model/errors.ts';
 import { grouped } from '../model/grouped.ts';
 
-/** What is declared now: a router, and its helpers. */
+/** A router that is declared now, with its helpers. */
 export interface Declared {
   readonly router: Router;
   readonly helpers: readonly DeclaredHelper[];
 }
 
+/** The fields of a declared helper that a plan compares. */
 export type DeclaredHelper = Pick<ConntrackHelper, 'id' | 'protocol' | 'port' | 'helper' | 'scope' | 'expiresAt'>;
 
-/** What the API would be told: data, in the order in which it is done. `router` is what people call the router. */
+/** One request to the API, as data. `router` is the router's name, or its id if the name is empty: people see it. */
 export type Step =
   | { readonly step: 'create-router'; readonly router: string; readonly fields: ManifestRouter }
   | {
@@ -41,16 +42,17 @@ export type Step =
       readonly helper: DeclaredHelper;
     };
 
+/** How {@link planSteps} plans. */
 export interface PlanOptions {
-  /** Remove what the file does not name. */
+  /** Whether routers and helpers that the manifest does not name are removed. */
   readonly prune: boolean;
-  /** Helpers whose time was over by then are not made. */
+  /** Helpers that expired before this time are not created. */
   readonly now: Date;
 }
 
 /**
- * From what is declared to what the file says. Idempotent: of what is already so, no step. What the file does not name is
- * left alone, unless `prune`.
+ * The steps, in the order in which they must happen, that make the declared state equal to a manifest. Idempotent: once they are
+ * done, there are no steps left. Routers and helpers that the manifest does not name stay, unless `prune` is set.
  * @throws InvalidInput for a name that several declared routers have, or an id that none has
  */
 export function planSteps(manifest: Manifest, declared: readonly Declared[], options: PlanOptions): Step[] {
@@ -63,7 +65,7 @@ export function planSteps(manifest: Manifest, declared: readonly Declared[], opt
   });
   if (!options.prune) return steps;
   const gone = declared.filter((item) => !named.has(item));
-  // First: a router that has another name in the file takes the namespace of the old one, which only one router may have.
+  // Deletions come first: a router that the file renames needs the namespace of the old one, and only one router may have it.
   return [...gone.map(({ router }): Step => ({ step: 'delete-router', router: calledBy(router), id: router.id })), ...steps];
 }
 
@@ -73,12 +75,12 @@ function finder(declared: readonly Declared[]): (wanted: ManifestRouter) => Decl
   return ({ id, name }) => {
     if (id !== null) {
       const found = byId.get(id);
-      if (!found) throw new InvalidInput('id', `No router has the id ${id}: leave it out to make a router with the name '${name}'.`);
+      if (!found) throw new InvalidInput('id', `No router has the id ${id}: leave the id out to make a router with the name '${name}'.`);
       return found;
     }
     const same = byName.get(name) ?? [];
     if (same.length > 1)
-      throw new InvalidInput('name', `${same.length} routers are named '${name}': say which by its id, as 'pinhole export' does.`);
+      throw new InvalidInput('name', `${same.length} routers are named '${name}': give the id of one, as 'pinhole export' does.`);
     return same[0];
   };
 }
@@ -108,7 +110,7 @@ function changeSteps(wanted: ManifestRouter, found: Declared, { prune, now }: Pl
   return [...steps, ...missing.map((helper): Step => ({ step: 'create-helper', router, routerId, helper }))];
 }
 
-/** Fields of the file's that are not so yet. */
+/** Names of the router's fields that differ from the manifest. */
 function routerChanges(wanted: ManifestRouter, found: Router): string[] {
   const changes: string[] = [];
   if (wanted.name !== found.name) changes.push('name');
@@ -129,12 +131,12 @@ function isOver({ expiresAt }: ManifestHelper, now: Date): boolean {
   return expiresAt !== null && Date.parse(expiresAt) <= now.getTime();
 }
 
-/** Each helper once, though a file may name it twice: the last counts. */
+/** Helpers by {@link helperKey}. If a manifest names a helper twice, the last one counts. */
 function byKey(helpers: readonly ManifestHelper[]): Map<string, ManifestHelper> {
   return new Map(helpers.map((helper) => [helperKey(helper), helper]));
 }
 
-/** What makes a helper the same one: Neutron's unique key and the scope. */
+/** Two helpers are the same if these are equal: the parts of Neutron's unique key, and the scope. */
 function helperKey({ helper, protocol, port, scope }: Pick<DeclaredHelper, 'helper' | 'protocol' | 'port' | 'scope'>): string {
   return JSON.stringify([protocol, port, helper, formatScope(scope)]);
 }

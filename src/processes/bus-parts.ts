@@ -4,7 +4,12 @@ import type { BusConfig } from '../config/bus-config.ts';
 import { InvalidInput } from '../model/errors.ts';
 import type { Ports } from '../ports/ports.ts';
 
-/** The bus over RabbitMQ, as configuration says; loaded only where it is used. */
+/**
+ * The bus over RabbitMQ. Its module is loaded only here, so that other processes stay small.
+ * @param parts `owner`: the host of an agent; `declares`: whether this process creates the exchange; `trusted`: the bus users whose
+ * messages are accepted, null for all
+ * @throws InvalidInput that names the setting, for a certificate file that cannot be read
+ */
 export async function rabbitBus(
   config: BusConfig,
   parts: Ports & { name: string; owner?: string; declares: boolean; trusted: readonly string[] | null },
@@ -15,7 +20,7 @@ export async function rabbitBus(
   return new RabbitBus({ broker, exchange, signs: agentUser !== null || config.serverUsers !== null, ...parts });
 }
 
-/** The user of the bus who speaks for a host; null where anybody does. */
+/** Maps a host to the bus user of its agent. The map gives null if configuration does not tie hosts to users. */
 export function userOfHost(config: BusConfig | null): (host: string) => string | null {
   const pattern = config?.agentUser ?? null;
   return (host) => pattern?.replaceAll('{host}', host) ?? null;

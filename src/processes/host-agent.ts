@@ -12,7 +12,12 @@ import { createMetrics, observe, REFUSED_MESSAGES } from '../telemetry/metrics.t
 import { VERSION } from '../version.ts';
 import { rabbitBus } from './bus-parts.ts';
 
-/** The agent process of one host: no capability of its own; the kernel is another process's. */
+/**
+ * Starts the agent process of one host. It has no capabilities: it changes the kernel through the kernel process.
+ * @param options `neutron`: whether it serves the routers of Neutron's L3 agent
+ * @returns `isWell`: whether its sync loop makes progress; `close`: stops it and leaves the kernel as it is
+ * @throws InvalidInput for configuration that names a file that cannot be read
+ */
 export async function startHostAgent(
   config: Config,
   { neutron }: { neutron: boolean },
@@ -57,6 +62,6 @@ export async function startHostAgent(
 async function chooseBus(config: Config, { neutron, ports }: { neutron: boolean; ports: Ports }): Promise<Bus> {
   if (config.bus === null) return new LocalBusClient(paths(config).busSocket, ports);
   const parts = { name: `pinhole-agent ${config.host}`, trusted: config.bus.serverUsers, ...ports };
-  // Of a fleet the servers make the exchange; in a cloud it may be this agent that comes first.
+  // In a fleet, the servers create the exchange. In a cloud, this agent may be the first to need it.
   return rabbitBus(config.bus, neutron ? { ...parts, declares: true } : { ...parts, owner: config.host, declares: false });
 }

@@ -17,8 +17,13 @@ import type { Logger } from '../ports/logger.ts';
 import type { Ports } from '../ports/ports.ts';
 import type { Store } from '../store/interface.ts';
 
-/** Parts of a server that configuration chooses, and what it keeps on disk beside the database. */
+/** The parts of a server that configuration chooses, and the files that a server keeps beside the database. */
 
+/**
+ * Opens the configured database, SQLite or PostgreSQL, and migrates it to this version. At the first start, it makes the file with
+ * the server's id, which names the server's audit chain.
+ * @throws PinholeError `store-unavailable`
+ */
 export async function openStore(config: Config, ports: Ports): Promise<Store> {
   const { url, connections } = config.server.database;
   const files = paths(config);
@@ -27,10 +32,12 @@ export async function openStore(config: Config, ports: Ports): Promise<Store> {
   return (await import('../store/postgres/store.ts')).openPostgres({ url, connections, chain, ...ports });
 }
 
+/** The key that signs the audit chain: Ed25519, PKCS#8 in PEM. Made at the first start; only the server's user may read it. */
 export function auditKey(config: Config): string {
   return ownText(paths(config).auditKey, newAuditKey, 0o600);
 }
 
+/** Reads the policy file, or takes the defaults if there is none. Logs rules that Pinhole never asks for. @throws InvalidInput */
 export function loadPolicy(config: Config, logger: Logger): Policy {
   const { policyFile } = config.server;
   const policy = new Policy(policyFile === null ? {} : readPolicyFile(policyFile));
@@ -39,13 +46,14 @@ export function loadPolicy(config: Config, logger: Logger): Policy {
   return policy;
 }
 
+/** The configured way to authenticate requests: Pinhole's tokens, Keystone, or none. @throws InvalidInput */
 export function chooseIdentity(config: Config, tokens: Tokens, ports: Ports): Identity {
   const { identity } = config.server;
   switch (identity.mode) {
     case 'token':
       return tokens;
     case 'none':
-      ports.logger.warn({}, 'everybody who can reach the API is admin: identity.mode is none');
+      ports.logger.warn({}, 'identity.mode is none: every client that can reach the API is admin');
       return noIdentity;
     case 'keystone':
       return keystoneIdentity(identity.keystone, ports);
@@ -60,6 +68,7 @@ function keystoneIdentity(config: KeystoneConfig, ports: Ports): Identity {
   return new KeystoneIdentity(options, keystoneHttp(options), ports);
 }
 
+/** Reads certificate, key and the authority of client certificates, as PEM. @throws InvalidInput that names the setting */
 export function loadTls(tls: TlsConfig): TlsOptions {
   return {
     cert: readOwn(tls.certificate, 'tls.certificate'),
@@ -69,7 +78,7 @@ export function loadTls(tls: TlsConfig): TlsOptions {
   };
 }
 
-/** A file's text, made at the first start. */
+/** The text of a file, trimmed. The first start creates it with the text of `make`. */
 function ownText(path: string, make: () => string, mode: number): string {
   if (!existsSync(path)) writeFileSync(path, make(), { mode, flag: 'wx' });
   return readFileSync(path, 'utf8').trim();

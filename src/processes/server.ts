@@ -28,18 +28,23 @@ import { VERSION } from '../version.ts';
 import { rabbitBus, userOfHost } from './bus-parts.ts';
 import { auditKey, chooseIdentity, loadPolicy, loadTls, openStore } from './server-parts.ts';
 
+/** A server that listens. */
 export interface RunningServer {
   /** Where the API listens: a URL, or `unix:` and the path of a socket. */
   readonly url: string;
   readonly app: FastifyInstance;
-  /** Reads certificate and policy anew. What cannot be read is logged, and the old stays. */
+  /** Reloads certificate and policy. If one cannot be read, it logs the error and keeps the old ones. */
   reload(): void;
-  /** Removes what retention does not keep, as happens from time to time by itself. */
+  /** Removes rows that are older than retention keeps, as a timer does regularly. @returns the number of rows */
   clean(): Promise<number>;
+  /** Stops accepting requests, signs the audit chain, and closes bus and store. */
   close(): Promise<void>;
 }
 
-/** The server process: API, control, store and the embedded bus. */
+/**
+ * Starts the server process: API, control, store and bus. Resolves when the API listens and the endpoint file is written.
+ * @throws InvalidInput for configuration; PinholeError `store-unavailable`
+ */
 export async function startServer(config: Config, ports = systemPorts(createLogger('server', config.logLevel))): Promise<RunningServer> {
   const { logger } = ports;
   const files = paths(config);
@@ -56,7 +61,7 @@ export async function startServer(config: Config, ports = systemPorts(createLogg
     policy: () => policy,
     allowed: config.api.allowedHelpers,
     quotas: config.api.quotas,
-    // Of a fleet no host is more likely than another.
+    // In a fleet, a router without a host stays without one.
     defaultHost: config.bus === null ? config.host : null,
     userOfHost: userOfHost(config.bus),
   };
@@ -105,7 +110,7 @@ export async function startServer(config: Config, ports = systemPorts(createLogg
       const [nextPolicy, nextTls] = [loadPolicy(config, logger), config.server.tls && loadTls(config.server.tls)];
       if (nextTls) (app.server as unknown as TlsServer).setSecureContext(nextTls);
       policy = nextPolicy;
-      logger.info({}, 'policy and certificate were read anew');
+      logger.info({}, 'policy and certificate are reloaded');
     } catch (error) {
       logger.error({ err: error }, 'policy and certificate stay as they were');
     }
@@ -132,7 +137,7 @@ async function chooseBus(config: Config, ports: Ports): Promise<Bus> {
   return rabbitBus(config.bus, { name: `pinhole-server ${config.host}`, declares: true, trusted: null, ...ports });
 }
 
-/** A unix socket is its owner's alone from the moment that it is there. @returns the URL */
+/** Opens the API's socket. The umask makes a unix socket its owner's from the start. @returns the URL, or `unix:` and a path */
 async function listen(app: FastifyInstance, { listen, server }: Config): Promise<string> {
   if ('path' in listen) {
     rmSync(listen.path, { force: true });

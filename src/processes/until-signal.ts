@@ -1,9 +1,11 @@
 import { systemClock } from '../ports/clock.ts';
 import { sdNotify } from '../telemetry/sd-notify.ts';
 
+/** A process's work. */
 export interface Running {
-  /** Whether the process does its work; a watchdog of systemd is told only then. Default: always. */
+  /** Whether the process makes progress. systemd's watchdog is fed only if it does. Default: always. */
   readonly isWell?: () => boolean;
+  /** Ends the work. The process exits when it resolves. */
   close(): Promise<void>;
 }
 
@@ -12,9 +14,12 @@ export function onHangup(reload: () => void): void {
   process.on('SIGHUP', reload);
 }
 
-/** Runs until SIGTERM or SIGINT, then closes; a second signal ends at once. Tells systemd, if it waits to be told. */
+/**
+ * Runs until SIGTERM or SIGINT, then closes; a second signal ends the process at once. Notifies systemd, if systemd started the
+ * process with `Type=notify`. Resolves when closed.
+ */
 export async function untilSignal({ isWell = () => true, close }: Running): Promise<void> {
-  const notify = await sdNotify(process.env, (reason) => process.stderr.write(`systemd cannot be told: ${reason}\n`), systemClock);
+  const notify = await sdNotify(process.env, (reason) => process.stderr.write(`systemd cannot be notified: ${reason}\n`), systemClock);
   notify.ready(isWell);
   await new Promise<void>((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve());

@@ -2,17 +2,23 @@ import { readFileSync } from 'node:fs';
 import type { Config } from '../config/config.ts';
 import { InvalidInput } from '../model/errors.ts';
 
-/** Who the processes run as. */
+/** Numeric ids that the processes run under. */
 export interface Accounts {
+  /** User of server and agent. */
   readonly pinhole: number;
+  /** User of the kernel process. */
   readonly kernel: number;
+  /** Group of all three. */
   readonly group: number;
 }
 
-/** Where a checkout runs and the users do not exist: numbers that Debian gives to nobody (policy 9.2.2 leaves 64000+ to ask for). */
+/** Used if the default users do not exist, as in a checkout: ids that Debian assigns only on request (policy 9.2.2, 64000 and up). */
 const FALLBACK: Accounts = { pinhole: 64711, kernel: 64712, group: 64711 };
 
-/** Names from /etc/passwd and /etc/group, or numbers. @throws InvalidInput for a configured name that does not exist */
+/**
+ * The ids of the configured users and group, which are names in /etc/passwd and /etc/group, or numbers.
+ * @throws InvalidInput for a name that does not exist, and for root
+ */
 export function resolveAccounts(users: Config['users']): Accounts {
   return {
     pinhole: resolve(users.pinhole, { file: '/etc/passwd', fallback: users.pinhole === 'pinhole' ? FALLBACK.pinhole : null }),
@@ -29,5 +35,5 @@ function resolve(name: string, { file, fallback }: { file: string; fallback: num
   const id = Number(line?.split(':')[2]);
   if (line && id > 0) return id;
   if (fallback !== null) return fallback;
-  throw new InvalidInput('users', `Invalid input for users. ${file} has no '${name}' (and root will not do).`);
+  throw new InvalidInput('users', `Invalid input for users. ${file} has no '${name}' or it is root, which is not allowed.`);
 }

@@ -9,13 +9,13 @@ import { type Accounts, resolveAccounts } from './accounts.ts';
 import { CLI } from './programs.ts';
 
 /**
- * Makes the folders of the processes, each for the user that needs it.
+ * Creates the folders of the processes, each owned by the user that needs it. Sets the umask of this process to 022.
  * @returns the users that the processes run as
  * @throws Denied unless root; InvalidInput for folders that the users cannot read
  */
 export function prepareHost(config: Config): Accounts {
   if (process.getuid?.() !== 0) throw new Denied('This needs root: it starts processes under other users. Try again with sudo.');
-  // Modes are meant as they are written here, whatever the caller's mask.
+  // So that files get the modes that this file names, whatever the caller's umask is.
   process.umask(0o022);
   const accounts = resolveAccounts(config.users);
   const files = paths(config);
@@ -30,7 +30,7 @@ export function prepareHost(config: Config): Accounts {
   return accounts;
 }
 
-/** The token that clients on this host use; made once. Its hash is the server's to keep. */
+/** Makes the admin token that commands on this host use, unless its file exists. Root and the group may read it; the server stores its hash. */
 export function ensureAdminToken(config: Config, accounts: Accounts): void {
   const { adminToken } = paths(config);
   if (existsSync(adminToken)) return;
@@ -38,7 +38,10 @@ export function ensureAdminToken(config: Config, accounts: Accounts): void {
   chownSync(adminToken, 0, accounts.group);
 }
 
-/** Where helpers are modules: nothing else loads the NAT ones. A built-in or missing one is no error; status tells. */
+/**
+ * Loads the kernel modules of all helpers, since nothing else loads their NAT modules. Modules that are built in or missing are no
+ * error here: the status of helpers shows them.
+ */
 export function loadModules(): void {
   if (!existsSync(`/lib/modules/${release()}`)) return;
   const names = new Set(KERNEL_HELPERS.flatMap(({ modules }) => (modules.nat ? [modules.conntrack, modules.nat] : [modules.conntrack])));
@@ -58,7 +61,7 @@ function checkReadable(accounts: Accounts, wanted: readonly string[]): void {
       if (spawnSync('setpriv', argv, { stdio: 'ignore', cwd: '/' }).status === 0) continue;
       throw new InvalidInput(
         'path',
-        `${path} cannot be read by user ${uid}, whom Pinhole's processes run as: move it out of folders that are closed to others, or open them (chmod o+rx).`,
+        `User ${uid}, which runs Pinhole's processes, cannot read ${path}: move it to a folder that other users may enter, or allow that (chmod o+rx).`,
       );
     }
   }

@@ -6,25 +6,26 @@ import { Timers } from '../ports/timers.ts';
 import type { Accounts } from './accounts.ts';
 import { CLI, type Program } from './programs.ts';
 
+/** Processes that are started again when they end. */
 export interface Supervised {
-  /** Process ids by the names of programs. */
+  /** Ids of the processes that run now, by the names of their programs. */
   readonly pids: ReadonlyMap<string, number>;
-  /** Passes SIGHUP to the server: certificates and policy are read anew. */
+  /** Sends SIGHUP to the server, which reloads certificate and policy. */
   reload(): void;
-  /** Resolves when all have ended. */
+  /** Sends SIGTERM to all, after 5 s SIGKILL, and resolves when all have ended. */
   stop(): Promise<void>;
 }
 
 const KERNEL_CAPABILITIES = '-all,+sys_admin,+net_admin';
 const NO_CAPABILITIES = '-all';
 const RESTART: Backoff = { firstMs: 50, maxMs: 1_000 };
-/** A process that lived this long and dies is started again after the first wait. */
+/** After a process ran this long, its next restart waits only the first delay again. */
 const STABLE_MS = 5_000;
 const KILL_AFTER_MS = 5_000;
 
 /**
- * The one process that stays root: starts the others without rights that they do not need, and starts them again when they die.
- * It listens to no socket.
+ * Starts programs, each with only the rights that it needs, and starts each again when it ends. The caller is the only process that
+ * stays root, and it listens on no socket.
  */
 export function supervise(
   programs: readonly Program[],
@@ -65,8 +66,8 @@ export function supervise(
 }
 
 /**
- * A child that loses its supervisor gets SIGTERM: two sets of processes never run side by side. Signals of the terminal go
- * to the whole group, so that children may get them first; all take a second one well.
+ * A child whose supervisor dies gets SIGTERM, so that two sets of processes never run at the same time. A terminal sends its signals
+ * to the whole process group, so a child may get one before the supervisor sends its own; a second signal does no harm.
  */
 function setprivArguments(program: Program, accounts: Accounts): string[] {
   const capabilities = program.account === 'kernel' ? KERNEL_CAPABILITIES : NO_CAPABILITIES;

@@ -1,7 +1,7 @@
 import { pino } from 'pino';
 import type { Logger } from '../ports/logger.ts';
 
-/** Fields that may hold a secret, wherever they stand. */
+/** Fields that may hold a secret, at the top and one level down. */
 const REDACTED = [
   'authorization',
   'token',
@@ -14,7 +14,11 @@ const REDACTED = [
   'headers["x-auth-token"]',
 ];
 
-/** JSON lines on standard error: standard output is a command's own. */
+/**
+ * A logger that writes JSON lines to standard error, since standard output belongs to the command. It writes before it returns.
+ * @param component name of the process, in every line
+ * @param level pino's name of the lowest level to write, like `info`
+ */
 export function createLogger(component: string, level: string): Logger {
   return pino(
     {

@@ -1,27 +1,31 @@
 import type { Clock, Timer } from '../ports/clock.ts';
 
-/** Where systemd listens (sd_notify(3)); nothing else is told there. */
+/** Notifications to systemd, as sd_notify(3) describes them. */
 export interface SdNotify {
-  /** The process serves. From then on it says that it lives, as often as systemd wants, while `isWell` holds. */
+  /** Reports that the process serves. From then on, feeds the watchdog as often as systemd wants, as long as `isWell` returns true. */
   ready(isWell: () => boolean): void;
+  /** Reports that the process is about to end. */
   stopping(): void;
+  /** Stops feeding the watchdog. */
   close(): void;
 }
 
-/** As often in the time that systemd waits, so that one that is late is no death. */
+/** Watchdog messages per watchdog period: one that is late does not get the process killed. */
 const SHARE = 3;
 const AF_UNIX = 1;
 const SOCK_DGRAM = 2;
 const SOCK_CLOEXEC = 0o2000000;
-/** sockaddr_un of Linux: family, path. */
+/** Offset of the path in Linux's `sockaddr_un`, behind the family. */
 const PATH_OFFSET = 2;
 const MAX_PATH = 108;
 
 const NOWHERE: SdNotify = { ready: () => undefined, stopping: () => undefined, close: () => undefined };
 
 /**
- * Speaks to systemd where it started this process with `Type=notify`; otherwise nothing happens, and nothing is loaded. Node has no
- * datagram sockets of the unix kind.
+ * Connects to systemd if it started this process with `Type=notify`. Otherwise all methods do nothing, and koffi is not loaded. koffi
+ * is needed because Node has no unix datagram sockets.
+ * @param onFailure called with each notification that could not be sent
+ * @throws Error for a `NOTIFY_SOCKET` that is too long
  */
 export async function sdNotify(env: NodeJS.ProcessEnv, onFailure: (reason: string) => void, clock: Clock): Promise<SdNotify> {
   const path = env['NOTIFY_SOCKET'];
@@ -62,7 +66,7 @@ async function sender(path: string): Promise<(state: string) => boolean> {
   };
 }
 
-/** A path, or with `@` a name of Linux's abstract namespace. */
+/** A `sockaddr_un` for a path, or with a leading `@` for a name in Linux's abstract namespace. */
 function socketAddress(path: string): Buffer {
   const name = Buffer.from(path);
   if (name.length > MAX_PATH - 1) throw new Error(`NOTIFY_SOCKET is longer than ${MAX_PATH - 1} bytes`);

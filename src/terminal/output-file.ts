@@ -3,8 +3,9 @@ import { dirname } from 'node:path';
 import { InvalidInput } from '../model/errors.ts';
 
 /**
- * A file that a flag names for what a command will have to say. Asked before the work, so that no result is lost for it.
- * @throws InvalidInput naming the flag, now or when it is written
+ * Checks that a file that a flag names can be written, before the work whose result it will hold.
+ * @returns a function that writes the file
+ * @throws InvalidInput that names the flag, now or when the file is written
  */
 export function outputFile(flag: string, path: string): (text: string) => void {
   const attempt = (work: () => void) => {

@@ -1,6 +1,6 @@
 import type { Clock } from '../ports/clock.ts';
 
-/** A line on a terminal's standard error that says how far something is. Nothing where nobody looks, or within a second. */
+/** A progress bar on standard error. It appears after a second, and only if standard error is a terminal. */
 export class Progress {
   readonly #label: string;
   readonly #clock: Clock;
@@ -14,6 +14,7 @@ export class Progress {
     this.#startedAt = clock.monotonic();
   }
 
+  /** Draws the bar, at most ten times a second. */
   update(done: number, total: number): void {
     const now = this.#clock.monotonic();
     if (!this.#visible || now - this.#startedAt < 1000 || now - (this.#drawnAt ?? this.#startedAt) < 100) return;
@@ -23,6 +24,7 @@ export class Progress {
     process.stderr.write(`\r${this.#label} [${'#'.repeat(filled)}${'.'.repeat(width - filled)}] ${done}/${total}`);
   }
 
+  /** Erases the bar. */
   end(): void {
     if (this.#drawnAt !== null) process.stderr.write('\r\u001b[K');
   }

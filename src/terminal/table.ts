@@ -1,18 +1,24 @@
 import { styleText } from 'node:util';
 import { lookUp } from '../model/look-up.ts';
 
+/** A name of `util.styleText`, or several. */
 export type Style = Parameters<typeof styleText>[0];
 
+/** A column of a table: its title, a row's text in it, and the style of that text; null for none. */
 export interface Column<T> {
   readonly title: string;
   readonly value: (row: T) => string;
   readonly style?: (row: T) => Style | null;
 }
 
-/** Control characters of names that tenants choose do not reach the terminal. */
+/** Names that tenants choose may contain control characters. They must not reach the terminal. */
 const CONTROL = /\p{Cc}/gu;
 
-/** Aligned columns; colours only where somebody looks. */
+/**
+ * The text of a table: a line of titles and one line a row, columns padded to equal width, newline at the end. Control characters
+ * become `?`.
+ * @param colour whether to use colours; default: {@link isColour}
+ */
 export function table<T>(rows: readonly T[], columns: readonly Column<T>[], colour = isColour()): string {
   const cells = rows.map((row) => columns.map(({ value }) => value(row).replace(CONTROL, '?')));
   const widths = columns.map(({ title }, index) => Math.max(title.length, ...cells.map((row) => (row[index] as string).length)));
@@ -34,10 +40,12 @@ export function table<T>(rows: readonly T[], columns: readonly Column<T>[], colo
   return `${[head, ...body].join('\n')}\n`;
 }
 
+/** Whether to print colours: standard output is a terminal, and `NO_COLOR` is not set (no-color.org). */
 export function isColour(): boolean {
   return process.stdout.isTTY === true && process.env['NO_COLOR'] === undefined;
 }
 
+/** The text in a style if {@link isColour}, otherwise the plain text. */
 export function paint(style: Style, text: string): string {
   return isColour() ? styleText(style, text) : text;
 }
@@ -50,14 +58,17 @@ const STATUS_STYLES: Readonly<Record<string, Style>> = {
   UNKNOWN: 'magenta',
 };
 
+/** The style of a helper's status (`ACTIVE`); null for a word that is none. */
 export function statusStyle(status: string): Style | null {
   return lookUp(STATUS_STYLES, status) ?? null;
 }
 
+/** Writes text to standard output, without adding a newline. */
 export function print(text: string): void {
   process.stdout.write(text);
 }
 
+/** Writes a value to standard output as JSON, indented by two spaces, with a newline at the end. */
 export function printJson(value: unknown): void {
   process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
 }

@@ -33,7 +33,7 @@ function of(...tiers: Tier[]): (readonly [string, Sample])[] {
   return SAMPLES.filter(({ mark: [tier] }) => tiers.some((one) => one === tier)).map((sample) => [sample.place, sample]);
 }
 
-/** What is wrong with how a block is labelled, or null. */
+/** The problem with the label of a block, or null. */
 function problemOfLabel({ language, mark: [tier] }: Sample): string | null {
   const tiers = MARKED[language];
   if (tiers === undefined) {
@@ -52,7 +52,7 @@ describe('every block of the documents', () => {
     expect(indentedBlocks(page)).toEqual([]);
   });
 
-  it('is found: each tier has samples', () => {
+  it('exists: each tier has samples', () => {
     expect(TIERS.filter((tier) => of(tier).length === 0)).toEqual([]);
   });
 
@@ -79,7 +79,7 @@ describe('links', () => {
     expect(named.filter((path) => !existsSync(join(ROOT, path)))).toEqual([]);
   });
 
-  /** Names that headings get on the usual hosts of repositories: in lower case, without punctuation, with dashes for blanks. */
+  /** Anchors of headings, as the usual hosts of repositories make them: lower case, no punctuation, dashes for blanks. */
   function anchorsOf(page: string): string[] {
     const headings = [...readPage(page).matchAll(/^#+ (.+)$/gm)].map(([, text = '']) => text);
     return headings.map((text) =>
@@ -137,7 +137,7 @@ describe('YAML samples', () => {
 describe('shell samples', () => {
   const grammar = new CliGrammar();
 
-  it.each(of('run', 'parse'))('%s is shell, and its commands are there', { timeout: 60_000 }, async (_place, { text }) => {
+  it.each(of('run', 'parse'))('%s is shell, and its commands exist', { timeout: 60_000 }, async (_place, { text }) => {
     await run('bash', ['-n', '-c', text]);
     for (const words of simpleCommands(text)) expect({ words, problem: await problemOf(words) }).toEqual({ words, problem: null });
   });

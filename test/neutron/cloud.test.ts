@@ -11,15 +11,15 @@ const run = promisify(execFile);
 const CLI = resolve(import.meta.dirname, '../../dist/src/cli.js');
 
 /**
- * OpenStack Neutron as it is, with Pinhole's agent in the place of the L3 agent's `conntrack_helper` extension. The original
- * breaks the router on seven of its twelve default helpers, and takes every helper away when it restarts.
+ * An unmodified OpenStack Neutron, with Pinhole's agent instead of the L3 agent's `conntrack_helper` extension. The extension breaks
+ * the router with seven of its twelve default helpers, and removes every helper when it restarts.
  */
 describe('in a real cloud', () => {
   const cloud = new Cloud();
   const agent = new NeutronAgent(cloud.conf);
   let external: { id: string; subnet: string };
   let internal: { id: string; subnet: string };
-  /** Nothing is done to this one: its table must never be written while others' are. */
+  /** No test changes this one, so its table must never be written while other routers change. */
   let untouched: CloudRouter;
   let watch: TableWatch;
   let addresses = 0;
@@ -46,7 +46,7 @@ describe('in a real cloud', () => {
     await cloud.stop();
   }, 120_000);
 
-  it('is seen as alive by operators', async () => {
+  it('is shown to operators as alive', async () => {
     await eventually(
       async () => /Pinhole agent *\| pinhole-cloud .*:-\).*pinhole-agent/.test(await cloud.openstack('network', 'agent', 'list')),
       {
@@ -55,7 +55,7 @@ describe('in a real cloud', () => {
     );
   });
 
-  it('applies all twelve default helpers of one router that the openstack client creates, and the router’s floating IPs keep working', async () => {
+  it('applies all twelve default helpers of one router that the openstack client creates, and the router’s floating IPs still work', async () => {
     const router = await newRouter('twelve');
     const pairs = NEUTRON_DEFAULT_PAIRS.map(({ helper, protocol }, index) => ({ helper, protocol, port: 2000 + index }));
     const create = ({ helper, protocol, port }: (typeof pairs)[number]) =>
@@ -118,7 +118,7 @@ describe('in a real cloud', () => {
     );
   }
 
-  it('follows updates and deletes, and a deleted router’s namespace takes everything with it', async () => {
+  it('follows updates and deletes, and removes all state of a deleted router with its namespace', async () => {
     const router = await newRouter('changing');
     const ftp = await cloud.helper(router.id, 'ftp', 'tcp', 21);
     const tftp = await cloud.helper(router.id, 'tftp', 'udp', 69);
@@ -147,7 +147,7 @@ describe('in a real cloud', () => {
       for (const name of ['busy-1', 'busy-2']) changed.push({ router: await newRouter(name), ports: new Set() });
     }, 120_000);
 
-    /** Creates and deletes helpers, one after the other, until told to stop. What was refused is not counted. */
+    /** Creates and deletes helpers, one after the other, until stopped. Refused requests do not count. */
     function churn(): () => Promise<void> {
       let going = true;
       const ids = new Map<number, string>();
@@ -194,7 +194,7 @@ describe('in a real cloud', () => {
       return pid;
     }
 
-    /** What Neutron's database says, for a create that was cut off may have been made all the same. */
+    /** Helpers in Neutron's database. A create that got no answer may be among them. */
     async function converges(): Promise<void> {
       for (const { router } of changed) {
         const path = `/routers/${router.id}/conntrack_helpers`;
@@ -204,7 +204,7 @@ describe('in a real cloud', () => {
       }
     }
 
-    /** How many helpers of Neutron's are not in the kernel, or the other way round. */
+    /** The number of helpers that only one of Neutron and kernel has. */
     async function lag(): Promise<number> {
       let count = 0;
       for (const { router, ports } of changed) {
@@ -215,7 +215,7 @@ describe('in a real cloud', () => {
       return count;
     }
 
-    it('the agent is killed, and started again: nothing is lost, nothing untouched is written', async () => {
+    it('the agent is killed and started again: no helper is lost, and unchanged routers are not written', async () => {
       const stop = churn();
       for (let round = 0, pid = -1; round < 3; round++) {
         await moreChanges();
@@ -233,7 +233,7 @@ describe('in a real cloud', () => {
       watch.expectSilence();
     });
 
-    it('RabbitMQ dies and comes back', async () => {
+    it('RabbitMQ is killed and started again', async () => {
       const stop = churn();
       await moreChanges();
       await cloud.rabbit.restart();
@@ -243,7 +243,7 @@ describe('in a real cloud', () => {
       watch.expectSilence();
     });
 
-    it('neutron-server ends and comes back', async () => {
+    it('neutron-server ends and is started again', async () => {
       const stop = churn();
       await moreChanges();
       await cloud.halt('server', 'SIGKILL');
@@ -273,7 +273,7 @@ describe('in a real cloud', () => {
     }, 180_000);
   });
 
-  /** Waits until a namespace assigns just these helpers, as nft reads it. */
+  /** Waits until a namespace assigns exactly these helpers, as the nft command reads it. */
   async function live(router: CloudRouter, wanted: Record<string, string>, timeoutMs = 20_000): Promise<void> {
     let found: Record<string, string> = {};
     await eventually(
@@ -300,7 +300,7 @@ function sorted(map: Record<string, string>): [string, string][] {
   return Object.entries(map).sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
-/** Everything that any program writes into `table inet pinhole` of a namespace. */
+/** Every write to `table inet pinhole` of a namespace, by any process. */
 class TableWatch {
   readonly #netns: string;
   readonly #child: ChildProcess;
@@ -317,7 +317,7 @@ class TableWatch {
     });
   }
 
-  /** `nft monitor` does not say when it is ready: it is when it tells of a table of the test's own. */
+  /** Waits until `nft monitor` reports a table that the test makes: it does not say when it is ready. */
   async started(): Promise<void> {
     const inside = ['netns', 'exec', this.#netns, 'nft'];
     await eventually(async () => {
@@ -336,7 +336,7 @@ class TableWatch {
   }
 }
 
-/** Drops what one user sends to a port of this host. */
+/** Drops packets of one user to a port of this host. */
 class Firewall {
   readonly #table = `pinhole-test-${process.pid}`;
 

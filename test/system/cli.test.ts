@@ -47,12 +47,12 @@ describe('command line', () => {
     return JSON.parse(stdout);
   }
 
-  it('has the version of the package', async () => {
+  it('prints the version of the package', async () => {
     expect((await run('--version')).stdout.trim()).toBe(VERSION);
     expect(JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')).version).toBe(VERSION);
   });
 
-  it('finds server and token by itself, and does the main job', async () => {
+  it('finds server and token by itself, and assigns a helper', async () => {
     expect((await run('router', 'add', 'edge', '--netns', network.netns('edge'))).code).toBe(0);
     const made = await json('helper', 'add', 'edge', 'ftp');
     expect(made).toMatchObject({ helper: 'ftp', protocol: 'tcp', port: 21, router: 'edge' });
@@ -66,19 +66,19 @@ describe('command line', () => {
     });
   });
 
-  it('takes scope, time to live and confinement, and they reach the kernel', async () => {
+  it('passes scope, time to live and confinement to the kernel', async () => {
     await run('router', 'set', 'edge', '--confine');
     const made = await json('helper', 'add', 'edge', 'ftp', '--source', '10.0.0.0/8', '--in-interface', 'eth0', '--ttl', '2s');
     expect(made.scope).toEqual({ source: '10.0.0.0/8', destination: null, in_interface: 'eth0' });
     const ruleset = async () => (await network.exec('edge', ['nft', 'list', 'ruleset'])).stdout;
     await eventually(async () => (await ruleset()).includes('iifname "eth0" ip saddr 10.0.0.0/8 tcp dport 21 ct helper set "ftp-tcp"'));
     expect(await ruleset()).toContain('ct helper vmap { "ftp" : jump data-tcp }');
-    await eventually(async () => (await ruleset()) === '', { what: 'the helper ends at its time' });
+    await eventually(async () => (await ruleset()) === '', { what: 'the helper expires' });
     await eventually(async () => (await json('helper', 'list', 'edge')).length === 0);
     await run('router', 'set', 'edge', '--no-confine');
   });
 
-  it('exits 2 for wrong usage, 3 for what is not there, 4 for what is not allowed, 5 for no server', async () => {
+  it('exits with 2 for wrong usage, 3 for a missing object, 4 for a denied request, 5 without a server', async () => {
     expect((await run('helper', 'add', 'edge')).code).toBe(2);
     expect((await run('nonsense')).code).toBe(2);
     expect((await run('helper', 'add', 'edge', 'ftp', '--port', 'x')).code).toBe(2);
@@ -90,7 +90,7 @@ describe('command line', () => {
     expect(JSON.parse((await run('router', 'show', 'absent', '--json')).stdout)).toMatchObject({ error: { code: 'router-not-found' } });
   });
 
-  it('applies a file, says what differs, prunes, and exports what it applies: each once', async () => {
+  it('applies a manifest, shows differences, prunes, and exports a manifest that changes nothing', async () => {
     const file = join(pinhole.directory, 'routers.yaml');
     const text = (port: number) =>
       `routers:\n  - name: edge\n    netns: ${network.netns('edge')}\n    helpers:\n      - helper: ftp\n        port: ${port}\n      - {helper: sip, protocol: udp, source: 192.0.2.0/24}\n  - name: spare\n    helpers: []\n`;
@@ -118,7 +118,7 @@ describe('command line', () => {
     expect((await json('router', 'list')).map(({ name }: { name: string }) => name)).toEqual(['edge']);
   });
 
-  it('makes, lists and revokes tokens', async () => {
+  it('creates, lists and revokes tokens', async () => {
     const { token, id } = await json('token', 'create', '--role', 'reader', '--project', 'p');
     expect((await run('router', 'list', '--token', token)).code).toBe(0);
     expect((await run('router', 'add', 'x', '--token', token)).code).toBe(4);
@@ -142,13 +142,15 @@ describe('command line', () => {
     const sick = await run('doctor', '--netns', network.netns('sick'));
     expect(sick.code).toBe(1);
     const lines = (pattern: RegExp) => sick.stdout.split('\n').find((line) => pattern.test(line)) ?? '';
-    expect(lines(/^related connections/)).toMatch(/problem .*inet filter forward by its policy drops what helpers announce/);
+    expect(lines(/^related connections/)).toMatch(
+      /problem .*inet filter forward by its policy drops the connections that helpers expect: no rule before it accepts/,
+    );
     expect(lines(/^connections are tracked/)).toMatch(/problem .*inet filter raw: notrack/);
     expect(lines(/^no other rule assigns/)).toMatch(/note .*ip other a/);
     expect((await run('doctor')).code).toBe(0);
   });
 
-  it('purge removes everything of ours and nothing else, but not under a running Pinhole', async () => {
+  it('purge removes Pinhole’s tables and no other, and refuses while Pinhole runs', async () => {
     await run('helper', 'add', 'edge', 'ftp');
     await network.nft('edge', 'table inet theirs { chain c { }\n}\n');
     await eventually(async () => (await network.exec('edge', ['nft', 'list', 'tables'])).stdout.includes('inet pinhole'));
@@ -156,7 +158,7 @@ describe('command line', () => {
     await pinhole.instance.stop();
     expect((await run('purge', '--netns', `${PREFIX}-*`)).stdout).toContain(`${network.netns('edge')}: table inet pinhole removed`);
     expect((await network.exec('edge', ['nft', 'list', 'tables'])).stdout).toBe('table inet theirs\n');
-    expect((await run('purge', '--netns', `${PREFIX}-*`)).stdout).toBe('no table of Pinhole is here\n');
+    expect((await run('purge', '--netns', `${PREFIX}-*`)).stdout).toBe('no Pinhole table found\n');
     await pinhole.start();
   });
 

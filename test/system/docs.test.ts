@@ -4,11 +4,11 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { allSamples, pages, type Sample } from '../support/docs.ts';
 import { OwnMachine } from '../support/own-machine.ts';
 
-/** Blocks that a reader would carry out, in the order in which they stand, with the files that the page shows. */
+/** The blocks that a reader would run, in the order of the page, and the manifests that the page shows. */
 const STEPS = allSamples().filter(({ mark: [tier], language }) => tier === 'run' || tier === 'manifest' || isOutput({ language }));
 const PAGES = pages().filter((page) => STEPS.some((step) => step.page === page && step.mark[0] === 'run'));
 
-/** Blocks that wait for the agent are repeated; it takes milliseconds, on a busy machine more. */
+/** How long to repeat a block that waits for the agent. The agent needs milliseconds, and more on a busy machine. */
 const PATIENCE = { timeout: 60_000, interval: 100 } as const;
 
 function isOutput({ language }: Pick<Sample, 'language'>): boolean {
@@ -16,10 +16,9 @@ function isOutput({ language }: Pick<Sample, 'language'>): boolean {
 }
 
 /**
- * The shell samples of a page, run one after the other on a machine of their own, exactly as they stand. A manifest whose mark
- * names a file is put there. After `run, ready` the test waits until Pinhole answers. A block of `text` right below a `run`
- * block whose mark says `shows` is what the commands print, with `…` for what differs each time; such a block, and one whose mark
- * says `repeat`, is run again until it succeeds.
+ * Runs the shell samples of a page unchanged, in order, on a machine of their own. The test writes a manifest to the file that its
+ * mark names. After `run, ready`, it waits until Pinhole answers. After `run, shows`, the next `text` block must equal the output,
+ * with `…` for parts that differ from run to run. It repeats blocks with `shows` or `repeat` until they succeed.
  */
 describe.each(PAGES)('%s', (page) => {
   const machine = new OwnMachine();

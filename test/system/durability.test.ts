@@ -5,13 +5,14 @@ import { join, resolve } from 'node:path';
 import Database from 'better-sqlite3';
 import { afterEach, describe, expect, it } from 'vitest';
 import { Client } from '../../src/client/client.ts';
-import type { RouterJson } from '../../src/client/resources.ts';
+import { helpersOf } from '../../src/client/resources.ts';
+import { ROUTER } from '../../src/contract/router.ts';
 import { newTokenText } from '../../src/contract/token.ts';
 import { eventually } from '../support/eventually.ts';
 
 const CLI = resolve(import.meta.dirname, '../../dist/src/cli.js');
 
-/** A server alone, under a tracer or on a small disk. */
+/** A server without other processes, under a tracer or on a small disk. */
 class TracedServer {
   readonly directory = mkdtempSync(join(tmpdir(), 'phd-'));
   readonly data = join(this.directory, 'data');
@@ -20,7 +21,7 @@ class TracedServer {
   #child: ReturnType<typeof spawn> | null = null;
   #mounted = false;
 
-  /** The data folder as a disk of its own, of so many KiB. */
+  /** Mounts a disk of this many KiB as the data folder. */
   mountSmallDisk(kib: number): void {
     mkdirSync(this.data);
     execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${kib}k`, 'tmpfs', this.data]);
@@ -53,7 +54,7 @@ class TracedServer {
     this.#child = null;
     if (child?.pid && child.exitCode === null) {
       const closed = new Promise((resolve) => child.once('close', resolve));
-      // The tracer's whole group: killed alone it would leave the server behind.
+      // Kills the tracer's process group: without its tracer, the server would go on.
       process.kill(-child.pid, 'SIGKILL');
       await closed;
     }
@@ -76,7 +77,7 @@ class TracedServer {
   }
 }
 
-describe('durability: what was answered is on disk', () => {
+describe('durability: an acknowledged write is on disk', () => {
   const open: TracedServer[] = [];
   afterEach(async () => {
     for (const server of open.splice(0)) await server.destroy();
@@ -86,12 +87,11 @@ describe('durability: what was answered is on disk', () => {
     open.push(server);
     return server;
   }
-  const helpers = async (client: Client, router: string) =>
-    (await client.get<{ helpers: { port: number }[] }>(`/v1/routers/${router}/helpers`)).helpers.map(({ port }) => port);
+  const helpers = async (client: Client, router: string) => (await helpersOf(client, router)).map(({ value: { port } }) => port);
   const create = (client: Client, router: string, port: number) =>
     client.call('POST', `/v1/routers/${router}/helpers`, { helper: 'ftp', protocol: 'tcp', port });
 
-  /** Adds helpers to the one on port 1. @returns which ports were answered as made, and how many were refused with 503 */
+  /** Adds helpers. @returns the ports of those that the server acknowledged, and the number that it refused with 503 */
   async function createMany(client: Client, router: string, bounds: { count: number; untilRefused: number }) {
     const answered: number[] = [1];
     let refused = 0;
@@ -107,7 +107,7 @@ describe('durability: what was answered is on disk', () => {
     return { answered, refused };
   }
 
-  it('a trace shows the write-ahead log written, then synced, then the answer', async () => {
+  it('a trace shows that the server writes the write-ahead log, syncs it, and then answers', async () => {
     const server = traced();
     const client = await server.start([
       'strace',
@@ -121,7 +121,7 @@ describe('durability: what was answered is on disk', () => {
       '-o',
       server.trace,
     ]);
-    const { id } = await client.call<RouterJson>('POST', '/v1/routers', { name: 'r' });
+    const { id } = await client.read(ROUTER, 'POST', '/v1/routers', { name: 'r' });
     await server.hintsAreCleared();
     const before = readFileSync(server.trace, 'utf8').length;
     await create(client, id, 4321);
@@ -137,13 +137,13 @@ describe('durability: what was answered is on disk', () => {
     expect(answered).toBeGreaterThan(synced);
   });
 
-  it('an I/O error at the sync gives 503 and leaves no row, and the server goes on', async () => {
+  it('an I/O error in the sync gives 503 and leaves no row, and the server keeps running', async () => {
     const server = traced();
     let client = await server.start();
-    const { id } = await client.call<RouterJson>('POST', '/v1/routers', { name: 'r' });
+    const { id } = await client.read(ROUTER, 'POST', '/v1/routers', { name: 'r' });
     await create(client, id, 1);
     await server.stop();
-    // The first syncs are those of opening; from some point on one in three fails.
+    // The first syncs open the database and must succeed; after them, one in three fails.
     client = await server.start([
       'strace',
       '-f',
@@ -163,11 +163,11 @@ describe('durability: what was answered is on disk', () => {
     expect((await helpers(client, id)).sort((a, b) => a - b)).toEqual(answered);
   });
 
-  it('a full disk gives 503 and leaves no row; with room again it goes on', async () => {
+  it('a full disk gives 503 and leaves no row; once there is room, writes succeed again', async () => {
     const server = traced();
     server.mountSmallDisk(1200);
     let client = await server.start();
-    const { id } = await client.call<RouterJson>('POST', '/v1/routers', { name: 'r' });
+    const { id } = await client.read(ROUTER, 'POST', '/v1/routers', { name: 'r' });
     await create(client, id, 1);
     writeFileSync(join(server.data, 'ballast'), Buffer.alloc(64 * 1024));
     const { answered, refused } = await createMany(client, id, { count: 1900, untilRefused: 20 });

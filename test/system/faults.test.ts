@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { HelperJson, RouterJson } from '../../src/client/resources.ts';
+import type { Router } from '../../src/contract/router.ts';
 import { ownPrefix, ScratchNetwork } from '../../src/lab/scratch-network.ts';
 import { eventually } from '../support/eventually.ts';
 import { TestPinhole } from '../support/pinhole.ts';
@@ -10,10 +10,10 @@ const PREFIX = `${ownPrefix('pht')}-fault`;
 const ROUNDS = process.env['PINHOLE_SOAK'] === undefined ? 10 : 200;
 const ROUTERS = 6;
 
-/** One client's writes and what was acknowledged of them: helpers by router, as (port) sets. */
+/** The writes of one client: ports of helpers, by router. */
 class Load {
   readonly acknowledged = new Map<string, Map<number, string>>();
-  /** Writes that were neither acknowledged nor refused: they may or may not have happened. */
+  /** Writes that the server neither acknowledged nor refused: they may or may not be stored. */
   readonly unknown = new Map<string, Set<number>>();
   writes = 0;
   #stop = false;
@@ -65,7 +65,7 @@ class Load {
 describe('faults', () => {
   const network = new ScratchNetwork(PREFIX);
   const pinhole = new TestPinhole(PREFIX);
-  let routers: RouterJson[];
+  let routers: Router[];
 
   beforeAll(async () => {
     await network.addHosts(Array.from({ length: ROUTERS }, (_, index) => `r${index}`));
@@ -78,21 +78,17 @@ describe('faults', () => {
     await network.destroy();
   });
 
-  /** Ports that a router's map assigns, read from the kernel by nft itself. */
+  /** Ports that a router's map assigns, as the nft command reads them from the kernel. */
   async function observedPorts(host: string): Promise<number[]> {
     const { stdout } = await network.exec(host, ['nft', 'list', 'ruleset']);
     return [...stdout.matchAll(/(\d+) : "ftp-tcp"/g)].map(([, port]) => Number(port)).sort((a, b) => a - b);
   }
 
-  async function declaredPorts(router: RouterJson): Promise<number[]> {
-    const { conntrack_helpers } = await pinhole.call<{ conntrack_helpers: HelperJson[] }>(
-      'GET',
-      `/v2.0/routers/${router.id}/conntrack_helpers`,
-    );
-    return conntrack_helpers.map(({ port }) => port).sort((a, b) => a - b);
+  async function declaredPorts(router: Router): Promise<number[]> {
+    return (await pinhole.helpers(router.id)).map(({ port }) => port).sort((a, b) => a - b);
   }
 
-  /** Observed equals desired on every router, and desired holds every write that was acknowledged. */
+  /** Expects that the observed state of every router equals its desired state, which has every acknowledged write. */
   async function expectConverged(load: Load): Promise<void> {
     for (const [index, router] of routers.entries()) {
       const declared = await declaredPorts(router);
@@ -115,11 +111,7 @@ describe('faults', () => {
 
   async function clear(): Promise<void> {
     for (const router of routers) {
-      const { conntrack_helpers } = await pinhole.call<{ conntrack_helpers: HelperJson[] }>(
-        'GET',
-        `/v2.0/routers/${router.id}/conntrack_helpers`,
-      );
-      for (const { id } of conntrack_helpers) await pinhole.removeHelper(router.id, id);
+      for (const { id } of await pinhole.helpers(router.id)) await pinhole.removeHelper(router.id, id);
     }
   }
 
@@ -176,9 +168,9 @@ describe('faults', () => {
     }
   });
 
-  it('a restart of everything changes no table: rules stay in place, and are found as desired', async () => {
+  it('a restart of all processes writes no table: the new ones find the rules as desired', async () => {
     await clear();
-    await pinhole.addHelper((routers[0] as RouterJson).id, 'ftp', 'tcp', 21);
+    await pinhole.addHelper((routers[0] as Router).id, 'ftp', 'tcp', 21);
     await eventually(async () => (await observedPorts('r0')).length === 1);
     const monitor = network.start('r0', ['nft', 'monitor']);
     let events = '';
@@ -195,7 +187,7 @@ describe('faults', () => {
     await pinhole.instance.stop();
     expect(await observedPorts('r0')).toEqual([21]);
     await pinhole.start();
-    await pinhole.settled((routers[0] as RouterJson).id);
+    await pinhole.settled((routers[0] as Router).id);
     await mark('after');
     const others = events
       .split('\n')

@@ -17,13 +17,13 @@ interface Known {
   readonly id: string;
   host: number;
   readonly netns: string;
-  /** Ports of helpers whose creation was answered and whose deletion was not asked for. */
+  /** Ports of helpers whose creation was acknowledged and whose deletion was not requested. */
   readonly sure: Map<number, string>;
-  /** Ports of changes that were asked for and not answered. */
+  /** Ports of changes that were requested and got no answer. */
   readonly unsure: Set<number>;
 }
 
-/** Every part of a fleet is killed at random under writes: what was answered lasts, and every kernel ends up with what the database says. */
+/** Kills every part of a fleet at random under writes. Acknowledged writes last, and every kernel converges to the database. */
 describe('a fleet', () => {
   const fleet = new Fleet({ servers: SERVERS, agents: AGENTS, serverConfig: 'api: { quota_per_router: -1 }', agentConfig: '' });
   const routers: Known[] = [];
@@ -43,7 +43,7 @@ describe('a fleet', () => {
 
   const said = ({ body }: { body: unknown }) => `${JSON.stringify(body)}\n${fleet.servers.map(({ log }) => log.slice(-1500)).join('\n')}`;
 
-  /** Declares router and helpers through any server. */
+  /** Declares a router and its helpers through any server. */
   async function declare(index: number): Promise<void> {
     const host = index % AGENTS;
     const router = { name: netnsOf(index), netns: netnsOf(index), host: fleet.hostOf(host), project_id: `p${index % PROJECTS}` };
@@ -63,7 +63,7 @@ describe('a fleet', () => {
     });
   }
 
-  /** Ports that a router's kernel assigns. */
+  /** Ports that the kernel of a router's host assigns. */
   function observed({ host, netns }: Known): number[] {
     const chains = fleet.kernels[host]?.table(netns)?.chains ?? [];
     const entries = chains.flatMap(({ rules }) => rules).flatMap(({ action }) => (action.kind === 'map-helper' ? action.entries : []));
@@ -98,7 +98,7 @@ describe('a fleet', () => {
     });
   }, 180_000);
 
-  it('a router moves to another host: gone there, live here', async () => {
+  it('a router moves to another host: the old host removes its table, the new one applies it', async () => {
     const router = routers[0] as Known;
     const before = router.host;
     const target = (before + 1) % AGENTS;
@@ -110,7 +110,7 @@ describe('a fleet', () => {
     await converges([router], 10_000);
   });
 
-  it('an agent that fell silent is shown as such, and what became of its routers as unknown since then', async () => {
+  it('a silent agent is shown as not alive, and its routers as UNKNOWN with the time of the last report', async () => {
     await fleet.agents[3]?.end();
     const router = routers.find(({ host }) => host === 3) as Known;
     await eventually(
@@ -126,7 +126,7 @@ describe('a fleet', () => {
     });
   }, 120_000);
 
-  it('agents that all come back at once compare, and write nothing', async () => {
+  it('agents that reconnect at the same time compare, and write nothing', async () => {
     const before = writes();
     await Promise.all(fleet.agents.map((agent) => agent.restart()));
     await Promise.all(fleet.agents.map((_agent, index) => fleet.agentSettled(index)));
@@ -164,7 +164,7 @@ describe('a fleet', () => {
     CHAOS_MS + 240_000,
   );
 
-  /** Creates and deletes through servers at random; what comes back decides what is sure. */
+  /** Creates and deletes helpers through random servers. Their answers decide which state is certain. */
   async function write(mine: readonly Known[], { writer, until }: { writer: number; until: number }): Promise<void> {
     let next = 10_000 + writer;
     while (Date.now() < until) {
@@ -189,14 +189,14 @@ describe('a fleet', () => {
     }
   }
 
-  /** Who was not answered asks less eagerly. */
+  /** Counts a request; pauses after one without an answer. */
   async function count(answered: boolean): Promise<void> {
     if (answered) changes++;
     else unanswered++;
     if (!answered) await sleep(RETRY_MS);
   }
 
-  /** Kills one thing after the other; what was killed comes back. */
+  /** Kills one process after the other and starts each again. */
   async function wreck(until: number): Promise<void> {
     const started = Date.now();
     const big = [

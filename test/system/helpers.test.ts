@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { RouterJson } from '../../src/client/resources.ts';
+import type { Router } from '../../src/contract/router.ts';
 import { ownPrefix } from '../../src/lab/scratch-network.ts';
 import { eventually } from '../support/eventually.ts';
 import { TestPinhole } from '../support/pinhole.ts';
@@ -12,14 +12,13 @@ const { v4, v6 } = ADDRESSES;
 const CONTENT = 'through a pinhole\n';
 
 /**
- * Every helper of the kernel on real packets, through the API: without it the announced connection does not come through,
- * with it it does, and after its removal it does not again. A client behind a NAT router (IPv6: without NAT) whose forward
- * policy is drop.
+ * Tries every helper of the kernel with real packets: the announced connection fails without the helper, works once the API declares
+ * it, and fails again after its removal. The client is behind a router with NAT (IPv6: without) and the forward policy drop.
  */
 describe('real packets', () => {
   const lab = new RouterLab(PREFIX);
   const pinhole = new TestPinhole(PREFIX);
-  let router: RouterJson;
+  let router: Router;
 
   beforeAll(async () => {
     await lab.build();
@@ -32,7 +31,7 @@ describe('real packets', () => {
     await lab.destroy();
   });
 
-  /** The check without, with, and without the helper again. */
+  /** Runs a check without the helper, with it, and after its removal. */
   async function withoutAndWith(
     helper: { name: string; protocol: string; port: number },
     check: () => Promise<unknown>,
@@ -85,7 +84,7 @@ describe('real packets', () => {
 
     it.each([
       ['PASV', [`ftp://${v4.server}/file.txt`, '--disable-epsv'], TIMED_OUT],
-      // vsftpd refuses a PORT to an address that is not its peer's: NAT has not rewritten it.
+      // vsftpd refuses a PORT with an address other than its peer's: without the helper, NAT does not rewrite it.
       ['PORT', [`ftp://${v4.server}/file.txt`, '--ftp-port', '-', '--disable-eprt'], 'curl failed with 30'],
       ['EPSV on IPv6', [`ftp://[${v6.server}]/file.txt`], TIMED_OUT],
       ['EPRT on IPv6', [`ftp://[${v6.server}]/file.txt`, '--ftp-port', '-'], TIMED_OUT],
@@ -99,7 +98,7 @@ describe('real packets', () => {
       const root = join(lab.directory, 'tftp');
       mkdirSync(root);
       writeFileSync(join(root, 'file.txt'), CONTENT, { mode: 0o644 });
-      // One for each address: two on the same port of all addresses would exclude each other, whichever came first.
+      // One server for each address: two on the same port of all addresses would conflict.
       for (const address of [v4.server, `[${v6.server}]`]) {
         lab.network.start('server', ['in.tftpd', '--foreground', '--address', `${address}:69`, '--secure', root]);
         await lab.listening('server', 'u', 69, address);
@@ -118,7 +117,7 @@ describe('real packets', () => {
   });
 
   describe('sip: sipp, and RTP both ways to the addresses in the SDP', () => {
-    /** sipp's own scenario, but with media on a port that sipp leaves to us. */
+    /** sipp's built-in scenario, with media on a port that the test uses itself. */
     async function scenario(name: 'uac' | 'uas', port: number): Promise<string> {
       const { stdout } = await lab.network.exec('client', ['sipp', '-sd', name]).catch((error: { stdout: string }) => error);
       const file = join(lab.directory, `${name}.xml`);
@@ -126,7 +125,7 @@ describe('real packets', () => {
       return file;
     }
 
-    /** One call; media from both ends goes where the other's SDP says. */
+    /** Makes one call. Each end sends media to the address in the other's SDP. */
     async function call(
       transport: 'u1' | 't1',
       family: 'v4' | 'v6',
@@ -231,7 +230,7 @@ describe('real packets', () => {
       await lab.listening('server', 't', 6667);
     });
 
-    it('the offer is rewritten to the router, and the file comes through', async () => {
+    it('the router’s address replaces the client’s in the offer, and the file arrives', async () => {
       const check = async () => {
         const receiver = await lab.startPeer('server', 'irc-client.mjs', { role: 'bob', server: v4.server });
         const { sent } = await lab.peer<{ sent: boolean }>('client', 'irc-client.mjs', {
@@ -268,7 +267,7 @@ describe('real packets', () => {
       ['IPv6', `[${v6.server}]`],
     ])('%s', async (_what, address) => {
       const config = join(lab.directory, 'sane');
-      // scanimage does not end by SIGTERM.
+      // SIGTERM does not end scanimage.
       const argv = [
         'env',
         `SANE_CONFIG_DIR=${config}`,
@@ -293,7 +292,7 @@ describe('real packets', () => {
     });
   });
 
-  describe('pptp: pptpd, and GRE both ways with call ids rewritten', () => {
+  describe('pptp: pptpd, and GRE in both directions with translated call ids', () => {
     beforeAll(async () => {
       const ppp = join(lab.directory, 'ppp');
       writeFileSync(ppp, '#!/bin/sh\nexec sleep 20\n', { mode: 0o755 });
@@ -320,7 +319,7 @@ describe('real packets', () => {
     });
   });
 
-  describe('amanda: the streams that a reply names', () => {
+  describe('amanda: the data streams that a reply names', () => {
     it.each([
       ['IPv4 with NAT', v4],
       ['IPv6', v6],
@@ -373,7 +372,7 @@ describe('real packets', () => {
     });
   });
 
-  describe('helpers of the router’s own broadcasts', () => {
+  describe('helpers for broadcasts of the router itself', () => {
     it.each([
       ['netbios-ns', 137],
       ['snmp', 161],

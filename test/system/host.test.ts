@@ -12,7 +12,7 @@ import { TestPinhole } from '../support/pinhole.ts';
 const PREFIX = `${ownPrefix('pht')}-host`;
 const SOAK = process.env['PINHOLE_SOAK'] !== undefined;
 
-/** Somebody else's rules: a firewall in nft and one in iptables. */
+/** Rules of other programs: a firewall in nft and one in iptables. */
 const FOREIGN = `
 table inet firewall {
   set allowed { type ipv4_addr; elements = { 192.0.2.1, 192.0.2.2 }; }
@@ -42,7 +42,7 @@ describe('one host', () => {
     return (await list(host, 'tables')).includes('inet pinhole');
   }
 
-  it("takes all of Neutron's twelve default pairs on one router at once, and disturbs nothing", async () => {
+  it('applies all twelve default pairs of Neutron on one router at once, and leaves other rules unchanged', async () => {
     await network.addHost('twelve');
     await network.nft('twelve', FOREIGN);
     const before = await list('twelve', 'ruleset');
@@ -78,7 +78,7 @@ describe('one host', () => {
     expect(await list('twelve', 'ruleset')).toBe(before);
   });
 
-  it('repairs what others flush within 100 ms, and leaves their tables byte for byte', async () => {
+  it('restores its table within 100 ms after a flush by others, and leaves their tables byte for byte', async () => {
     await network.addHost('flush');
     const { id } = await pinhole.addRouter(network.netns('flush'));
     await pinhole.addHelper(id, 'ftp', 'tcp', 21);
@@ -86,7 +86,7 @@ describe('one host', () => {
     const ours = await list('flush', 'table', 'inet', 'pinhole');
     const times: number[] = [];
     for (let round = 0; round < (SOAK ? 50 : 7); round++) {
-      // What a firewall's reload does: everything away and its own rules back, in one transaction.
+      // A firewall's reload does this: in one transaction, it flushes the ruleset and loads its own rules.
       await network.nft('flush', `flush ruleset\n${FOREIGN}`);
       const flushed = performance.now();
       const theirs = [await list('flush', 'table', 'inet', 'firewall'), await list('flush', 'table', 'ip', 'nat')];
@@ -101,7 +101,7 @@ describe('one host', () => {
     expect((await pinhole.status(id)).drifts).toBeGreaterThanOrEqual(times.length);
   });
 
-  it('follows namespaces that come, go and are reborn under load, and leaks none of them, nor sockets, nor memory', async () => {
+  it('follows namespaces that are made, removed and remade under load, and leaks neither namespaces nor sockets nor memory', async () => {
     const rounds = SOAK ? 500 : 25;
     const { id } = await pinhole.addRouter(network.netns('reborn'));
     await pinhole.addHelper(id, 'ftp', 'tcp', 21);
@@ -124,7 +124,7 @@ describe('one host', () => {
       await network.addHost('reborn');
       await eventually(() => hasTable('reborn'), { what: `round ${round}: the table is there` });
       if (round % 2 === 0) {
-        // Reborn at once under its name: both events may be one.
+        // A new namespace with the same name at once: the kernel may report both changes as one event.
         await network.removeHost('reborn');
         await network.addHost('reborn');
         await eventually(() => hasTable('reborn'), { what: `round ${round}: the table is there again` });
@@ -134,7 +134,7 @@ describe('one host', () => {
     churning = false;
     await load;
     await eventually(() => usage().sockets <= before.sockets + 2, { what: 'sockets are closed' });
-    // The kernel frees namespaces later; slab counts objects that it keeps for reuse too.
+    // The kernel frees namespaces with a delay, and slab also counts objects that it keeps for reuse.
     await eventually(() => usage().namespaces <= before.namespaces + 16, { what: 'namespaces are freed', timeoutMs: 30_000 });
     expect(usage().rss).toBeLessThan(before.rss + 30_000);
     expect((await pinhole.status(id)).helpers[0]?.families[0]).toMatchObject({
@@ -143,7 +143,7 @@ describe('one host', () => {
     });
   });
 
-  it('serves no namespace that root’s configuration does not name', async () => {
+  it('serves no namespace beyond those in root’s configuration', async () => {
     const other = new ScratchNetwork(`${ownPrefix('pht')}-other`);
     try {
       await other.addHost('a');
@@ -181,7 +181,7 @@ describe('one host', () => {
     expect(statSync(files.adminToken).uid).toBe(0);
   });
 
-  it('the kernel process lives on when its socket is sent garbage', async () => {
+  it('the kernel process survives garbage on its socket', async () => {
     const pid = pinhole.instance.pids().get('kernel');
     for (const bytes of [Buffer.alloc(1000, 0xff), Buffer.from([0, 0, 0, 5, 1, 2, 3, 4, 5]), Buffer.from([0, 0, 0, 2, 0x5b, 0x5d])]) {
       const socket = connect(pinhole.instance.files.kernelSocket);

@@ -2,6 +2,8 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { HELPER } from '../../src/contract/helper.ts';
+import { LIVE_PLAN } from '../../src/contract/plan.ts';
 import { ownPrefix } from '../../src/lab/scratch-network.ts';
 import { eventually } from '../support/eventually.ts';
 import { TestPinhole } from '../support/pinhole.ts';
@@ -10,13 +12,7 @@ import { ADDRESSES, RouterLab } from '../support/router-lab.ts';
 const PREFIX = `${ownPrefix('pht')}-live`;
 const CONTENT = 'through the pinhole\n';
 
-interface Plan {
-  changes: { change: string; what: string; name: string; detail: string }[];
-  foreign: string[];
-  table: string | null;
-}
-
-describe('asked of the live kernel', () => {
+describe('commands that read the live kernel', () => {
   const lab = new RouterLab(PREFIX);
   const pinhole = new TestPinhole(PREFIX);
   let router: string;
@@ -40,8 +36,8 @@ describe('asked of the live kernel', () => {
     await lab.destroy();
   });
 
-  it('plan: says what a sync would change, and changes nothing', async () => {
-    const plan = () => pinhole.call<Plan>('GET', `/v1/routers/${router}/plan`);
+  it('plan: shows what a sync would change, and changes nothing', async () => {
+    const plan = () => pinhole.read(LIVE_PLAN, 'GET', `/v1/routers/${router}/plan`);
     expect(await plan()).toEqual({ changes: [], foreign: [], table: null });
     const { id } = await pinhole.addHelper(router, 'tftp', 'udp', 69);
     await pinhole.settled(router);
@@ -55,7 +51,7 @@ describe('asked of the live kernel', () => {
     ['IPv4 with NAT', 'PASV', ADDRESSES.v4.server],
     ['IPv6', 'EPSV', ADDRESSES.v6.server],
   ])('reapply: %s', (_what, passive, server) => {
-    it('gives a helper to a connection that was there before it, which lives on', async () => {
+    it('gives a helper to a connection that is older than the helper, without breaking it', async () => {
       const session = await lab.startPeer('client', 'ftp-session.mjs', { server, passive });
       const transfer = async () => {
         const before = session.lines.length;
@@ -77,17 +73,17 @@ describe('asked of the live kernel', () => {
     });
   });
 
-  it('reapply: keeps to the helper’s scope', async () => {
+  it('reapply: respects the helper’s scope', async () => {
     const session = await lab.startPeer('client', 'ftp-session.mjs', { server: ADDRESSES.v4.server, passive: 'PASV' });
     const helper = { helper: 'ftp', protocol: 'tcp', port: 21, scope: { source: '10.99.0.0/16' } };
-    const { id } = await pinhole.call<{ id: string }>('POST', `/v1/routers/${router}/helpers`, helper);
+    const { id } = await pinhole.read(HELPER, 'POST', `/v1/routers/${router}/helpers`, helper);
     await pinhole.settled(router);
     expect(await pinhole.call('POST', `/v1/routers/${router}/helpers/${id}/reapply`)).toEqual({ connections: 0 });
     await pinhole.removeHelper(router, id);
     session.stop();
   });
 
-  it('reapply: refuses what live connections cannot be given, in words', async () => {
+  it('reapply: refuses a helper that this kernel lacks, with a reason', async () => {
     const { id } = await pinhole.addHelper(router, 'amanda', 'tcp', 10080);
     await expect(pinhole.call('POST', `/v1/routers/${router}/helpers/${id}/reapply`)).rejects.toMatchObject({
       code: 'invalid-input',
@@ -113,7 +109,7 @@ describe('SIGHUP to the supervisor', () => {
     rmSync(join(policy, '..'), { recursive: true });
   });
 
-  it('has the server read its policy anew; what cannot be read leaves the old', async () => {
+  it('makes the server reload its policy; an unreadable policy leaves the old one', async () => {
     const create = () => pinhole.call('POST', '/v1/routers', { name: 'x' });
     await create();
     write('create_router: "!"\n');

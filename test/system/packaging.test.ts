@@ -19,7 +19,7 @@ const MAX_EXPOSURE = 2.5;
 
 describe('the Debian package', () => {
   const directory = mkdtempSync(join(tmpdir(), 'pht-deb-'));
-  /** This machine's files with a layer above them: what is installed there goes with the layer. */
+  /** This machine's files below an overlay: installed files disappear with the overlay. */
   const root = join(directory, 'root');
   let up: ChildProcess | null = null;
 
@@ -59,7 +59,7 @@ describe('the Debian package', () => {
     await closed;
   }
 
-  it('is built by one command, installs, brings its own Node, and does the main job under its own users', async () => {
+  it('is built by one command, installs, has its own Node, and assigns helpers under its own users', async () => {
     const { stdout } = await run('bash', ['scripts/deb.sh'], { cwd: ROOT, maxBuffer: 1e8 });
     const [, file = ''] = /in '([^']+\.deb)'/.exec(stdout) ?? [];
     execFileSync('cp', [join(ROOT, file), join(root, 'tmp/pinhole.deb')]);
@@ -94,29 +94,29 @@ describe.each(UNITS)('%s', (unit) => {
   const file = join(ROOT, 'packaging/systemd', unit);
   const text = readFileSync(file, 'utf8');
 
-  it(`is exposed no more than ${MAX_EXPOSURE}, as systemd-analyze counts`, async () => {
+  it(`has an exposure of at most ${MAX_EXPOSURE} in systemd-analyze`, async () => {
     const { stdout } = await run('systemd-analyze', ['security', '--offline=yes', '--no-pager', file]);
     const [, exposure] = /Overall exposure level for [^:]+: ([\d.]+)/.exec(stdout) ?? [];
     expect(Number(exposure)).toBeLessThanOrEqual(MAX_EXPOSURE);
     expect(Number(exposure)).toBeGreaterThan(0);
   });
 
-  it('is told when the process is ready, and that it lives', () => {
+  it('uses readiness and watchdog notifications', () => {
     expect(text).toMatch(/^Type=notify$/m);
     expect(text).toMatch(/^WatchdogSec=\d+$/m);
   });
 
-  it('is one process, which starts again when it dies', () => {
+  it('is one process, which systemd starts again when it dies', () => {
     expect(text.match(/^ExecStart=/gm)).toHaveLength(1);
     expect(text).toMatch(/^Restart=always$/m);
   });
 });
 
-describe('what systemd is told', () => {
+describe('notifications to systemd', () => {
   const directory = mkdtempSync(join(tmpdir(), 'pht-notify-'));
   afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
-  it('ready, alive again and again, and stopping', async () => {
+  it('are ready, repeated watchdog messages, and stopping', async () => {
     const [socket, dataDir] = [join(directory, 'notify'), join(directory, 'data')];
     const listen = `import socket, sys
 s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -146,11 +146,11 @@ while True: print(s.recv(4096).decode(), flush=True)`;
   }, 60_000);
 });
 
-describe('what units forbid, and processes do', () => {
+describe('system calls', () => {
   const directory = mkdtempSync(join(tmpdir(), 'pht-calls-'));
   afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
-  /** System calls that a unit lets through: its sets, less what it takes away, plus what it gives back. */
+  /** System calls that a unit allows: its sets, without those that it removes, with those that it adds again. */
   function allowed(unit: string): Set<string> {
     const text = readFileSync(join(ROOT, 'packaging/systemd', unit), 'utf8');
     const calls = new Set<string>();
@@ -158,7 +158,7 @@ describe('what units forbid, and processes do', () => {
       const names = expand(line.replace('~', '').split(' '));
       for (const name of names) line.startsWith('~') ? calls.delete(name) : calls.add(name);
     }
-    // A filter of systemd's always lets these through.
+    // systemd's filters always allow these.
     for (const name of expand(['@default'])) calls.add(name);
     return calls;
   }
@@ -176,7 +176,7 @@ describe('what units forbid, and processes do', () => {
       .filter((line) => line !== '' && !line.startsWith('#'));
   }
 
-  /** Starts a process under strace, does something with it, ends it. @returns what it called and was not refused */
+  /** Runs a process under strace while `work` uses it. @returns names of the system calls that succeeded */
   async function traced(name: string, argv: readonly string[], use: () => Promise<void>): Promise<string[]> {
     const file = join(directory, `${name}.trace`);
     const account = name === 'kernel' ? [] : ['setpriv', '--reuid', '65534', '--clear-groups', '--'];
@@ -190,12 +190,12 @@ describe('what units forbid, and processes do', () => {
       await ended;
     }
     const text = readFileSync(file, 'utf8');
-    // What went before is not Node's.
+    // Earlier calls are not those of Node.
     const calls = text.slice(text.lastIndexOf('execve(')).matchAll(/^\d+ +([a-z0-9_]+)\(.*$/gm);
     return [...new Set([...calls].filter(([line]) => !/ = -1 (EPERM|ENOSYS)/.test(line)).map(([, call]) => call as string))].sort();
   }
 
-  it('server, agent and kernel process use no system call that their units take away', async () => {
+  it('of server, agent and kernel process are all allowed by their units', async () => {
     const dataDir = join(directory, 'data');
     const files = paths({ dataDir, runDir: join(dataDir, 'run') });
     chmodSync(directory, 0o755);

@@ -7,7 +7,7 @@ const FAMILY = 'phs';
 
 describe('scratch namespaces', () => {
   const mine = new ScratchNetwork(ownPrefix(FAMILY));
-  /** Of a process that ended: what a test that was killed leaves behind. */
+  /** The prefix of a process that has ended: a killed test leaves such namespaces behind. */
   const orphan = new ScratchNetwork(`${FAMILY}${spawnSync('true').pid}`);
 
   afterEach(async () => {
@@ -15,7 +15,7 @@ describe('scratch namespaces', () => {
     await orphan.destroy();
   });
 
-  it('of a process that is no more are taken away, with what runs in them, and nobody else’s', async () => {
+  it('of a process that has ended are removed with the processes in them, and no others', async () => {
     await mine.addHost('a');
     await orphan.addHost('a');
     const left = orphan.start('a', ['sleep', '60']);

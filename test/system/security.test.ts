@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { RouterJson } from '../../src/client/resources.ts';
+import type { Router } from '../../src/contract/router.ts';
 import { ownPrefix } from '../../src/lab/scratch-network.ts';
 import { eventually } from '../support/eventually.ts';
 import { TestPinhole } from '../support/pinhole.ts';
@@ -8,10 +8,10 @@ import { ADDRESSES, RouterLab } from '../support/router-lab.ts';
 const PREFIX = `${ownPrefix('pht')}-security`;
 const { v4 } = ADDRESSES;
 
-describe('what helpers open, and how it is held', () => {
+describe('ports that helpers open, and confinement', () => {
   const lab = new RouterLab(PREFIX);
   const pinhole = new TestPinhole(PREFIX);
-  let router: RouterJson;
+  let router: Router;
 
   beforeAll(async () => {
     await lab.build();
@@ -27,7 +27,7 @@ describe('what helpers open, and how it is held', () => {
   const forge = async (port: number) =>
     (await lab.peer<{ connected: boolean }>('client', 'forged-port-client.mjs', { own: v4.client, server: v4.server, port })).connected;
 
-  it('a forged PORT opens the client’s ports; confinement keeps low and listed ones shut, and data ports open', async () => {
+  it('a forged PORT opens the client’s ports; confinement keeps low and listed ports closed, and data ports open', async () => {
     const { id } = await pinhole.addHelper(router.id, 'ftp', 'tcp', 21);
     await pinhole.settled(router.id);
     expect([await forge(22), await forge(3306), await forge(40000)]).toEqual([true, true, true]);
@@ -39,7 +39,7 @@ describe('what helpers open, and how it is held', () => {
     await pinhole.settled(router.id);
   });
 
-  it('a removed helper is gone from connections that live on', async () => {
+  it('removing a helper removes it from open connections, which stay open', async () => {
     const { id } = await pinhole.addHelper(router.id, 'ftp', 'tcp', 21);
     await pinhole.settled(router.id);
     const session = lab.peer('client', 'forged-port-client.mjs', { own: v4.client, server: v4.server, port: 40001, hold: 4000 });

@@ -100,9 +100,9 @@ connection = mysql+pymysql://neutron:x@db/neutron
 
   it.each([
     ['host = a', "neutron.conf: line 1: option 'host' stands before any section."],
-    ['[DEFAULT\n', 'neutron.conf: line 1: a section without an end.'],
+    ['[DEFAULT\n', "neutron.conf: line 1: a section without a ']'."],
     ['[DEFAULT]\nhost\n', 'neutron.conf: line 2: neither an option, a section nor a comment.'],
-    ['[DEFAULT]\n  host = a\n', 'neutron.conf: line 2: an indented line with nothing before it that it could go on with.'],
+    ['[DEFAULT]\n  host = a\n', 'neutron.conf: line 2: an indented line continues no option.'],
     ['[DEFAULT]\nhost = $host\n', 'refers to itself'],
     ['[oslo_messaging_rabbit]\nheartbeat_timeout_threshold = soon\n', 'heartbeat_timeout_threshold is a number of seconds'],
   ])('%j is refused, naming the line', (text, message) => expect(() => read(text)).toThrow(message));

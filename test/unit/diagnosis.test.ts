@@ -33,6 +33,11 @@ describe('diagnose', () => {
     expect(result(OFFLOAD, 'flow offload')).toMatchObject({ result: 'problem', detail: expect.stringContaining('inet fw forward') });
   });
 
+  it('ignores the sysctls in a kernel’s answer', () => {
+    const answer = { ...rules(OFFLOAD), settings: { 'net.netfilter.nf_conntrack_helper': '0' } };
+    expect(diagnose(answer)).toEqual(diagnose(rules(OFFLOAD)));
+  });
+
   it('accepts a drop policy beside a rule for related connections', () => {
     expect(result(OFFLOAD, 'related connections are accepted')).toMatchObject({ result: 'ok' });
   });

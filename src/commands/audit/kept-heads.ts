@@ -1,25 +1,20 @@
 import { readFileSync } from 'node:fs';
-import type { SignedHead } from '../../contract/audit.ts';
-import { Reader } from '../../contract/reader.ts';
+import { readAnswer } from '../../client/answer.ts';
+import { SIGNED_HEAD, type SignedHead } from '../../contract/audit.ts';
+import { list } from '../../contract/compounds.ts';
+import { record } from '../../contract/record.ts';
 import { InvalidInput, PinholeError } from '../../model/errors.ts';
 
 const MAX_FILE = 16 * 1024 * 1024;
 
-/** Reads a file that `pinhole audit heads` wrote. @throws InvalidInput; PinholeError `too-large` */
-export function readHeads(file: string): SignedHead[] {
-  const { heads } = new Reader(parseFile(file), file).object('heads');
-  return heads.array(10_000, (item) => {
-    const fields = item.object('chain', 'seq', 'hash', 'at', 'key_id', 'public_key', 'signature');
-    return {
-      chain: fields.chain.string(255),
-      seq: fields.seq.integer(0, Number.MAX_SAFE_INTEGER),
-      hash: fields.hash.string(64),
-      at: fields.at.string(64),
-      keyId: fields.key_id.string(64),
-      publicKey: fields.public_key.string(1000),
-      signature: fields.signature.string(255),
-    };
-  });
+const HEADS = record({ heads: list(SIGNED_HEAD, 10_000) });
+
+/**
+ * Reads a file that `pinhole audit heads` wrote, at most 16 MiB and 10,000 heads.
+ * @throws InvalidInput that names the file and the field; PinholeError `too-large`
+ */
+export function readHeads(file: string): readonly SignedHead[] {
+  return readAnswer(HEADS, parseFile(file), { path: file, origin: 'input' }).heads;
 }
 
 function parseFile(file: string): unknown {
@@ -29,6 +24,6 @@ function parseFile(file: string): unknown {
     return JSON.parse(text);
   } catch (error) {
     if (error instanceof PinholeError) throw error;
-    throw new InvalidInput('heads', `${file} is no file that 'pinhole audit heads' wrote: ${(error as Error).message}`);
+    throw new InvalidInput('heads', `${file} is not a file that 'pinhole audit heads' wrote: ${(error as Error).message}`);
   }
 }

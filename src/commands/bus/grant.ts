@@ -9,13 +9,14 @@ import { userOfHost } from '../../processes/bus-parts.ts';
 import { print, printJson } from '../../terminal/table.ts';
 
 /**
- * Prints what an operator of RabbitMQ runs so that a host, or the servers, may use the bus, and nothing else of it. A password is
- * made up, and told nowhere but here.
+ * Prints the rabbitmqctl commands that give hosts, or the servers, access to the bus and to no other part of RabbitMQ. Each user
+ * gets a new random password; the output is the only place where it is shown.
+ * @throws InvalidInput for a host's name that is wrong, or configuration without a bus
  */
 export async function grant(hosts: readonly string[], flags: ConfigFlags & { servers?: boolean; json?: boolean }): Promise<void> {
   const { bus } = loadConfig(flags, process.env);
-  if (bus === null) throw new InvalidInput('bus.url', 'There is no bus to grant anything on: bus.url is not configured.');
-  if (hosts.length === 0 && !flags.servers) throw new InvalidInput('host', 'Whom? Name hosts, or use --servers.');
+  if (bus === null) throw new InvalidInput('bus.url', 'bus.url is not configured, so there is no bus to grant access to.');
+  if (hosts.length === 0 && !flags.servers) throw new InvalidInput('host', 'Name at least one host, or use --servers.');
   const grants = [...(flags.servers ? serverGrants(bus) : []), ...hosts.map((host) => hostGrant(bus, host))];
   if (flags.json) printJson(grants);
   else for (const { commands } of grants) print(`${commands.map(shell).join('\n')}\n`);
@@ -33,12 +34,13 @@ function serverGrants(bus: BusConfig): Grant[] {
 
 function hostGrant(bus: BusConfig, host: string): Grant {
   const user = userOfHost(bus)(read(HOST_NAME, host, 'host', 'input'));
-  if (user === null) throw new InvalidInput('bus.agent_user', 'Every host has the same user here: bus.agent_user is any.');
+  if (user === null)
+    throw new InvalidInput('bus.agent_user', 'With bus.agent_user: any, hosts have no users of their own to grant access to.');
   return grantOf(bus, user, agentPermissions(host, bus.exchange));
 }
 
 function grantOf({ vhost, exchange }: BusConfig, user: string, permissions: Permissions): Grant {
-  // No word of rabbitmqctl's may begin with a dash: it would be an option.
+  // Hexadecimal digits: rabbitmqctl would read a password that begins with a dash as an option.
   const password = randomBytes(24).toString('hex');
   const { configure, write, read, topicWrite, topicRead } = permissions;
   const commands = [

@@ -2,7 +2,7 @@ import { type ConfigFlags, loadConfig, paths } from '../../config/config.ts';
 import { silentLogger } from '../../ports/logger.ts';
 import { print, printJson } from '../../terminal/table.ts';
 
-/** Brings the database to this version, without starting a server. */
+/** Migrates the database to this version without starting a server, and prints the migrations that it ran. */
 export async function migrate(flags: ConfigFlags & { json?: boolean }): Promise<void> {
   const config = loadConfig(flags, process.env);
   const { url } = config.server.database;
@@ -11,5 +11,5 @@ export async function migrate(flags: ConfigFlags & { json?: boolean }): Promise<
       ? await (await import('../../store/sqlite/store.ts')).migrateSqlite(paths(config).database)
       : await (await import('../../store/postgres/store.ts')).migratePostgres({ url, logger: silentLogger });
   if (flags.json) printJson({ migrations: done });
-  else print(done.length === 0 ? 'the database is at this version already\n' : `done: ${done.join(', ')}\n`);
+  else print(done.length === 0 ? 'the database is already at this version\n' : `done: ${done.join(', ')}\n`);
 }

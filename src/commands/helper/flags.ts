@@ -3,7 +3,7 @@ import { PORT } from '../../contract/primitives.ts';
 import { findHelper } from '../../model/catalogue.ts';
 import { InvalidInput, PinholeError } from '../../model/errors.ts';
 
-/** What may be said of a helper on the command line. */
+/** The flags of `helper add` and `helper set`. */
 export interface HelperFlags extends ClientFlags {
   readonly protocol?: string;
   readonly port?: string;
@@ -14,8 +14,9 @@ export interface HelperFlags extends ClientFlags {
 }
 
 /**
- * Protocol and port of a new helper. The catalogue gives what no flag names, if it has one value for the helper.
- * @throws InvalidInput for a flag that is needed or wrong; PinholeError `helper-not-allowed`
+ * Protocol and port of a new helper. Without a flag, each is the catalogue's value, if there is exactly one.
+ * @throws InvalidInput for a flag that is missing or wrong; PinholeError `helper-not-allowed` for a helper that the catalogue
+ * does not have, unless `--protocol` is given: then the server decides
  */
 export function protocolAndPort(helper: string, flags: HelperFlags): { protocol: string; port: number } {
   const known = findHelper(helper)?.protocols;
@@ -29,14 +30,18 @@ export function protocolAndPort(helper: string, flags: HelperFlags): { protocol:
   return { protocol, port };
 }
 
-/** @throws InvalidInput */
+/** The port of `--port`, from 1 to 65535. @throws InvalidInput */
 export function parsePort(text: string): number {
   if (!/^\d{1,5}$/.test(text) || Number(text) < PORT.min || Number(text) > PORT.max)
     throw new InvalidInput('port', `--port: '${text}' is not a number from ${PORT.min} to ${PORT.max}.`);
   return Number(text);
 }
 
-/** Scope and end of a helper as fields of a request: those that flags name. @throws InvalidInput */
+/**
+ * The fields `scope` and `expires_at` of an API request, each only if a flag sets it. A scope has all three parts: one without a
+ * flag is undefined, which JSON leaves out.
+ * @throws InvalidInput for a `--ttl` that is not a time like 30m
+ */
 export function scopeAndExpiry(flags: HelperFlags): object {
   const scope = { source: flags.source, destination: flags.destination, in_interface: flags.inInterface };
   const scoped = Object.values(scope).some((value) => value !== undefined);

@@ -1,30 +1,48 @@
+import type { Answer } from '../../client/answer.ts';
 import type { ClientFlags } from '../../client/client.ts';
-import { type HelperJson, showScope } from '../../client/resources.ts';
+import type { Helper } from '../../client/resources.ts';
+import { formatScope } from '../../contract/scope.ts';
 import { type Column, print, printJson, table } from '../../terminal/table.ts';
 
 /** A helper with the name of its router. */
-export interface HelperRow extends HelperJson {
+export interface HelperRow {
+  readonly router: string;
+  readonly helper: Answer<Helper>;
+}
+
+interface Row extends Helper {
   readonly router: string;
 }
 
-const COLUMNS: readonly Column<HelperRow>[] = [
+const COLUMNS: readonly Column<Row>[] = [
   { title: 'ID', value: ({ id }) => id },
   { title: 'ROUTER', value: ({ router }) => router },
   { title: 'HELPER', value: ({ helper }) => helper },
   { title: 'PROTOCOL', value: ({ protocol }) => protocol },
   { title: 'PORT', value: ({ port }) => String(port) },
-  { title: 'SCOPE', value: ({ scope }) => showScope(scope) || '-' },
-  { title: 'UNTIL', value: ({ expires_at }) => expires_at ?? '-' },
+  { title: 'SCOPE', value: ({ scope }) => formatScope(scope) || '-' },
+  { title: 'UNTIL', value: ({ expiresAt }) => expiresAt ?? '-' },
 ];
 
-/** Prints helpers as a table, or as a JSON array. */
+/** Prints helpers as a table; with `--json`, an array of the API's objects, each with the router's name as `router`. */
 export function showHelpers(rows: readonly HelperRow[], flags: ClientFlags): void {
-  if (flags.json) printJson(rows);
-  else print(table(rows, COLUMNS));
+  if (flags.json) printJson(rows.map(jsonOf));
+  else print(tableOf(rows));
 }
 
-/** Prints one helper as a table, or as a JSON object. */
+/** Prints one helper as a table; with `--json`, the API's object with the router's name as `router`. */
 export function showHelper(row: HelperRow, flags: ClientFlags): void {
-  if (flags.json) printJson(row);
-  else showHelpers([row], flags);
+  if (flags.json) printJson(jsonOf(row));
+  else print(tableOf([row]));
+}
+
+function jsonOf({ router, helper }: HelperRow): object {
+  return { ...helper.json, router };
+}
+
+function tableOf(rows: readonly HelperRow[]): string {
+  return table(
+    rows.map(({ router, helper }) => ({ ...helper.value, router })),
+    COLUMNS,
+  );
 }

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { CATALOGUE } from '../../model/catalogue.ts';
 import { print } from '../../terminal/table.ts';
 
-/** A bash script made from the commands themselves. Use: `source <(pinhole completion)`. */
+/** Prints a bash completion script, made from the definitions of the commands. Use: `source <(pinhole completion)`. */
 export function completion(program: Command): void {
   const cases = [...branches(program, '')].map(([path, words]) => `    '${path}') words='${words.join(' ')}' ;;`);
   const helpers = CATALOGUE.map(({ helper }) => helper).join(' ');

@@ -16,7 +16,11 @@ interface StepResult {
   readonly detail: string;
 }
 
-/** The main job, on real packets: an FTP download fails, works once the helper is declared, and fails when it is removed. */
+/**
+ * Shows the effect of a helper on real packets: an FTP download fails, works once the helper is declared, and fails again after its
+ * removal. Prints each step; with `--json`, `{ok, steps}` at the end. It removes its namespaces and processes in every case.
+ * @throws Denied unless root; Reported if a step failed
+ */
 export async function demo(flags: { json?: boolean }): Promise<void> {
   if (process.getuid?.() !== 0) throw new Denied('This needs root: it makes network namespaces. Try again with sudo.');
   await removeLeftovers((netns) => netns.startsWith(`${FTP_LAB_PREFIX}-`));
@@ -29,7 +33,7 @@ export async function demo(flags: { json?: boolean }): Promise<void> {
     const results = await Promise.race([new Story(lab, flags.json ?? false).tell(), interrupted]);
     if (flags.json) printJson({ ok: results.every(({ ok }) => ok), steps: results });
     const failed = results.find(({ ok }) => !ok);
-    if (failed) throw new Reported('internal', `the demo did not go as said: ${failed.step}: ${failed.detail}`);
+    if (failed) throw new Reported('internal', `a step of the demo failed: ${failed.step}: ${failed.detail}`);
   } finally {
     await lab.destroy();
     dispose();

@@ -6,7 +6,11 @@ import { revoked } from '../../plan/diff.ts';
 import { silentLogger } from '../../ports/logger.ts';
 import { print, printJson } from '../../terminal/table.ts';
 
-/** Removes every table of Pinhole's from this host, or from the namespaces of a pattern, and its helpers from live connections. Needs root, and no server. */
+/**
+ * Removes every Pinhole table from this host, or from the namespaces that match a pattern, and the helpers that the tables assigned
+ * from live connections. Needs no server.
+ * @throws Denied unless root; Reported `netns-locked` if a table could not be removed
+ */
 export async function purge(flags: { json?: boolean; keepLive?: boolean; netns?: string }): Promise<void> {
   if (process.getuid?.() !== 0) throw new Denied('This needs root: it changes nftables in every network namespace. Try again with sudo.');
   const kernel = new LinuxKernel({
@@ -34,12 +38,12 @@ export async function purge(flags: { json?: boolean; keepLive?: boolean; netns?:
     else
       for (const { netns, result } of outcome)
         print(`${showNetns(netns)}: ${result?.ok ? 'table inet pinhole removed' : result?.error.message}\n`);
-    if (!flags.json && outcome.length === 0) print('no table of Pinhole is here\n');
+    if (!flags.json && outcome.length === 0) print('no Pinhole table found\n');
     const failed = outcome.filter(({ result }) => !result?.ok).length;
     if (failed > 0)
       throw new Reported(
         'netns-locked',
-        `${failed} of ${outcome.length} tables are still there. Stop Pinhole first, or it would write them again.`,
+        `${failed} of ${outcome.length} tables are still there. Stop Pinhole first: otherwise it writes them again.`,
       );
   } finally {
     await kernel.close();

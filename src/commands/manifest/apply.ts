@@ -1,21 +1,22 @@
 import { Client, type ClientFlags } from '../../client/client.ts';
-import { helpersPath, type RouterJson } from '../../client/resources.ts';
+import { helpersPath } from '../../client/resources.ts';
 import { HELPER_CREATE, HELPER_UPDATE } from '../../contract/helper.ts';
 import type { ManifestRouter } from '../../contract/manifest.ts';
-import { ROUTER_INPUT } from '../../contract/router.ts';
+import { ROUTER, ROUTER_INPUT } from '../../contract/router.ts';
 import { readManifest } from '../../manifest/read-file.ts';
 import type { Step } from '../../manifest/steps.ts';
 import { systemClock } from '../../ports/clock.ts';
 import { Progress } from '../../terminal/progress.ts';
 import { reportSteps, stepsTo } from './steps.ts';
 
+/** The flags of `apply`. */
 export interface ApplyFlags extends ClientFlags {
   readonly file: string;
   readonly prune?: boolean;
   readonly dryRun?: boolean;
 }
 
-/** Makes the declared state what a file says. */
+/** Makes the declared state equal to a manifest, request by request, and prints the steps. The first failure ends it. */
 export async function apply(flags: ApplyFlags): Promise<void> {
   const client = new Client(flags);
   const steps = await stepsTo(client, readManifest(flags.file), flags.prune ?? false);
@@ -31,7 +32,7 @@ async function execute(client: Client, steps: readonly Step[]): Promise<void> {
     progress.update(index, steps.length);
     switch (step.step) {
       case 'create-router': {
-        const made = await client.call<RouterJson>('POST', '/v1/routers', routerBody(step.fields));
+        const made = await client.read(ROUTER, 'POST', '/v1/routers', routerBody(step.fields));
         ids.set(step.router, made.id);
         break;
       }

@@ -3,7 +3,7 @@ import { readManifest } from '../../manifest/read-file.ts';
 import { plan } from './plan.ts';
 import { reportSteps, stepsTo } from './steps.ts';
 
-/** Says how the declared state differs from a file; without a file, how live kernels differ from the declared state. */
+/** Prints how the declared state differs from a manifest. Without a file: how live kernels differ from the declared state. */
 export async function diff(router: string | undefined, flags: ClientFlags & { file?: string; prune?: boolean }): Promise<void> {
   if (flags.file === undefined) return plan(router, flags);
   reportSteps(await stepsTo(new Client(flags), readManifest(flags.file), flags.prune ?? false), flags, 'differs');

@@ -4,7 +4,7 @@ import { toManifest } from '../../manifest/export.ts';
 import { print, printJson } from '../../terminal/table.ts';
 import { declared } from './steps.ts';
 
-/** Writes the declared state as a file for `pinhole apply`. */
+/** Prints the declared state as a manifest for `pinhole apply`: YAML, or JSON with `--json`. */
 export async function exportAll(flags: ClientFlags): Promise<void> {
   const manifest = toManifest(await declared(new Client(flags)));
   if (flags.json) printJson(manifest);

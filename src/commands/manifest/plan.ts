@@ -1,27 +1,31 @@
+import { type Answer, kept } from '../../client/answer.ts';
 import { Client, type ClientFlags } from '../../client/client.ts';
-import { findRouter, type RouterJson } from '../../client/resources.ts';
-import type { LivePlan } from '../../contract/plan.ts';
+import { allRouters, findRouter } from '../../client/resources.ts';
+import { LIVE_PLAN, type LivePlan } from '../../contract/plan.ts';
+import type { Router } from '../../contract/router.ts';
 import { paint, print, printJson } from '../../terminal/table.ts';
 
 const SIGNS = { add: ['green', '+'], remove: ['red', '-'], replace: ['yellow', '~'] } as const;
 
-/** What syncs would change in the live kernels, router by router. */
+/**
+ * Prints what a sync would change in the live kernel, router by router. Without a router: for every router that the token may see
+ * and that has a host and a namespace.
+ */
 export async function plan(router: string | undefined, flags: ClientFlags & { table?: boolean }): Promise<void> {
   const client = new Client(flags);
-  const routers =
-    router === undefined
-      ? (await client.get<{ routers: RouterJson[] }>('/v1/routers')).routers.filter(({ host, netns }) => host !== null && netns !== null)
-      : [await findRouter(client, router)];
-  const plans: { router: RouterJson; plan: LivePlan }[] = [];
-  for (const one of routers) plans.push({ router: one, plan: await client.get<LivePlan>(`/v1/routers/${one.id}/plan`) });
-  if (flags.json) {
-    printJson(plans.map(({ router: { id, name }, plan }) => ({ router: id, name, ...plan })));
-    return;
-  }
-  for (const { router, plan } of plans) show(router, plan, flags.table === true);
+  const found = router === undefined ? (await allRouters(client)).filter(isServed) : [await findRouter(client, router)];
+  const plans: { router: Router; plan: Answer<LivePlan> }[] = [];
+  for (const { value } of found)
+    plans.push({ router: value, plan: await client.read(kept(LIVE_PLAN), 'GET', `/v1/routers/${value.id}/plan`) });
+  if (flags.json) printJson(plans.map(({ router: { id, name }, plan }) => ({ router: id, name, ...plan.json })));
+  else for (const { router, plan } of plans) show(router, plan.value, flags.table === true);
 }
 
-function show({ id, name }: RouterJson, { changes, foreign, table }: LivePlan, withTable: boolean): void {
+function isServed({ value: { host, netns } }: Answer<Router>): boolean {
+  return host !== null && netns !== null;
+}
+
+function show({ id, name }: Router, { changes, foreign, table }: LivePlan, withTable: boolean): void {
   const isSame = changes.length === 0 && foreign.length === 0;
   print(`${name || id}: ${isSame ? 'as declared' : `${changes.length + foreign.length} differences`}\n`);
   for (const { change, what, name: object, detail } of changes) {

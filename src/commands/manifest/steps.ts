@@ -1,5 +1,5 @@
 import type { Client, ClientFlags } from '../../client/client.ts';
-import { allRouters, declaredHelpers } from '../../client/resources.ts';
+import { allRouters, helpersOf } from '../../client/resources.ts';
 import { HELPER_CREATE } from '../../contract/helper.ts';
 import type { Manifest } from '../../contract/manifest.ts';
 import { showNetns } from '../../contract/netns.ts';
@@ -9,25 +9,28 @@ import { systemClock } from '../../ports/clock.ts';
 import { Progress } from '../../terminal/progress.ts';
 import { paint, print, printJson } from '../../terminal/table.ts';
 
-/** What has to change so that the declared state is what a file says. `prune`: also what the file does not name. */
+/**
+ * The steps that make the declared state equal to a manifest; empty if it is equal.
+ * @param prune whether routers and helpers that the manifest does not name are removed
+ */
 export async function stepsTo(client: Client, manifest: Manifest, prune: boolean): Promise<Step[]> {
   return planSteps(manifest, await declared(client), { prune, now: new Date() });
 }
 
-/** All that is declared now, as far as the token may see it. */
+/** Every router that the token may see, with its helpers. */
 export async function declared(client: Client): Promise<Declared[]> {
-  const routers = await allRouters(client);
+  const routers = (await allRouters(client)).map(({ value }) => value);
   const progress = new Progress('reading', systemClock);
   const found: Declared[] = [];
   for (const router of routers) {
-    found.push({ router, helpers: await declaredHelpers(client, router.id) });
+    found.push({ router, helpers: (await helpersOf(client, router.id)).map(({ value }) => value) });
     progress.update(found.length, routers.length);
   }
   progress.end();
   return found;
 }
 
-/** Prints steps, and how many there are: "2 things changed". */
+/** Prints steps and their number ("2 things changed", with the `verb` given); with `--json`, `{"steps": […]}`. */
 export function reportSteps(steps: readonly Step[], flags: ClientFlags, verb: string): void {
   if (flags.json) {
     printJson({

@@ -1,5 +1,5 @@
 import { Client, type ClientFlags } from '../../client/client.ts';
-import { findRouter, type StatusJson } from '../../client/resources.ts';
+import { findRouter, STATUS_VIEW } from '../../client/resources.ts';
 import { type Netns, showNetns } from '../../contract/netns.ts';
 import { type Diagnosis, diagnose } from '../../inspect/diagnosis.ts';
 import { hostChecks } from '../../inspect/host-checks.ts';
@@ -16,7 +16,10 @@ const COLUMNS: readonly Column<Diagnosis>[] = [
   { title: 'DETAIL', value: ({ detail }) => detail },
 ];
 
-/** What this kernel can do, and why helpers do not work in a namespace. Exit 1 where there is a problem. */
+/**
+ * Prints what this kernel can do, and why helpers do not work in a router or, with `--netns`, in a namespace.
+ * @throws Denied unless root; Reported, so that the exit status is 1, if a check found a problem
+ */
 export async function doctor(router: string | undefined, flags: ClientFlags & { netns?: string }): Promise<void> {
   if (process.getuid?.() !== 0) throw new Denied('This needs root: it asks the kernel. Try again with sudo.');
   const kernel = new LinuxKernel({ allowed: () => true, logger: silentLogger });
@@ -35,9 +38,9 @@ export async function doctor(router: string | undefined, flags: ClientFlags & { 
 
 async function routerChecks(kernel: LinuxKernel, name: string, flags: ClientFlags): Promise<Diagnosis[]> {
   const client = new Client(flags);
-  const { id, netns, host } = await findRouter(client, name);
-  if (netns === null) return [{ check: `router ${name}`, result: 'problem', detail: 'it has no network namespace: nothing serves it' }];
-  const view = await client.get<StatusJson>(`/v1/status/${id}`);
+  const { id, netns, host } = (await findRouter(client, name)).value;
+  if (netns === null) return [{ check: `router ${name}`, result: 'problem', detail: 'has no network namespace, so no agent serves it' }];
+  const view = await client.read(STATUS_VIEW, 'GET', `/v1/status/${id}`);
   const statuses = view.helpers.flatMap(({ helper, protocol, port, families }) =>
     families.map(
       ({ family, status, reason }): Diagnosis => ({
@@ -51,7 +54,7 @@ async function routerChecks(kernel: LinuxKernel, name: string, flags: ClientFlag
   const ftps: Diagnosis[] = tls.map(({ port }) => ({
     check: `ftp port ${port}`,
     result: 'problem',
-    detail: 'FTP over TLS is unreadable for any helper: fix the data ports of the server and open those',
+    detail: 'no helper can read FTP over TLS: give the server a fixed range of data ports and open that range',
   }));
   return [...statuses, ...ftps, ...(await rulesOf(kernel, netns, host))];
 }
@@ -65,7 +68,7 @@ async function rulesOf(kernel: LinuxKernel, netns: Netns, host: string | null): 
       {
         check: `network namespace ${showNetns(netns)}`,
         result: 'problem',
-        detail: `is not on this host; the router is declared on ${host ?? 'none'}`,
+        detail: host === null ? 'is not on this host; the router has no host' : `is not on this host; the router's host is ${host}`,
       },
     ];
   }

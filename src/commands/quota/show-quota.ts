@@ -1,16 +1,12 @@
+import type { Answer } from '../../client/answer.ts';
 import type { ClientFlags } from '../../client/client.ts';
+import type { QuotaView } from '../../contract/quota.ts';
 import { type Column, print, printJson, table } from '../../terminal/table.ts';
-
-/** What the API says of a project's quotas. A limit below 0 is none. */
-export interface QuotaJson {
-  readonly project_id: string;
-  readonly routers: { used: number; limit: number };
-  readonly helpers: { used: number; limit: number };
-}
 
 interface Row {
   readonly what: string;
   readonly used: number;
+  /** -1: none. */
   readonly limit: number;
 }
 
@@ -20,17 +16,17 @@ const COLUMNS: readonly Column<Row>[] = [
   { title: 'LIMIT', value: ({ limit }) => (limit < 0 ? 'none' : String(limit)) },
 ];
 
-/** Path of a project's quotas in the API. */
+/** Path of a project's quotas in the API, with the project's id escaped. */
 export function quotaPath(project: string): string {
   return `/v1/quotas/${encodeURIComponent(project)}`;
 }
 
-/** Prints quotas as a table, or as JSON. */
-export function showQuota(quota: QuotaJson, flags: ClientFlags): void {
+/** Prints quotas as a table, one row for each kind of object; with `--json`, the API's object. */
+export function showQuota({ value, json }: Answer<QuotaView>, flags: ClientFlags): void {
   const rows = [
-    { what: 'routers', ...quota.routers },
-    { what: 'conntrack helpers', ...quota.helpers },
+    { what: 'routers', ...value.routers },
+    { what: 'conntrack helpers', ...value.helpers },
   ];
-  if (flags.json) printJson(quota);
+  if (flags.json) printJson(json);
   else print(table(rows, COLUMNS));
 }

@@ -1,7 +1,9 @@
+import { kept } from '../../client/answer.ts';
 import { Client, type ClientFlags } from '../../client/client.ts';
-import { type QuotaJson, quotaPath, showQuota } from './show-quota.ts';
+import { QUOTA } from '../../contract/quota.ts';
+import { quotaPath, showQuota } from './show-quota.ts';
 
-/** Shows what a project has and may have. */
+/** Prints how many routers and helpers a project has, and how many it may have. */
 export async function show(project: string, flags: ClientFlags): Promise<void> {
-  showQuota(await new Client(flags).get<QuotaJson>(quotaPath(project)), flags);
+  showQuota(await new Client(flags).read(kept(QUOTA), 'GET', quotaPath(project)), flags);
 }

@@ -9,6 +9,7 @@ import { SUBJECT_KINDS, type SubjectKind } from '../../review/subject.ts';
 import { outputFile } from '../../terminal/output-file.ts';
 import { print } from '../../terminal/table.ts';
 
+/** The flags of `review`, as commander parses them. */
 export interface ReviewFlags {
   readonly netns?: string;
   readonly hostNetns?: boolean;
@@ -26,18 +27,20 @@ export interface ReviewFlags {
   readonly secondReader?: boolean;
 }
 
-/** What the flags ask for, checked before any work. */
+/** The flags after all checks, which happen before any work. `null` stands for a flag that was not given. */
 export interface Wanted {
   readonly types: Types;
   readonly format: Format;
   readonly kind: SubjectKind | null;
   readonly failOn: Severity | null;
   readonly known: readonly BaselineEntry[];
+  /** Writes the new baseline. */
   readonly baseline: ((text: string) => void) | null;
+  /** Writes the report. */
   readonly output: (text: string) => void;
 }
 
-/** @throws InvalidInput naming the flag */
+/** Checks the flags and reads the baseline. @throws InvalidInput that names the flag */
 export function readFlags(paths: readonly string[], flags: ReviewFlags): Wanted {
   if (paths.length === 0 && flags.netns === undefined && !flags.hostNetns)
     throw new InvalidInput('path', 'Nothing to review: name files or folders, or - for standard input, or --netns NAME, or --host-netns.');
@@ -69,7 +72,7 @@ function readTypes(text: string | undefined): Types {
     if (type === null)
       throw new InvalidInput(
         'types',
-        `Invalid input for --types: '${one.trim()}' is no defect type that this knows. It is like CWE-703; the ten pillars are ${ALL_TYPES.map((id) => `CWE-${id}`).join(', ')}.`,
+        `Invalid input for --types: '${one.trim()}' is not a known defect type. Types look like CWE-703; the ten pillars are ${ALL_TYPES.map((id) => `CWE-${id}`).join(', ')}.`,
       );
     return type;
   });

@@ -16,7 +16,11 @@ import { Progress } from '../../terminal/progress.ts';
 import { VERSION } from '../../version.ts';
 import { type ReviewFlags, readFlags } from './flags.ts';
 
-/** Reviews files, folders, and live rulesets. Exit 1 where something is as bad as `--fail-on` says, or was not reviewed. */
+/**
+ * Reviews files, folders and live rulesets, and writes the report.
+ * @throws InvalidInput for a flag; Reported, after the report, if a finding is as severe as `--fail-on` says or a subject was not
+ * reviewed
+ */
 export async function review(paths: readonly string[], flags: ReviewFlags): Promise<void> {
   const wanted = readFlags(paths, flags);
   const live = await liveRules(flags);
@@ -64,7 +68,7 @@ export async function review(paths: readonly string[], flags: ReviewFlags): Prom
 
 type Candidate = FileCandidate | Found;
 
-/** The path that stands for standard input, and what reports call it. */
+/** The path for standard input, and its name in reports. */
 const PIPE = '-';
 const STDIN = 'stdin';
 
@@ -72,7 +76,7 @@ async function piped(paths: readonly string[], kind: SubjectKind | null): Promis
   return paths.includes(PIPE) ? [await readStream(STDIN, process.stdin, kind)] : [];
 }
 
-/** The rules of the namespace that flags name. The kernel is loaded only then. */
+/** The live rules of the namespace that flags name; null without such a flag, and then the kernel's modules are not loaded. */
 async function liveRules(flags: ReviewFlags): Promise<LiveRules | null> {
   if (flags.netns === undefined && !flags.hostNetns) return null;
   const live = await import('../../inspect/live-rules.ts');

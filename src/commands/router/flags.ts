@@ -2,7 +2,7 @@ import type { ClientFlags } from '../../client/client.ts';
 import { HOST_NETNS } from '../../contract/netns.ts';
 import { InvalidInput } from '../../model/errors.ts';
 
-/** What may be said of a router on the command line. */
+/** The flags of `router add` and `router set`. */
 export interface RouterFlags extends ClientFlags {
   readonly netns?: string;
   readonly hostNetns?: boolean;
@@ -11,7 +11,10 @@ export interface RouterFlags extends ClientFlags {
   readonly confine?: boolean;
 }
 
-/** The flags as fields of a request: those that were given. @throws InvalidInput for flags that exclude each other */
+/**
+ * The fields of an API request for the flags that were given, and no others.
+ * @throws InvalidInput for flags that exclude each other
+ */
 export function routerFields(flags: RouterFlags): object {
   if (flags.netns !== undefined && flags.hostNetns) throw new InvalidInput('netns', '--netns and --host-netns exclude each other.');
   const netns = flags.hostNetns ? HOST_NETNS : flags.netns;

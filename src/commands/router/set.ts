@@ -1,12 +1,14 @@
+import { kept } from '../../client/answer.ts';
 import { Client } from '../../client/client.ts';
-import { findRouter, type RouterJson } from '../../client/resources.ts';
+import { findRouter } from '../../client/resources.ts';
+import { ROUTER } from '../../contract/router.ts';
 import { type RouterFlags, routerFields } from './flags.ts';
 import { showRouter } from './show-routers.ts';
 
-/** Changes those fields of a router that flags name. */
+/** Changes the fields of a router that flags name, leaves the others as they are, and prints the router. */
 export async function set(router: string, flags: RouterFlags & { name?: string }): Promise<void> {
   const client = new Client(flags);
-  const { id } = await findRouter(client, router);
+  const { id } = (await findRouter(client, router)).value;
   const name = flags.name === undefined ? {} : { name: flags.name };
-  showRouter(await client.call<RouterJson>('PUT', `/v1/routers/${id}`, { ...name, ...routerFields(flags) }), flags);
+  showRouter(await client.read(kept(ROUTER), 'PUT', `/v1/routers/${id}`, { ...name, ...routerFields(flags) }), flags);
 }

@@ -7,7 +7,11 @@ import { loadModules, prepareHost } from '../../supervisor/host.ts';
 import { agentProgram, kernelProgram } from '../../supervisor/programs.ts';
 import { supervise } from '../../supervisor/supervisor.ts';
 
-/** Runs the agent of this host. As root it supervises: the kernel process needs rights that the agent must not have. */
+/**
+ * Runs the agent of this host until it is stopped. As root it supervises the agent and the kernel process, which needs rights that
+ * the agent must not have.
+ * @throws InvalidInput for configuration or a neutron.conf that is wrong
+ */
 export async function agent(flags: ConfigFlags): Promise<void> {
   const config = loadConfig(flags, process.env);
   if (process.getuid?.() === 0) return superviseAgent(config, flags);
@@ -19,7 +23,7 @@ export async function agent(flags: ConfigFlags): Promise<void> {
 async function superviseAgent(config: Config, flags: ConfigFlags): Promise<void> {
   const accounts = prepareHost(config);
   loadModules();
-  // Only root and Neutron may read neutron.conf, so the agent is told what it says.
+  // Only root and Neutron may read neutron.conf, so the agent gets its settings in an environment variable.
   const told = flags.neutronConf === undefined ? {} : { [NEUTRON_VARIABLE]: JSON.stringify(loadNeutronConf(flags.neutronConf)) };
   const supervised = supervise(
     [kernelProgram(config), agentProgram(flags)],

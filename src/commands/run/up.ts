@@ -6,7 +6,10 @@ import { ensureAdminToken, loadModules, prepareHost } from '../../supervisor/hos
 import { agentProgram, kernelProgram, serverProgram } from '../../supervisor/programs.ts';
 import { supervise } from '../../supervisor/supervisor.ts';
 
-/** Runs server, agent and kernel process of one host, each under its own rights. */
+/**
+ * Runs server, agent and kernel process of one host until it is stopped, each with only the rights that it needs.
+ * @throws Denied unless root; InvalidInput for wrong configuration
+ */
 export async function up(flags: ConfigFlags): Promise<void> {
   const config = loadConfig(flags, process.env);
   const accounts = prepareHost(config);

@@ -1,31 +1,33 @@
+import { ANY_NUMBER, kept } from '../../client/answer.ts';
 import { Client, type ClientFlags } from '../../client/client.ts';
+import { list as listOf } from '../../contract/compounds.ts';
+import { record } from '../../contract/record.ts';
+import { TOKEN, type TokenView } from '../../contract/token.ts';
 import { type Column, print, printJson, table } from '../../terminal/table.ts';
 
-interface TokenJson {
-  readonly id: string;
-  readonly role: string;
-  readonly project_id: string | null;
-  readonly description: string;
-  readonly created_at: string;
-  readonly expires_at: string | null;
-  readonly revoked_at: string | null;
-}
+const TOKENS = record({ tokens: listOf(kept(TOKEN), ANY_NUMBER) });
 
-const COLUMNS: readonly Column<TokenJson>[] = [
+const COLUMNS: readonly Column<TokenView>[] = [
   { title: 'ID', value: ({ id }) => id },
   { title: 'ROLE', value: ({ role }) => role },
-  { title: 'PROJECT', value: ({ project_id }) => project_id ?? '-' },
-  { title: 'CREATED', value: ({ created_at }) => created_at },
+  { title: 'PROJECT', value: ({ projectId }) => projectId ?? '-' },
+  { title: 'CREATED', value: ({ createdAt }) => createdAt },
   {
     title: 'STATE',
-    value: ({ revoked_at, expires_at }) => (revoked_at ? `revoked ${revoked_at}` : expires_at ? `until ${expires_at}` : 'valid'),
+    value: ({ revokedAt, expiresAt }) => (revokedAt ? `revoked ${revokedAt}` : expiresAt ? `until ${expiresAt}` : 'valid'),
   },
   { title: 'DESCRIPTION', value: ({ description }) => description },
 ];
 
-/** Lists tokens. The API does not give their secrets again. */
+/** Prints all tokens without their secrets, which the server does not have. */
 export async function list(flags: ClientFlags): Promise<void> {
-  const { tokens } = await new Client(flags).get<{ tokens: TokenJson[] }>('/v1/tokens');
-  if (flags.json) printJson(tokens);
-  else print(table(tokens, COLUMNS));
+  const { tokens } = await new Client(flags).read(TOKENS, 'GET', '/v1/tokens');
+  if (flags.json) printJson(tokens.map(({ json }) => json));
+  else
+    print(
+      table(
+        tokens.map(({ value }) => value),
+        COLUMNS,
+      ),
+    );
 }

@@ -1,4 +1,4 @@
-// Asks for a backup, then connects to the streams that the reply names.
+// Requests a backup, then connects to the ports in the reply.
 import { bindUdp, finish, finishWithin, parameters, tryConnect } from './lib.mjs';
 
 finishWithin(10_000, { replied: false, streams: [] });

@@ -1,4 +1,4 @@
-// An Amanda client host's part (it is the server of the connection): answers with the ports of its three streams.
+// Plays a host that Amanda backs up, which is the server of the connection: it answers with the ports of its three streams.
 import { bindUdp, listenTcp, parameters, print } from './lib.mjs';
 
 for (const port of [50081, 50082, 50083]) await listenTcp(port, parameters.address, (socket) => socket.end(`stream ${port}`));

@@ -1,4 +1,4 @@
-// Broadcasts a question and collects who answers.
+// Broadcasts a request and collects the addresses that answer.
 import { bindUdp, finish, finishWithin, parameters } from './lib.mjs';
 
 const socket = await bindUdp(0, '0.0.0.0', (message, from) => finish({ answer: message.toString(), from: from.address }));

@@ -1,4 +1,4 @@
-// Announces a port of its own that is no FTP data port, as a browser made to do so by a hostile page would.
+// Announces one of its own ports that is not an FTP data port, as a browser does if a hostile page makes it.
 import { finish, finishWithin, listenTcp, parameters, tryConnect } from './lib.mjs';
 
 const { own, server, port, hold = 0 } = parameters;
@@ -6,7 +6,7 @@ finishWithin(8000 + hold, { error: 'no answer' });
 await listenTcp(port, own, (socket) => socket.destroy());
 const socket = await tryConnect(server, 21);
 if (!socket) finish({ error: 'no control connection' });
-// The helper reads commands at the start of a line, and knows of a line when it has seen the one before.
+// The helper reads commands at the start of a line, and knows where a line starts once it has seen the line before.
 socket.on('data', (chunk) => {
   const reply = chunk.toString();
   if (reply.startsWith('220')) socket.write('USER anonymous\r\n');

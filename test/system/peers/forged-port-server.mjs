@@ -1,4 +1,4 @@
-// Follows a PORT command as a (willing) server does: connects to where it says, and tells whether that worked.
+// Obeys any PORT command: connects to its address, and prints whether that worked.
 import { listenTcp, parameters, print, tryConnect } from './lib.mjs';
 
 await listenTcp(21, parameters.address, (socket) => {

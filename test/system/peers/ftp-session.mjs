@@ -1,4 +1,4 @@
-// One control connection that stays: tries a passive transfer each time that a signal comes, and prints what came of it.
+// Keeps one control connection open. Tries a passive transfer at each signal, and prints the result.
 import { createInterface } from 'node:readline';
 import { finish, finishWithin, parameters, print, tryConnect } from './lib.mjs';
 

@@ -1,4 +1,4 @@
-// What the scripted peers share. Each prints one line of JSON (its result, or that it listens) and ends by itself.
+// Shared by the scripted peers. Each prints one line of JSON, its result or the fact that it listens, and ends by itself.
 import { createSocket } from 'node:dgram';
 import { connect, createServer } from 'node:net';
 
@@ -8,7 +8,7 @@ export function print(value) {
   process.stdout.write(`${JSON.stringify(value)}\n`);
 }
 
-/** Ends with a result, or with `fallback` when it takes longer. */
+/** Prints a result and ends; after a time limit, prints `fallback`. */
 export function finishWithin(ms, fallback) {
   setTimeout(() => finish(fallback), ms);
 }
@@ -18,7 +18,7 @@ export function finish(value) {
   process.exit(0);
 }
 
-/** Connects, and resolves with the socket, or null when that is dropped or refused. */
+/** Connects. @returns the socket, or null if packets are dropped or the connection is refused */
 export function tryConnect(host, port, ms = 1500) {
   return new Promise((resolve) => {
     const socket = connect({ host, port });
@@ -98,19 +98,19 @@ export function q931Setup(address, port) {
   return Buffer.concat([Buffer.of(0x03, 0x00, length >> 8, length & 255), q931]);
 }
 
-/** Where the H.245 address stands in what {@link q931Setup} makes: TPKT 4, Q.931 5, user-user 4, H.225 2, protocol 7, choice 1. */
+/** Offset of the H.245 address in the result of {@link q931Setup}: TPKT 4, Q.931 5, user-user 4, H.225 2, protocol 7, choice 1. */
 const H245_OFFSET = 23;
 
 export function h245Address(setup, width) {
   return { address: addressText(setup.subarray(H245_OFFSET, H245_OFFSET + width)), port: setup.readUInt16BE(H245_OFFSET + width) };
 }
 
-/** RAS GatekeeperRequest with the endpoint's address. */
+/** A RAS GatekeeperRequest with the endpoint's address. */
 export function gatekeeperRequest(address, port) {
   return Buffer.concat([Buffer.of(0x00, 0x00, 0x00, 0x00), PROTOCOL, transportAddress(address, port), Buffer.of(0x00, 0x00)]);
 }
 
-/** RAS GatekeeperConfirm that sends the endpoint on to another address. */
+/** A RAS GatekeeperConfirm that refers the endpoint to another address. */
 export function gatekeeperConfirm(address, port) {
   return Buffer.concat([Buffer.of(0x04, 0x00, 0x00, 0x00), PROTOCOL, transportAddress(address, port)]);
 }

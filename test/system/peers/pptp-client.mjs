@@ -1,4 +1,4 @@
-// Control connection of RFC 2637 to a real pptpd, then GRE both ways with the call ids agreed on.
+// Opens a control connection of RFC 2637 to a real pptpd, then exchanges GRE packets with the agreed call ids.
 import { finish, finishWithin, parameters, tryConnect } from './lib.mjs';
 import { openGre, receiveGre, sendGre } from './raw.mjs';
 
@@ -48,7 +48,7 @@ function onMessage(reply) {
   if (type === 8) void exchange(reply.readUInt16BE(12));
 }
 
-/** Sends to the server's call and waits for what comes for ours; the other end is pptp-gre.mjs. */
+/** Sends to the server's call id and waits for a packet to this end's call id. The other end is pptp-gre.mjs. */
 async function exchange(serverCall) {
   let received = null;
   for (let round = 0; round < 15; round++) {

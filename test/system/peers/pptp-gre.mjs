@@ -1,5 +1,5 @@
-// The server's end of the GRE tunnel. The call to answer is known to the kernel's NAT as the control connection's source
-// port (nf_nat_pptp rewrites the client's call id to it), which is the peer's port here.
+// The server's end of the GRE tunnel. nf_nat_pptp replaces the client's call id by the source port of the
+// control connection, so this end answers to the peer's port.
 import { readFileSync } from 'node:fs';
 import { parameters, print } from './lib.mjs';
 import { openGre, receiveGre, sendGre } from './raw.mjs';

@@ -1,4 +1,4 @@
-// Sends a SETUP, listens on the H.245 address in it, and tells what the server made of it.
+// Sends a SETUP, listens on the H.245 address in it, and prints whether the server connected.
 import { finish, finishWithin, listenTcp, parameters, q931Setup, tryConnect } from './lib.mjs';
 
 finishWithin(8000, { error: 'no answer' });

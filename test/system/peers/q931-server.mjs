@@ -1,4 +1,4 @@
-// Takes a SETUP and connects to the H.245 address that it names.
+// Reads a SETUP and connects to the H.245 address in it.
 import { h245Address, listenTcp, parameters, print, tryConnect } from './lib.mjs';
 
 await listenTcp(1720, parameters.address, (socket) => {

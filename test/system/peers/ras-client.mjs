@@ -1,4 +1,4 @@
-// Asks for a gatekeeper, then talks to the address that the confirmation names.
+// Asks for a gatekeeper, then sends to the address in the confirmation.
 import { bindUdp, finish, finishWithin, gatekeeperRequest, parameters } from './lib.mjs';
 
 let confirmed = false;

@@ -1,4 +1,4 @@
-// A gatekeeper that confirms, and sends endpoints on to another RAS port.
+// A gatekeeper that confirms requests, and refers endpoints to another RAS port.
 import { bindUdp, gatekeeperConfirm, parameters, print } from './lib.mjs';
 
 const ras = await bindUdp(1719, parameters.address, (_message, from) =>

@@ -1,4 +1,4 @@
-// Raw GRE through libc: Node has no API for it.
+// Sends and receives raw GRE through libc, since Node has no API for it.
 import koffi from 'koffi';
 
 const libc = koffi.load('libc.so.6');
@@ -16,7 +16,7 @@ export function openGre() {
   return fd;
 }
 
-/** Enhanced GRE of RFC 2637: key present, PPP, a payload for a call id. */
+/** An enhanced GRE packet of RFC 2637 with a key: PPP payload for a call id. */
 export function sendGre(fd, to, callId) {
   const payload = Buffer.from('pptp');
   const packet = Buffer.concat([Buffer.from([0x30, 0x01, 0x88, 0x0b, 0, payload.length, callId >> 8, callId & 255, 0, 0, 0, 1]), payload]);
@@ -24,7 +24,7 @@ export function sendGre(fd, to, callId) {
   sendto(fd, packet, packet.length, 0, address, address.length);
 }
 
-/** Call id and source of a packet that came, or null. */
+/** Call id and source of a received packet; null if there is none. */
 export function receiveGre(fd) {
   const buffer = Buffer.alloc(2048);
   const length = Number(recv(fd, buffer, buffer.length, MSG_DONTWAIT));

@@ -1,4 +1,4 @@
-// Media of a call: sends packets to an address, and counts what comes back or in.
+// Media of a call: sends packets to an address, and counts received packets.
 import { bindUdp, finish, parameters } from './lib.mjs';
 
 const { own, port, to, ms = 1500 } = parameters;
