@@ -17,6 +17,7 @@ import { BOOLEAN, ChoiceShape, IntegerShape, JsonShape, LiteralShape, TextShape 
 import type { Shape } from '../../src/contract/shape.ts';
 import { TimeShape } from '../../src/contract/time.ts';
 import { CATALOGUE } from '../../src/model/catalogue.ts';
+import { runs } from './runs.ts';
 
 /** Arbitrary values of a shape: those that it reads from its arbitrary JSON. */
 export function arbitraryOf<T>(shape: Shape<T>): fc.Arbitrary<T> {
@@ -48,7 +49,7 @@ export function wireOf(shape: Shape<unknown>): fc.Arbitrary<unknown> {
   throw new Error(`no arbitrary values of a ${shape.constructor.name}`);
 }
 
-const POOL = 512;
+const POOL = runs(1 / 8).numRuns;
 const pools = new WeakMap<Shape<unknown>, fc.Arbitrary<unknown>>();
 
 /** A scalar's values drawn from some that were made once: a law is tried on many values, and most of a trial went into making texts. */
