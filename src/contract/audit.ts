@@ -10,7 +10,7 @@ const SNAPSHOT = text({ max: 16 * 1024 * 1024, multiline: true, what: 'a state a
 const ENTRY = {
   at: TIME,
   requestId: REQUEST_ID,
-  actor: documented(text({ max: 255, what: 'an actor' }), 'a user or token; never a secret'),
+  actor: documented(text({ max: 1_024, what: 'an actor' }), "a user or token, with the identity service's prefix; never a secret"),
   action: text({ max: 64, what: 'an action' }),
   target: text({ max: 255, what: 'the id of what was changed' }),
   projectId: PROJECT_ID,
