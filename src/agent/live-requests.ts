@@ -15,7 +15,7 @@ export interface Known {
   readonly now: Date;
 }
 
-/** What a server asks of this host's kernel about one router, on behalf of somebody who waits for the answer. */
+/** What a server asks of this host's kernel about one router, for a client of the server that waits for the answer. */
 export class LiveRequests {
   readonly #kernel: Kernel;
 

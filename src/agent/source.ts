@@ -7,6 +7,7 @@ import type { RouterReport } from '../contract/status.ts';
 
 /** Where an agent's desired state comes from, and who is told what became of it. */
 export interface Source {
+  /** Begins to listen; `connected` is called once there is a server, and each time there is one again. */
   start(listener: SourceListener): void;
   /**
    * All routers of this host.
@@ -18,7 +19,9 @@ export interface Source {
   pull(ids: readonly string[]): Promise<PulledRouters>;
   /** A namespace came or went. @returns the routers to be pulled for that */
   onNamespace(netns: Netns, present: boolean): readonly string[];
+  /** Resolves when the server has saved the reports. @throws PinholeError where they have to be sent again */
   reportStatus(reports: readonly RouterReport[]): Promise<void>;
+  /** A heartbeat. @throws PinholeError where it did not reach the server */
   reportState(state: OwnState): Promise<void>;
   /** Tells an expectation to the one server that watches. */
   tellExpectation(topic: string, change: ExpectationChange): Promise<void>;
@@ -27,6 +30,7 @@ export interface Source {
 export interface SourceListener {
   /** Something of these routers changed; null: of too many to say. */
   hinted(ids: readonly string[] | null): void;
+  /** There is a server (again): hints may have been lost. */
   connected(): void;
   /** A server's requests to this host. */
   readonly answers: Handler;

@@ -38,7 +38,7 @@ interface NamespaceRecord {
   pausedUntil: number;
 }
 
-/** Repairs in this time after which somebody else is taken to write the table too; then it is left alone for a while. */
+/** After so many repairs in this time another program is taken to write the table too; the agent then leaves it alone for a while. */
 const FIGHT = { repairs: 20, withinMs: 5_000, pauseMs: 30_000 } as const;
 
 /** Makes namespaces' observed tables equal desired ones, several at a time. One that fails fails alone. */
@@ -122,7 +122,11 @@ export class Syncer {
     }
     const drifted = expected !== null && expected.digest === digest && expected.cookie === observed.cookie;
     if (drifted && this.#isFight(netns, record)) {
-      return { outcome: 'waiting', plan, reason: 'somebody else keeps changing table inet pinhole here; it is left alone for a while' };
+      return {
+        outcome: 'waiting',
+        plan,
+        reason: 'another program keeps changing table inet pinhole here; the agent leaves it alone for a while',
+      };
     }
     if (drifted)
       this.#options.logger.warn(

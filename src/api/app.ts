@@ -6,7 +6,6 @@ import { errorToData, PinholeError } from '../model/errors.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import { LATENCY_BUCKETS, type Metrics } from '../telemetry/metrics.ts';
-import { requestId } from '../telemetry/request-id.ts';
 import { guardRoutes, type RouteAccess } from './access.ts';
 import { boundConcurrency } from './concurrency.ts';
 import { asPinholeError, BODY_LIMIT, parseJsonStrictly, statusOf } from './errors.ts';
@@ -15,6 +14,7 @@ import { versionRoute } from './neutron/discovery.ts';
 import { withoutJsonSuffix } from './neutron/request.ts';
 import { neutronRoutes } from './neutron/routes.ts';
 import { RateLimits, type RateOptions } from './rate-limits.ts';
+import { requestId } from './request-id.ts';
 import type { Services } from './services.ts';
 
 declare module 'fastify' {

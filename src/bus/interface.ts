@@ -20,11 +20,13 @@ export interface Bus {
   readonly refused: number;
   /** Resolves when the bus has taken the message. @throws PinholeError `unreachable` where it cannot */
   cast(topic: string, method: string, args: Arguments): Promise<void>;
+  /** Asks a server of the topic. @param timeoutMs {@link CALL_TIMEOUT_MS} unless given. @throws PinholeError `timeout`, `unreachable`, or what the other end threw */
   call(topic: string, method: string, args: Arguments, timeoutMs?: number): Promise<unknown>;
-  /** With `fanout`, everybody who serves the topic gets every message; without, one of them. */
+  /** With `fanout` every server of the topic gets each message; without it, one of them does. */
   serve(topic: string, handler: Handler, options?: { readonly fanout: boolean }): void;
   /** Called with true whenever the bus is (again) there, and false when it went away: messages may have been lost. */
   onLink(listener: (up: boolean) => void): void;
+  /** Leaves the bus: calls under way fail with `unreachable`. */
   close(): Promise<void>;
 }
 

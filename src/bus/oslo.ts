@@ -16,7 +16,7 @@ export interface OsloRequest {
   readonly namespace: string | null;
   /** Fresh for every message: a receiver drops what it has seen. */
   readonly uniqueId: string;
-  /** Whoever called waits there for the answer to `messageId`; null for a cast. */
+  /** Where the caller waits for the answer to `messageId`; null for a cast. */
   readonly reply: { readonly messageId: string; readonly queue: string } | null;
   /** The `_context_*` keys, without that prefix. None is to be relied on. */
   readonly context: Arguments;
@@ -56,6 +56,7 @@ const CONTEXT = '_context_';
 /** Module that errors of Pinhole's own travel under: they come back as they were. */
 const OWN_MODULE = 'pinhole';
 
+/** The body of an AMQP message: JSON with the inner message as JSON text, version 2.0 of oslo.messaging's envelope. */
 export function encodeOslo(message: OsloMessage): Buffer {
   const inner = message.kind === 'request' ? requestKeys(message) : replyKeys(message);
   return Buffer.from(JSON.stringify({ 'oslo.version': '2.0', 'oslo.message': JSON.stringify(inner) }));
@@ -145,6 +146,7 @@ export function errorOfFailure(failure: OsloFailure): PinholeError {
   });
 }
 
+/** An error as oslo.messaging tells it (`oslo_messaging/_drivers/common.py`, serialize_remote_exception). */
 export function failureOf(error: unknown): OsloFailure {
   const { code, message, details } = errorToData(error);
   return { class: 'PinholeError', module: OWN_MODULE, message: message.slice(0, MAX_TEXT), kwargs: { code, details } };

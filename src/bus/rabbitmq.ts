@@ -31,7 +31,7 @@ export interface RabbitOptions extends Ports {
   readonly owner?: string;
   /** Sends our user's name along, which the broker checks: receivers can believe it. */
   readonly signs: boolean;
-  /** Whose messages are taken; null: everybody's. */
+  /** Users of the broker whose messages are taken; null: those of any user. */
   readonly trusted: readonly string[] | null;
 }
 
@@ -42,7 +42,7 @@ const SEEN_IDS = 1_024;
 const RETRY_MS = { retryLow: 100, retryHigh: 3_000 } as const;
 const ACQUIRE_TIMEOUT_MS = 5_000;
 const CLOSE_TIMEOUT_MS = 2_000;
-/** Queues of our own that nobody reads go by themselves: oslo.messaging's rabbit_transient_queues_ttl. */
+/** After so long the broker removes a queue of ours without a reader: oslo.messaging's rabbit_transient_queues_ttl. */
 const TRANSIENT = { 'x-expires': 1_800_000 } as const;
 /** What a host that is away is not told: it pulls when it is back. The oldest messages give way. */
 const BOUNDED = { ...TRANSIENT, 'x-max-length': 10_000 } as const;
@@ -204,7 +204,7 @@ export class RabbitBus implements Bus {
     const { trusted } = this.#options;
     const user = message.userId ?? null;
     if (trusted && (user === null || !trusted.includes(user)))
-      throw new PinholeError('denied', `a message of ${user === null ? 'nobody known' : `user '${user}'`}, who is not listened to`);
+      throw new PinholeError('denied', `a message of ${user === null ? 'an unknown user' : `user '${user}'`}, who is not listened to`);
     const asked = decodeOslo(bodyOf(message), message);
     if (asked.kind !== 'request') throw new PinholeError('invalid-message', 'a reply where requests are taken');
     if (!seen.isNew(asked.uniqueId)) return;

@@ -1,7 +1,10 @@
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { parse } from 'yaml';
+import { NETNS_PATTERN } from '../contract/netns.ts';
+import { HOST_NAME, PORT_OR_NONE } from '../contract/primitives.ts';
 import { Reader } from '../contract/reader.ts';
+import { read } from '../contract/shape.ts';
 import { type AllowedHelpers, DEFAULT_ALLOWED, findHelper, type Protocol } from '../model/catalogue.ts';
 import { InvalidInput, PinholeError } from '../model/errors.ts';
 import { type BusConfig, type BusFlags, readBus } from './bus-config.ts';
@@ -144,7 +147,7 @@ function readConfig(reader: Reader, flags: ConfigFlags, env: NodeJS.ProcessEnv):
     dataDir,
     runDir: env['PINHOLE_RUN_DIR'] ?? string(top.run_dir, ownRunDir),
     listen,
-    host: env['PINHOLE_HOST'] ?? string(top.host, host ?? hostname()),
+    host: read(HOST_NAME, env['PINHOLE_HOST'] ?? string(top.host, host ?? hostname()), 'host', 'input'),
     logLevel: env['PINHOLE_LOG_LEVEL'] ?? top.log_level.nullable((value) => value.oneOf(...LEVELS)) ?? 'info',
     api: {
       allowedHelpers: api.allowed_helpers.nullable(readAllowed) ?? DEFAULT_ALLOWED,
@@ -162,8 +165,9 @@ function readConfig(reader: Reader, flags: ConfigFlags, env: NodeJS.ProcessEnv):
     },
     kernel: {
       namespaces:
-        kernel.namespaces.nullable((list) => list.array(256, (item) => item.string(255, /^[A-Za-z0-9_.@:+*-]+$/))) ??
-        (flags.neutron ? NEUTRON_NAMESPACES : ['*']),
+        kernel.namespaces.nullable((list) =>
+          list.array(256, (item) => item.use((name) => read(NETNS_PATTERN, name, item.path, 'input'))),
+        ) ?? (flags.neutron ? NEUTRON_NAMESPACES : ['*']),
       hostNamespace: kernel.host_namespace.nullable((value) => value.boolean()) ?? !flags.neutron,
     },
     users: {
@@ -205,7 +209,7 @@ export function parseListen(text: string, field: string): Listen {
   const [, bracketed, plain, portText] = /^(?:\[([0-9a-fA-F:]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text) ?? [];
   const host = bracketed ?? plain;
   const port = Number(portText);
-  if (!host || !(port <= 65535))
+  if (!host || !(port <= PORT_OR_NONE.max))
     throw new InvalidInput(field, `Invalid input for ${field}. It is ADDR:PORT, like 127.0.0.1:9797 or [::1]:9797.`);
   return { host, port };
 }

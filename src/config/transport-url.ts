@@ -1,3 +1,4 @@
+import { PORT } from '../contract/primitives.ts';
 import { InvalidInput } from '../model/errors.ts';
 
 /** The brokers of one cluster, and the account to use. */
@@ -43,7 +44,7 @@ export function parseTransportUrl(text: string, field: string): BrokerAddress {
 function parseAuthority(text: string, port: number): { username: string; password: string; host: string } | null {
   const [, username = 'guest', password = 'guest', name = '', given] =
     /^(?:([^:@]*)(?::([^@]*))?@)?(\[[0-9a-fA-F:]+\]|[A-Za-z0-9._-]+)(?::(\d{1,5}))?$/.exec(text) ?? [];
-  if (name === '' || Number(given ?? port) > 65_535) return null;
+  if (name === '' || Number(given ?? port) > PORT.max) return null;
   return { username: decode(username), password: decode(password), host: `${name}:${given ?? port}` };
 }
 

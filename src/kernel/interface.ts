@@ -14,7 +14,7 @@ export interface Version {
 export interface Observed extends Version {
   /** Our table as it stands, or null. */
   readonly table: Table | null;
-  /** Parts of our table that are not of Pinhole's making. Empty unless somebody else wrote into it. */
+  /** Parts of our table that are not of Pinhole's making. Empty unless another program wrote into it. */
   readonly foreign: readonly string[];
 }
 
@@ -45,7 +45,7 @@ export type LiveChange =
   | { readonly action: 'strip'; readonly selectors: readonly StripSelector[] }
   | { readonly action: 'attach'; readonly selectors: readonly AttachSelector[] };
 
-/** Everybody's rules in a namespace, as the programs that own them print them, and settings that decide how they work. */
+/** The rules of every program in a namespace, as `nft` and `iptables-save` print them, and settings that decide how they work. */
 export interface AllRules {
   /** `nft -j list ruleset`. */
   readonly nft: string;
@@ -74,7 +74,7 @@ export interface NamespaceInfo {
 export type KernelEvent =
   /** A namespace that may be served came, went, or was replaced by another under the same name. */
   | { readonly event: 'namespace'; readonly netns: Netns; readonly present: boolean }
-  /** Somebody else changed our table there. */
+  /** Another program changed our table there. */
   | { readonly event: 'touched'; readonly netns: Netns; readonly by: string }
   /** Events were lost (socket buffer overrun): anything there may have changed. */
   | { readonly event: 'lost'; readonly netns: Netns }
@@ -91,6 +91,7 @@ export type KernelEvent =
  * errno), `invalid-message`. A failed change has changed nothing.
  */
 export interface Kernel {
+  /** What this kernel can assign, probed in a throw-away namespace; it may take a second the first time. */
   capabilities(): Promise<Capabilities>;
   /** The namespaces that are here and that configuration lets us serve. */
   namespaces(): Promise<NamespaceInfo[]>;
@@ -100,15 +101,18 @@ export interface Kernel {
   apply(changes: readonly TableChange[]): Promise<Result<Version>[]>;
   /**
    * Takes helpers off live connections, or gives them one. Apart from {@link apply}: the kernel walks its whole connection
-   * table, some 10 ms, and nobody's rules shall wait for that.
+   * table, some 10 ms, and no sync shall wait for that.
    * @returns how many connections were changed
    */
   changeLive(netns: Netns, change: LiveChange): Promise<number>;
+  /** The live expectations there, in no order. @throws PinholeError `netns-not-found`, `netns-denied` */
   expectations(netns: Netns): Promise<Expectation[]>;
   /** Turns `expectation` events of all served namespaces on or off. */
   watchExpectations(on: boolean): Promise<void>;
-  /** Everybody's rules. For explicit reviews and the doctor only. */
+  /** The rules of every program. For explicit reviews and the doctor only. */
   allRules(netns: Netns): Promise<AllRules>;
+  /** Adds a listener; listeners are called in the order in which they were added, and must not throw. */
   onEvent(listener: (event: KernelEvent) => void): void;
+  /** Gives up sockets and watches. Tables stay as they are. */
   close(): Promise<void>;
 }

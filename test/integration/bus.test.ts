@@ -107,11 +107,11 @@ describe.each(Object.keys(BUSES))('what every bus does: %s', (name) => {
       message: 'no such router',
       details: { field: 'id' },
     });
-    await expect(ends.client.call(topic('nobody'), 'x', {})).rejects.toMatchObject({ code: 'unreachable' });
-    await expect(ends.server.call(topic('nobody'), 'x', {})).rejects.toMatchObject({ code: 'unreachable' });
+    await expect(ends.client.call(topic('unserved'), 'x', {})).rejects.toMatchObject({ code: 'unreachable' });
+    await expect(ends.server.call(topic('unserved'), 'x', {})).rejects.toMatchObject({ code: 'unreachable' });
   });
 
-  it('casts to those that serve a topic, and to nobody else', async () => {
+  it('casts to the servers of a topic, and to no other', async () => {
     const heard: string[] = [];
     ends.client.serve(topic('mine'), (method) => void heard.push(method));
     await eventually(async () => {
@@ -145,7 +145,7 @@ describe.each(Object.keys(BUSES))('what every bus does: %s', (name) => {
     await expect(ends.client.call(topic('s'), 'x', {})).rejects.toMatchObject({ code: 'unreachable' });
   });
 
-  it('gives up a call that nobody answers in time', async () => {
+  it('gives up a call that is not answered in time', async () => {
     ends.server.serve(topic('s'), () => new Promise(() => undefined));
     await eventually(async () => (await ends.client.call(topic('s'), 'slow', {}, 30).catch((error) => error.code)) === 'timeout');
   });

@@ -199,9 +199,9 @@ describe('trust on the bus', () => {
   });
 
   it('the next broker is tried where one is gone', async () => {
-    const [nobody] = await freePorts(1);
+    const [unused] = await freePorts(1);
     const { password } = grants.get('pinhole-server') as Grant;
-    const hosts = [`127.0.0.1:${nobody}`, `127.0.0.1:${node.port}`];
+    const hosts = [`127.0.0.1:${unused}`, `127.0.0.1:${node.port}`];
     const broker = node.broker({ hosts, username: 'pinhole-server', password, vhost: 'fleet' });
     const second = new RabbitBus({
       broker,

@@ -17,6 +17,7 @@ import { BOOLEAN, ChoiceShape, IntegerShape, JsonShape, LiteralShape, TextShape 
 import type { Shape } from '../../src/contract/shape.ts';
 import { TimeShape } from '../../src/contract/time.ts';
 import { CATALOGUE } from '../../src/model/catalogue.ts';
+import { runs } from './runs.ts';
 
 /** Arbitrary values of a shape: those that it reads from its arbitrary JSON. */
 export function arbitraryOf<T>(shape: Shape<T>): fc.Arbitrary<T> {
@@ -48,7 +49,7 @@ export function wireOf(shape: Shape<unknown>): fc.Arbitrary<unknown> {
   throw new Error(`no arbitrary values of a ${shape.constructor.name}`);
 }
 
-const POOL = 512;
+const POOL = runs(1 / 8).numRuns;
 const pools = new WeakMap<Shape<unknown>, fc.Arbitrary<unknown>>();
 
 /** A scalar's values drawn from some that were made once: a law is tried on many values, and most of a trial went into making texts. */
@@ -61,7 +62,7 @@ function pooled(shape: Shape<unknown>, make: () => fc.Arbitrary<unknown>): fc.Ar
 }
 
 /** Whether a shape reads a value. Any other error than a mismatch is a defect, and thrown. */
-export function reads(shape: Shape<unknown>, value: unknown): boolean {
+export function conforms(shape: Shape<unknown>, value: unknown): boolean {
   try {
     shape.read(value);
     return true;
@@ -72,7 +73,7 @@ export function reads(shape: Shape<unknown>, value: unknown): boolean {
 }
 
 function accepted(shape: Shape<unknown>, wire: fc.Arbitrary<unknown>): fc.Arbitrary<unknown> {
-  return wire.filter((value) => reads(shape, value));
+  return wire.filter((value) => conforms(shape, value));
 }
 
 function records(shape: RecordShape<Readonly<Record<string, Shape<unknown>>>>): fc.Arbitrary<unknown> {
@@ -100,7 +101,7 @@ function texts(shape: TextShape): fc.Arbitrary<string> {
   const usual = pattern ? fc.stringMatching(pattern, { size: 'xsmall' }) : plainText;
   const longest = pattern ? usual.map((text) => toLength(text, limit)) : fc.constantFrom(...CHARACTERS.map((one) => toLength(one, limit)));
   const all = fc.oneof({ weight: 6, arbitrary: usual }, { weight: 1, arbitrary: longest });
-  return canonical || pattern || max < 64 ? all.filter((text) => reads(shape, text)) : all;
+  return canonical || pattern || max < 64 ? all.filter((text) => conforms(shape, text)) : all;
 }
 
 /** A text repeated up to so many bytes. */

@@ -6,7 +6,7 @@ const within = (folder: string, ...names: string[]): string[] => names.map((name
  */
 export const PURE: Readonly<Record<string, readonly string[]>> = {
   agent: ['src/agent/'],
-  api: within('api/neutron', 'attributes', 'errors', 'if-match', 'python', 'query', 'request'),
+  api: ['src/api/request-id.ts', ...within('api/neutron', 'attributes', 'errors', 'if-match', 'python', 'query', 'request')],
   bus: within('bus', 'oslo', 'permissions'),
   config: within('config', 'neutron-conf', 'transport-url'),
   contract: ['src/contract/'],
@@ -29,7 +29,6 @@ export const PURE: Readonly<Record<string, readonly string[]>> = {
     ...within('store', 'bulk-insert', 'dialect', 'engine', 'group-commit', 'journal', 'prepared', 'router-locks', 'rows', 'usage-ledger'),
     ...within('store/postgres', 'errors'),
   ],
-  telemetry: within('telemetry', 'request-id'),
   terminal: within('terminal', 'table'),
   wire: ['src/wire/'],
 };

@@ -302,7 +302,7 @@ describe('agent', () => {
       at.kernel.meddle('a', () => null);
       await at.clock.advance(10);
     }
-    expect(at.server.reports.get(router.id)?.reason).toContain('somebody else keeps changing');
+    expect(at.server.reports.get(router.id)?.reason).toContain('another program keeps changing');
     const { applies } = at.kernel.counts;
     for (let round = 0; round < 100; round++) {
       at.kernel.meddle('a', (table) => table, ['still fighting']);

@@ -24,6 +24,11 @@ describe('diagnose', () => {
   const rules = (nft: string) => ({ nft, listing: '', iptables: null, ip6tables: null });
   const result = (json: string, check: string) => diagnose(rules(json)).find((one) => one.check === check);
 
+  it('takes the rules as a kernel gives them, with the settings of the namespace', () => {
+    const fromKernel = { ...rules(OFFLOAD), settings: { 'net.netfilter.nf_conntrack_helper': '0' } };
+    expect(diagnose(fromKernel)).toEqual(diagnose(rules(OFFLOAD)));
+  });
+
   it('finds connections that are offloaded past helpers', () => {
     expect(result(OFFLOAD, 'flow offload')).toMatchObject({ result: 'problem', detail: expect.stringContaining('inet fw forward') });
   });

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { pages, readPage } from '../support/docs.ts';
@@ -8,13 +8,6 @@ const ITSELF = 'test/unit/english.test.ts';
 
 /** Words that hide who acts. Name the actor, or use the passive: "the agent", "another program", "no process". */
 const VAGUE = /\b(?:somebody|someone|whoever|nobody|everybody|anybody|that which)\b/gi;
-
-/** Directories whose text is not reworded yet. The list only shrinks. */
-const PENDING: readonly string[] = [...['agent', 'bus', 'kernel'].map(inSource), ...['integration', 'unit'].map((name) => `test/${name}`)];
-
-function inSource(name: string): string {
-  return `src/${name}`;
-}
 
 /** Every text file below a path that is in the repository, from its root. */
 function filesBelow(path: string): string[] {
@@ -40,13 +33,9 @@ function places(): string[] {
 }
 
 describe('plain English', () => {
-  it.each(places().filter((place) => !PENDING.includes(place)))('%s names who acts', (place) => {
+  it.each(places())('%s names who acts', (place) => {
     const files = filesBelow(place).filter((file) => file !== ITSELF);
     expect(files.flatMap(vagueWords)).toEqual([]);
-  });
-
-  it('is still to come in directories that exist', () => {
-    expect(PENDING.filter((place) => !existsSync(join(ROOT, place)))).toEqual([]);
   });
 
   it('finds the words in any case, and only as words', () => {

@@ -1,6 +1,7 @@
 import { stripVTControlCharacters } from 'node:util';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { requestId } from '../../src/api/request-id.ts';
 import { agentPermissions, SERVER_PERMISSIONS } from '../../src/bus/permissions.ts';
 import { routersDigest } from '../../src/contract/desired-router.ts';
 import { Mismatch } from '../../src/contract/mismatch.ts';
@@ -10,7 +11,6 @@ import { newTokenText } from '../../src/contract/token.ts';
 import { ownPrincipal, principalOf, withRole } from '../../src/control/principal.ts';
 import { formatNetwork, networkContains, parseNetwork } from '../../src/model/address.ts';
 import { errorFromData, errorToData, PinholeError } from '../../src/model/errors.ts';
-import { requestId } from '../../src/telemetry/request-id.ts';
 import { paint, statusStyle, table } from '../../src/terminal/table.ts';
 import { agentTopic, hintTopic, serverTopic, versionOf } from '../../src/wire/topics.ts';
 import { desiredRouter, hostileText, network, parseScope, scopeInput } from '../support/arbitraries.ts';

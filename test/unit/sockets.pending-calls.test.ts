@@ -29,7 +29,7 @@ describe('pending calls', () => {
   it('takes the first answer, and none of a call that it does not know', async () => {
     const { calls } = open();
     const call = calls.call(1, ABOUT, sent);
-    calls.resolve(7, 'nobody asked');
+    calls.resolve(7, 'not asked for');
     calls.resolve(1, 'first');
     calls.resolve(1, 'second');
     calls.reject(1, new Error('late'));

@@ -110,7 +110,7 @@ describe('Engine', () => {
     {
       what: 'a commit whose outcome is not known',
       error: new OutcomeUnknown('reset'),
-      wanted: { code: 'store-unavailable', message: expect.stringContaining('is not known') },
+      wanted: { code: 'store-unavailable', message: expect.stringContaining('It is unknown whether') },
     },
   ])('says what a caller can know of $what', async ({ error, wanted }) => {
     const { engine, log, told } = scripted({

@@ -1,10 +1,9 @@
 import type { FastifyPluginAsync } from 'fastify';
 import { AUDIT_CHAIN, AUDIT_ENTRY } from '../../contract/audit.ts';
-import { list } from '../../contract/compounds.ts';
+import { documented, list } from '../../contract/compounds.ts';
 import { AUDIT_QUERY, type AuditQuery, PROJECT_PARAMS, TOKEN_PARAMS } from '../../contract/query.ts';
 import { QUOTA, QUOTA_UPDATE, type QuotaChange } from '../../contract/quota.ts';
 import { record } from '../../contract/record.ts';
-import { text } from '../../contract/scalars.ts';
 import { NEW_TOKEN, TOKEN, TOKEN_CREATE, type TokenInput } from '../../contract/token.ts';
 import { auditFilter } from '../../control/audit.ts';
 import { schemaOf } from '../contract.ts';
@@ -15,7 +14,7 @@ const MANY = 1_000_000;
 
 const TOKEN_LIST = record({ tokens: list(TOKEN, MANY) });
 const AUDIT_LIST = record({ entries: list(AUDIT_ENTRY, MAX_AUDIT_PAGE) });
-const CHAIN_LIST = record({ own: text({ max: 255, what: "the answering server's chain" }), chains: list(AUDIT_CHAIN, MANY) });
+const CHAIN_LIST = record({ own: documented(AUDIT_CHAIN.fields.chain, "the answering server's chain"), chains: list(AUDIT_CHAIN, MANY) });
 
 interface One {
   Params: { id: string };

@@ -2,11 +2,11 @@ import { randomBytes } from 'node:crypto';
 import { agentPermissions, type Permissions, SERVER_PERMISSIONS } from '../../bus/permissions.ts';
 import type { BusConfig } from '../../config/bus-config.ts';
 import { type ConfigFlags, loadConfig } from '../../config/config.ts';
+import { HOST_NAME } from '../../contract/primitives.ts';
+import { read } from '../../contract/shape.ts';
 import { InvalidInput } from '../../model/errors.ts';
 import { userOfHost } from '../../processes/bus-parts.ts';
 import { print, printJson } from '../../terminal/table.ts';
-
-const HOST = /^[A-Za-z0-9_.-]{1,255}$/;
 
 /**
  * Prints the rabbitmqctl commands that give hosts, or the servers, access to the bus and to no other part of RabbitMQ. Each user
@@ -33,8 +33,7 @@ function serverGrants(bus: BusConfig): Grant[] {
 }
 
 function hostGrant(bus: BusConfig, host: string): Grant {
-  if (!HOST.test(host)) throw new InvalidInput('host', `Invalid input for host: '${host}' is not a host name.`);
-  const user = userOfHost(bus)(host);
+  const user = userOfHost(bus)(read(HOST_NAME, host, 'host', 'input'));
   if (user === null)
     throw new InvalidInput('bus.agent_user', 'With bus.agent_user: any, hosts have no users of their own to grant access to.');
   return grantOf(bus, user, agentPermissions(host, bus.exchange));

@@ -1,4 +1,5 @@
 import type { ClientFlags } from '../../client/client.ts';
+import { PORT } from '../../contract/primitives.ts';
 import { findHelper } from '../../model/catalogue.ts';
 import { InvalidInput, PinholeError } from '../../model/errors.ts';
 
@@ -29,10 +30,10 @@ export function protocolAndPort(helper: string, flags: HelperFlags): { protocol:
   return { protocol, port };
 }
 
-/** The port of `--port`, from 1 to 65535. @throws InvalidInput */
+/** The port of `--port`. @throws InvalidInput for a text that is no port */
 export function parsePort(text: string): number {
-  if (!/^\d{1,5}$/.test(text) || Number(text) < 1 || Number(text) > 65535)
-    throw new InvalidInput('port', `--port: '${text}' is not a number from 1 to 65535.`);
+  if (!/^\d{1,5}$/.test(text) || Number(text) < PORT.min || Number(text) > PORT.max)
+    throw new InvalidInput('port', `--port: '${text}' is not a number from ${PORT.min} to ${PORT.max}.`);
   return Number(text);
 }
 

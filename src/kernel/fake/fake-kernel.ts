@@ -133,7 +133,7 @@ export class FakeKernel implements Kernel {
     this.emit({ event: 'namespace', netns, present: false });
   }
 
-  /** Somebody else commits: changes our table (`edit` returns the new one) or, returning it as it is, only their own. */
+  /** Another program commits: changes our table (`edit` returns the new one) or, returning it as it is, only their own. */
   meddle(netns: Netns, edit: (table: Table | null) => Table | null, foreign: string[] = []): void {
     const namespace = this.#get(netns);
     const before = namespace.table;

@@ -12,7 +12,7 @@ const SETTINGS = [
 ];
 
 /**
- * Everybody's rules in the namespace that a file stands for, and the settings beside them. Reads only.
+ * The rules of every program in the namespace that a file stands for, and the settings beside them. Reads only.
  * @throws Error when nft does not list them
  */
 export async function readAllRules(netnsFile: string): Promise<AllRules> {

@@ -32,13 +32,13 @@ interface Found {
   readonly attributes: Attributes;
 }
 
-/** Packets that come in between make entries of their own; more often than this somebody sends too fast. */
+/** Packets that come in between make entries of their own; after so many tries, packets come in too fast. */
 const ATTACH_ATTEMPTS = 5;
 
 /** Large enough for what the kernel puts into one part of a dump. */
 const BUFFER = 64 * 1024;
 
-/** Reads and changes the connection tracking table of one namespace, through a socket that nobody else uses. */
+/** Reads and changes the connection tracking table of one namespace, through a socket of its own. */
 export class Conntrack {
   readonly #socket: NetlinkSocket;
   readonly #buffer = Buffer.alloc(BUFFER);
@@ -68,7 +68,7 @@ export class Conntrack {
     closeFd(this.#socket.fd);
   }
 
-  /** A socket has one dump at a time, and its answers are read by whoever asked. */
+  /** A socket has one dump at a time, and its answers belong to the caller that asked. */
   #alone<T>(work: () => T | Promise<T>): Promise<T> {
     const result = this.#queue.then(work);
     this.#queue = result.catch(() => undefined);
@@ -212,6 +212,7 @@ export function decodeExpectation(message: Message): Expectation | null {
   };
 }
 
+/** Whether an answer says that the entry is no more (ENOENT): it ended between the dump and the change. */
 export function isGone(message: Message): boolean {
   return (message.type & 0xff) === MSG.EXP_DELETE;
 }

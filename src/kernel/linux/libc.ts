@@ -36,35 +36,48 @@ type Async = (...args: unknown[]) => void;
 type Call = ((...args: unknown[]) => number) & { async: Async };
 
 export interface Libc {
+  /** socket(2). @returns the descriptor. @throws KernelRefused, as every method here that fails */
   socket(domain: number, type: number, protocol: number): number;
+  /** bind(2). @param address a `struct sockaddr` of the socket's domain */
   bind(fd: number, address: Buffer): void;
   /** @returns errno, 0 for success */
   tryBind(fd: number, address: Buffer): number;
+  /** setsockopt(2). */
   setOption(fd: number, level: number, name: number, value: Buffer): void;
+  /** getsockopt(2). @param size bytes of the value. @returns that many bytes */
   getOption(fd: number, level: number, name: number, size: number): Buffer;
+  /** send(2) of one whole datagram. */
   send(fd: number, message: Buffer): void;
   /** @returns bytes read; -errno when there is nothing (EAGAIN) or the buffer was overrun (ENOBUFS) */
   receive(fd: number, into: Buffer): number;
   /** {@link send} and {@link receive} on a pool thread, for what takes the kernel long. */
   sendLater(fd: number, message: Buffer): Promise<void>;
+  /** recv(2) on a pool thread. @returns how many bytes came in */
   receiveLater(fd: number, into: Buffer): Promise<number>;
+  /** setns(2) of the calling thread into the network namespace behind a descriptor. No `await` may stand between this and the way back. */
   setns(fd: number): void;
   /** Puts the calling thread into a new network namespace. */
   unshareNetns(): void;
+  /** epoll_create1(2), close-on-exec. */
   epoll(): Epoll;
+  /** close(2). */
   close(fd: number): void;
   /** Closes on a pool thread: closing a netlink socket soon after a commit waits up to 15 ms in the kernel. */
   closeLater(fd: number): void;
 }
 
 export interface Epoll {
+  /** Watches a descriptor for input. */
   add(fd: number): void;
+  /** Stops watching it. */
   remove(fd: number): void;
   /** Resolves with the descriptors that are readable; empty once closed. */
   wait(): Promise<number[]>;
+  /** Ends a wait that is under way, and frees the descriptor. */
   close(): void;
 }
 
+/** Binds the calls of the C library that the kernel process needs. Loaded when it is called, not on import. */
 export function loadLibc(): Libc {
   const library = koffi.load('libc.so.6');
   const call = (prototype: string) => library.func(prototype) as unknown as Call;
@@ -192,10 +205,12 @@ function makeCloser(close: Call): (fd: number) => void {
 
 const ERRNO_NAMES: ReadonlyMap<number, string> = new Map(Object.entries(koffi.os.errno).map(([name, value]) => [value, name]));
 
+/** `ENOENT` for 2; the number itself where the system has no name for it. */
 export function errnoName(errno: number): string {
   return ERRNO_NAMES.get(errno) ?? `errno ${errno}`;
 }
 
+/** The typed error of a call that failed with an errno. @param what the call */
 export function systemError(what: string, errno: number): KernelRefused {
   return new KernelRefused(errno, `${what}: ${errnoName(errno)}`);
 }

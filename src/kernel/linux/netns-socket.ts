@@ -80,10 +80,12 @@ export class NetnsOpener {
   }
 }
 
+/** The file that stands for a namespace: below /run/netns, or this process's own for the host's. */
 export function netnsPath(netns: Netns): string {
   return netns === HOST_NETNS ? OWN_NETNS : `${NETNS_DIRECTORY}/${netns}`;
 }
 
+/** `netns-not-found`, in words for people. */
 export function notFound(netns: Netns): PinholeError {
   return new PinholeError('netns-not-found', `network namespace ${netns} is not here`);
 }

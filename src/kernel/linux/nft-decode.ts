@@ -5,7 +5,7 @@ import { Attributes, attributeList } from './netlink.ts';
 import * as nft from './nft-constants.ts';
 import { ADDRESS_OFFSET } from './nft-encode.ts';
 
-/** Thrown for what Pinhole never writes: it is somebody else's, and reported as that. */
+/** Thrown for what Pinhole never writes: another program wrote it, and the table's reader reports it as foreign. */
 export class Foreign extends Error {}
 
 /** Elements of an anonymous set: ports, or keys with the object or chain that they lead to. */
@@ -13,6 +13,7 @@ export interface SetContent {
   readonly elements: readonly { readonly key: Buffer; readonly object: string; readonly chain: string }[];
 }
 
+/** The comment in a table's NFTA_TABLE_USERDATA (type, length, text with its NUL); empty for none. */
 export function decodeComment(userdata: Buffer | undefined): string {
   for (let at = 0; userdata && at + 2 <= userdata.length; ) {
     const length = userdata[at + 1] as number;
@@ -22,6 +23,7 @@ export function decodeComment(userdata: Buffer | undefined): string {
   return '';
 }
 
+/** A `ct helper` object from NFTA_OBJ_* attributes. @throws Foreign for an object that Pinhole never writes */
 export function decodeObject(attributes: Attributes): HelperObject {
   const name = attributes.string(nft.OBJ.NAME);
   if (attributes.u32(nft.OBJ.TYPE) !== nft.OBJECT_CT_HELPER) throw new Foreign(`object ${name}`);
@@ -31,6 +33,7 @@ export function decodeObject(attributes: Attributes): HelperObject {
   return { name, type: data.string(nft.CT_HELPER.NAME), protocol: transport(data.u8(nft.CT_HELPER.L4PROTO), name), family };
 }
 
+/** A chain from NFTA_CHAIN_* attributes, with its rules. @throws Foreign for a chain that Pinhole never writes */
 export function decodeChain(attributes: Attributes, rules: readonly Rule[]): Chain {
   const name = attributes.string(nft.CHAIN.NAME);
   if (!attributes.get(nft.CHAIN.HOOK)) return { name, rules };
@@ -42,6 +45,7 @@ export function decodeChain(attributes: Attributes, rules: readonly Rule[]): Cha
   return { name, base: { hook: known[0], priority: hook.u32(nft.HOOK.PRIORITY) | 0 }, rules };
 }
 
+/** Elements of a set or map from NFTA_SET_ELEM_LIST_* attributes: key and data as the kernel's bytes. */
 export function decodeSetElements(attributes: Attributes): SetContent['elements'] {
   const list = attributes.get(nft.SETELEMS.ELEMENTS) ?? Buffer.alloc(0);
   return [...attributeList(list)].map(([, data]) => {

@@ -95,7 +95,7 @@ export class TableReader {
 
   /**
    * Our chains by name, as rules and jumps tell them: a dump of chains cannot be narrowed to a table and would list
-   * everybody's. Only when the table's use count says that there are more is a dump made and sifted.
+   * those of every program. Only if the table's use count says that there are more, the chains are dumped and sifted.
    */
   #chains(names: ReadonlySet<string>, others: number, use: number): Attributes[] | null {
     const named = [...names].flatMap((name) => {

@@ -48,6 +48,7 @@ interface Tuple {
   readonly destinationPort: number;
 }
 
+/** Addresses, protocol and ports of a CTA_TUPLE_* attribute. */
 export function readTuple(tuple: Attributes): Tuple {
   const ip = tuple.nested(TUPLE.IP);
   const proto = tuple.nested(TUPLE.PROTO);
@@ -67,6 +68,7 @@ export function isReattachable(connection: Attributes): boolean {
   return tcp === undefined || connection.nested(CTA.PROTOINFO).nested(PROTOINFO_TCP).u8(TCP.STATE) === TCP_ESTABLISHED;
 }
 
+/** Whether an address in network order lies in a network; null is every network of any family. */
 export function isWithin(address: Buffer, network: Network | null): boolean {
   const family = address.length === 4 ? 'ipv4' : 'ipv6';
   return network === null || networkContains(network, { family, bytes: [...address], prefix: address.length * 8 });

@@ -21,9 +21,9 @@ export interface LiveRules {
 /** Characters of each part. */
 const MAX = 64 * 1024 * 1024;
 
-/** The rules as the text of a subject of kind `live`. {@link liveParts} is its inverse. */
-export function liveText(rules: LiveRules): string {
-  return JSON.stringify(rules);
+/** The rules as the text of a subject of kind `live`, without what a caller's object has beside them. {@link liveParts} is its inverse. */
+export function liveText({ nft, listing, iptables, ip6tables }: LiveRules): string {
+  return JSON.stringify({ nft, listing, iptables, ip6tables });
 }
 
 /**

@@ -1,3 +1,4 @@
+import { PORT } from '../../contract/primitives.ts';
 import { InvalidInput } from '../../model/errors.ts';
 import { lookUp } from '../../model/look-up.ts';
 
@@ -154,7 +155,7 @@ export function ports(key: 'dport' | 'sport', ranges: readonly (readonly [number
 /** An inclusive range of ports from `22`, `22-25`, `22:25` or `ssh`; null: the service name is unknown. */
 export function portRange(text: string): readonly [number, number] | null {
   const [, from, to] = /^(\d{1,5})(?:[-:](\d{1,5})?)?$/.exec(text) ?? [];
-  if (from !== undefined) return [Number(from), /[-:]/.test(text) ? Number(to ?? 65535) : Number(from)];
+  if (from !== undefined) return [Number(from), /[-:]/.test(text) ? Number(to ?? PORT.max) : Number(from)];
   const service = lookUp(SERVICES, text);
   return service === undefined ? null : [service, service];
 }
@@ -171,8 +172,8 @@ export function ranges(list: readonly string[], op: string): (readonly [number, 
   if (!first) return null;
   if (op === '<') return [[0, first[0] - 1]];
   if (op === '<=') return [[0, first[0]]];
-  if (op === '>') return [[first[1] + 1, 65535]];
-  if (op === '>=') return [[first[0], 65535]];
+  if (op === '>') return [[first[1] + 1, PORT.max]];
+  if (op === '>=') return [[first[0], PORT.max]];
   return known;
 }
 
