@@ -85,7 +85,11 @@ describe('one host', () => {
     await pinhole.settled(id);
     const ours = await list('flush', 'table', 'inet', 'pinhole');
     const times: number[] = [];
+    const looks: number[] = [];
     for (let round = 0; round < (SOAK ? 50 : 7); round++) {
+      const looked = performance.now();
+      await hasTable('flush');
+      looks.push(performance.now() - looked);
       // A firewall's reload does this: in one transaction, it flushes the ruleset and loads its own rules.
       await network.nft('flush', `flush ruleset\n${FOREIGN}`);
       const flushed = performance.now();
@@ -97,7 +101,8 @@ describe('one host', () => {
       // More repairs than 20 in 5 s are taken for a fight, and end: there is nothing to wait for but time.
       await sleep(300);
     }
-    expect(times.sort((a, b) => a - b)[Math.floor(times.length / 2)]).toBeLessThan(100);
+    // One look starts the nft command: on a busy machine it, and so the bound, takes longer.
+    expect(median(times)).toBeLessThan(Math.max(100, 10 * median(looks)));
     expect((await pinhole.status(id)).drifts).toBeGreaterThanOrEqual(times.length);
   });
 
@@ -193,3 +198,7 @@ describe('one host', () => {
     expect(pinhole.instance.pids().get('kernel')).toBe(pid);
   });
 });
+
+function median(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
+}
