@@ -110,7 +110,7 @@ describe('pinhole review', () => {
   });
 
   it.each([
-    [['--types', 'CWE-1'], "'CWE-1' is no defect type"],
+    [['--types', 'CWE-1'], "'CWE-1' is not a known defect type"],
     [['--format', 'pdf'], 'by-type, list, json, sarif, markdown, html'],
     [['--kind', 'cobol'], '--kind'],
     [['--fail-on', 'bad'], '--fail-on'],
