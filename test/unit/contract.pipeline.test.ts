@@ -69,7 +69,15 @@ function applied(desired: DesiredRouter): ReturnType<typeof render> {
   return plan;
 }
 
-const helperBody = wireOf(HELPER_CREATE);
+/** Every name of the catalogue over each protocol that the API takes for it. */
+const pairs = CATALOGUE.flatMap(({ helper, protocols }) =>
+  Object.entries(protocols).map(([protocol, { kernel, port }]) => ({ helper, protocol, port, kernel })),
+);
+
+/** Any helper that the API reads, and as often one of the catalogue. */
+const helperBody = fc
+  .tuple(wireOf(HELPER_CREATE), fc.option(fc.constantFrom(...pairs)))
+  .map(([body, pair]) => (pair ? { ...(body as object), helper: pair.helper, protocol: pair.protocol } : body));
 
 describe('what the API accepts, the agent reads and the kernel process takes', () => {
   it(
@@ -95,9 +103,6 @@ describe('what the API accepts, the agent reads and the kernel process takes', (
     LAW_TIMEOUT_MS,
   );
 
-  const pairs = CATALOGUE.flatMap(({ helper, protocols }) =>
-    Object.entries(protocols).map(([protocol, { kernel, port }]) => ({ helper, protocol, port, kernel })),
-  );
   it.each(pairs)('$helper over $protocol', ({ helper, protocol, port, kernel }) => {
     for (const confine of [true, false]) {
       const desired = pulled(storedRouter({ confine }), [storedHelper({ helper, protocol, port }, 0)]);
