@@ -1,7 +1,7 @@
 import type { Bus } from '../bus/interface.ts';
 import type { DesiredRouter, Refused } from '../contract/desired-router.ts';
 import type { ExpectationChange } from '../contract/expectation.ts';
-import type { Item } from '../contract/mismatch.ts';
+import { type Item, itemOf } from '../contract/mismatch.ts';
 import { MAX_ROUTERS_PER_HOST } from '../contract/primitives.ts';
 import type { RouterReport } from '../contract/status.ts';
 import { PinholeError } from '../model/errors.ts';
@@ -60,7 +60,7 @@ export class ServerClient implements Source {
   }
 
   async reportStatus(reports: readonly RouterReport[]): Promise<void> {
-    const items = reports.map((value) => ({ ok: true as const, value }));
+    const items = reports.map(itemOf);
     await ask(this.#bus, REPORT_STATUS, { topic: SERVER_TOPIC, request: { host: this.#host, reports: items } });
   }
 

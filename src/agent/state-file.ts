@@ -2,6 +2,7 @@ import { open, readFile, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { items } from '../contract/compounds.ts';
 import { DESIRED_ROUTER, type DesiredRouter } from '../contract/desired-router.ts';
+import { itemOf } from '../contract/mismatch.ts';
 import { EPOCH, MAX_ROUTERS_PER_HOST, TIME } from '../contract/primitives.ts';
 import { record } from '../contract/record.ts';
 import { read } from '../contract/shape.ts';
@@ -36,7 +37,7 @@ async function saveState(path: string, state: SavedState): Promise<void> {
   const temporary = `${path}.new`;
   const file = await open(temporary, 'w', 0o640);
   try {
-    const routers = state.routers.map((value) => ({ ok: true as const, value }));
+    const routers = state.routers.map(itemOf);
     await file.writeFile(JSON.stringify(STATE.write({ ...state, routers })));
     await file.sync();
   } finally {

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { items, mapped } from './compounds.ts';
 import { CONFINE } from './confinement.ts';
 import { DESIRED_HELPER, type DesiredHelper } from './helper.ts';
+import { itemOf } from './mismatch.ts';
 import { NETNS } from './netns.ts';
 import { MAX_HELPERS_PER_ROUTER, NAME, REVISION, ROUTER_ID } from './primitives.ts';
 import { record } from './record.ts';
@@ -37,7 +38,7 @@ export const DESIRED_ROUTER: Shape<DesiredRouter> = mapped(
     helpers: helpers.flatMap((item) => (item.ok ? [item.value] : [])),
     refused: helpers.flatMap((item) => (item.ok ? [] : [{ id: item.key ?? '', reason: `helpers${item.error.message}` }])),
   }),
-  ({ refused: _, helpers, ...fields }) => ({ ...fields, helpers: helpers.map((value) => ({ ok: true as const, value })) }),
+  ({ refused: _, helpers, ...fields }) => ({ ...fields, helpers: helpers.map(itemOf) }),
 );
 
 /**

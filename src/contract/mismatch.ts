@@ -52,3 +52,8 @@ export function asPinholeError(error: unknown, start: string, origin: Origin): u
 export type Item<T> =
   | { readonly ok: true; readonly value: T }
   | { readonly ok: false; readonly key: string | null; readonly error: ErrorData };
+
+/** An item that could be read, or that is to be written. */
+export function itemOf<T>(value: T): Item<T> {
+  return { ok: true, value };
+}

@@ -1,7 +1,7 @@
 import type { Sender } from '../bus/interface.ts';
 import type { DesiredRouter } from '../contract/desired-router.ts';
 import { routersDigest } from '../contract/desired-router.ts';
-import type { Router } from '../contract/router.ts';
+import { itemOf } from '../contract/mismatch.ts';
 import { Answers } from '../wire/message.ts';
 import { PULL, type Pulled, type PullRequest, REPORT_STATE, REPORT_STATUS, TELL_EXPECTATION } from '../wire/messages.ts';
 import { SERVER_TOPIC, serverTopic } from '../wire/topics.ts';
@@ -64,7 +64,7 @@ export class AgentRpc {
     const { read } = this.#context.store;
     if (ids) {
       const [epoch, routers] = await Promise.all([read.epoch(), desiredByIds(read, ids, host)]);
-      return { epoch, routers: routers.map(asItem), marker: null, unchanged: false };
+      return { epoch, routers: routers.map(itemOf), marker: null, unchanged: false };
     }
     const epoch = await read.epoch();
     if (known?.epoch === epoch && known.digest === routersDigest(await read.revisionsOfHost(host)))
@@ -78,12 +78,8 @@ export class AgentRpc {
     const desired = await desiredRouters(read, routers);
     const fitting = desired.slice(0, countFitting(desired, PAGE.bytes));
     const isLast = routers.length < PAGE.routers && fitting.length === desired.length;
-    return { routers: fitting.map(asItem), marker: isLast ? null : (fitting.at(-1) as Router | DesiredRouter).id };
+    return { routers: fitting.map(itemOf), marker: isLast ? null : (fitting.at(-1) as DesiredRouter).id };
   }
-}
-
-function asItem(value: DesiredRouter): { readonly ok: true; readonly value: DesiredRouter } {
-  return { ok: true, value };
 }
 
 /** Upper bounds of an entry's size in a message. The largest helper has a scope of two IPv6 networks. */

@@ -1,5 +1,6 @@
 import { UUID } from '../contract/primitives.ts';
 import { PinholeError } from '../model/errors.ts';
+import { fieldOf } from './field.ts';
 import type { Arguments } from './message.ts';
 import { METHODS } from './topics.ts';
 
@@ -41,14 +42,10 @@ export function pushedRouters(method: string, args: Arguments): string[] | null 
 }
 
 function routerOf(resource: unknown): string | null {
-  const id = field(field(resource, 'versioned_object.data'), 'router_id');
+  const id = fieldOf(fieldOf(resource, 'versioned_object.data'), 'router_id');
   try {
     return UUID.read(id);
   } catch {
     return null;
   }
-}
-
-function field(value: unknown, name: string): unknown {
-  return typeof value === 'object' && value !== null && Object.hasOwn(value, name) ? (value as Arguments)[name] : undefined;
 }

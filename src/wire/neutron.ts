@@ -4,6 +4,7 @@ import { asPinholeError, Mismatch } from '../contract/mismatch.ts';
 import { HELPER_ID, HELPER_NAME, MAX_HELPERS_PER_ROUTER, PORT, PROTOCOL_NAME, UUID } from '../contract/primitives.ts';
 import { record } from '../contract/record.ts';
 import { errorToData } from '../model/errors.ts';
+import { fieldOf } from './field.ts';
 import type { Arguments } from './message.ts';
 
 /**
@@ -52,8 +53,4 @@ function readObject(object: unknown, path: string): NeutronHelper {
 /** Returns the arguments of `report_state`. `openstack network agent list` then shows the agent. */
 export function heartbeatReport(state: Arguments, now: Date): Arguments {
   return { agent_state: { agent_state: state }, time: now.toISOString().replace('Z', '') };
-}
-
-function fieldOf(value: unknown, name: string): unknown {
-  return typeof value === 'object' && value !== null && Object.hasOwn(value, name) ? (value as Arguments)[name] : undefined;
 }
