@@ -6,8 +6,9 @@ import { thresholds } from './test/support/pure-code.ts';
 const SOAK = process.env['PINHOLE_SOAK'] !== undefined;
 
 /**
- * Four tiers. `unit`: pure, no root, no services, seconds. `integration`: our own processes and stores. `system`: real
+ * Five tiers. `unit`: pure, no root, no services, seconds. `integration`: our own processes and stores. `system`: real
  * namespaces, packets and peers, as root, one file at a time because they share one kernel. `neutron`: OpenStack Neutron itself, likewise.
+ * `machines`: the package in virtual machines with older kernels (scripts/machines.sh), minutes to an hour, in no other run.
  */
 export default defineConfig({
   test: {
@@ -52,6 +53,17 @@ export default defineConfig({
           hookTimeout: 240_000,
           fileParallelism: false,
           globalSetup: ['test/support/require-root.ts'],
+        },
+      },
+      {
+        test: {
+          name: 'machines',
+          include: ['test/machines/**/*.test.ts'],
+          // An emulated machine is a hundred times slower than this one.
+          testTimeout: 3_600_000,
+          hookTimeout: 3_600_000,
+          fileParallelism: false,
+          bail: 1,
         },
       },
     ],

@@ -1,13 +1,11 @@
-import koffi from 'koffi';
 import type { DesiredHelper } from '../src/contract/helper.ts';
 import type { HelperId, RouterId } from '../src/contract/primitives.ts';
-import { loadLibc } from '../src/kernel/linux/libc.ts';
 import { LinuxKernel } from '../src/kernel/linux/linux-kernel.ts';
-import { NetnsOpener } from '../src/kernel/linux/netns-socket.ts';
 import { ownPrefix, ScratchNetwork } from '../src/lab/scratch-network.ts';
 import type { Table } from '../src/model/table.ts';
 import { render } from '../src/plan/render.ts';
 import { silentLogger } from '../src/ports/logger.ts';
+import { PacketSender } from '../test/support/packet-sender.ts';
 import { median, type Result, round } from './measure.ts';
 
 const PREFIX = `${ownPrefix('phb')}-path`;
@@ -17,8 +15,6 @@ const FLOWS = 8_000;
 const ROUNDS = 7;
 /** The known noise of this measurement, ±. */
 const NOISE = 0.25;
-const AF_INET = 2;
-const SOCK_DGRAM = 2;
 
 const CONNTRACK = `
 table inet filter {
@@ -45,14 +41,17 @@ export async function benchDatapath(): Promise<Result[]> {
     await network.sysctl('router', { 'net.ipv4.ip_forward': 1 });
     await network.nft('router', CONNTRACK);
     await network.nft('server', 'table ip sink {\n chain input { type filter hook prerouting priority raw; policy drop; }\n}\n');
-    const sender = new Sender(network.netns('client'), '10.79.2.2');
+    const sender = new PacketSender(network.netns('client'), '10.79.2.2');
     const tables = new Map(HELPERS.map((count) => [count, tableOf(kernel, count)]));
     const established = new Map<number, number[]>(HELPERS.map((count) => [count, []]));
     const fresh = new Map<number, number[]>(HELPERS.map((count) => [count, []]));
+    let replaces: string | null = null;
     for (let round = 0; round < ROUNDS; round++) {
       for (const count of HELPERS) {
-        const [result] = await kernel.apply([{ netns: network.netns('router'), table: (await tables.get(count)) ?? null }]);
+        const table = (await tables.get(count)) ?? null;
+        const [result] = await kernel.apply([{ netns: network.netns('router'), table, replaces }]);
         if (!result?.ok) throw new Error(result?.error.message);
+        replaces = table?.comment ?? null;
         await network.exec('router', ['conntrack', '-F']);
         fresh.get(count)?.push(sender.newFlows(FLOWS));
         established.get(count)?.push(sender.oneFlow(PACKETS));
@@ -89,47 +88,4 @@ async function tableOf(kernel: LinuxKernel, count: number): Promise<Table | null
   });
   const router = { id: '' as RouterId, name: '', netns: '', revision: 1, confinement: null, helpers };
   return render(router, await kernel.capabilities(), new Date(0)).table;
-}
-
-/** Sends from inside a namespace. A veth pair delivers within the sender's system call, so the call's time is that of the whole path. */
-class Sender {
-  readonly #fd: number;
-  readonly #to: Buffer;
-  readonly #libc = loadLibc();
-  readonly #sendto: (fd: number, data: Buffer, length: number, flags: number, address: Buffer, size: number) => number;
-  readonly #payload = Buffer.alloc(64);
-
-  constructor(netns: string, to: string) {
-    const library = koffi.load('libc.so.6');
-    this.#sendto = library.func(
-      'intptr_t sendto(int fd, const uint8_t *data, size_t length, int flags, const uint8_t *address, uint32_t size)',
-    ) as never;
-    const opener = new NetnsOpener(this.#libc);
-    this.#fd = opener.open(netns, () => this.#libc.socket(AF_INET, SOCK_DGRAM, 0));
-    opener.close();
-    this.#to = Buffer.concat([Buffer.from([AF_INET, 0, 0, 0]), Buffer.from(to.split('.').map(Number)), Buffer.alloc(8)]);
-  }
-
-  /** @returns ns per packet of one connection */
-  oneFlow(count: number): number {
-    return this.#send(count, () => 20_000);
-  }
-
-  /** @returns ns per packet, each the first of its connection */
-  newFlows(count: number): number {
-    return this.#send(count, (index) => 30_000 + index);
-  }
-
-  close(): void {
-    this.#libc.close(this.#fd);
-  }
-
-  #send(count: number, port: (index: number) => number): number {
-    const start = process.hrtime.bigint();
-    for (let index = 0; index < count; index++) {
-      this.#to.writeUInt16BE(port(index), 2);
-      this.#sendto(this.#fd, this.#payload, this.#payload.length, 0, this.#to, this.#to.length);
-    }
-    return Number(process.hrtime.bigint() - start) / count;
-  }
 }

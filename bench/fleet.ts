@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
@@ -12,6 +12,7 @@ import { hintTopic } from '../src/wire/topics.ts';
 import { CLI } from '../test/support/cli-path.ts';
 import { eventually } from '../test/support/eventually.ts';
 import { RabbitNode } from '../test/support/rabbitmq.ts';
+import { newFolder } from './folder.ts';
 import { FIREWALL, timeChanges } from './live.ts';
 import { type Result, summarise } from './measure.ts';
 import { seedPostgres } from './seed.ts';
@@ -49,8 +50,7 @@ async function tapHints(rabbit: RabbitNode): Promise<{ arrivals: number[]; close
 export async function benchFleet(): Promise<Result[]> {
   const rabbit = await new RabbitNode().start();
   const network = new ScratchNetwork(PREFIX);
-  const directory = mkdtempSync(join(tmpdir(), 'phb-fleet-'));
-  chmodSync(directory, 0o755);
+  const directory = newFolder(join(tmpdir(), 'phb-fleet-'));
   const netns = await network.addHost('r');
   await network.nft('r', FIREWALL);
   const watch = await new TouchWatch(netns).start(netns);

@@ -1,6 +1,6 @@
 import { closeSync, openSync } from 'node:fs';
 import koffi from 'koffi';
-import { netnsPath } from '../src/kernel/linux/netns-socket.ts';
+import { netnsPath } from '../src/kernel/linux/opener.ts';
 
 const CLONE_NEWNET = 0x40000000;
 

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
@@ -8,10 +8,12 @@ import type { Client } from '../src/client/client.ts';
 import { HELPER } from '../src/contract/helper.ts';
 import { ROUTER } from '../src/contract/router.ts';
 import { loadLibc } from '../src/kernel/linux/libc.ts';
-import { NetlinkSocket, NetnsOpener } from '../src/kernel/linux/netns-socket.ts';
+import { NetlinkSocket } from '../src/kernel/linux/netlink-socket.ts';
 import { encodeReplacement } from '../src/kernel/linux/nft-encode.ts';
+import { LocalOpener } from '../src/kernel/linux/opener.ts';
 import { Instance } from '../src/lab/instance.ts';
 import { ownPrefix, ScratchNetwork } from '../src/lab/scratch-network.ts';
+import { newFolder } from './folder.ts';
 import { type Result, summarise, UNLIMITED } from './measure.ts';
 import { type Touch, TouchWatch } from './touch-watch.ts';
 
@@ -35,7 +37,7 @@ table ip nat {
 /** Measures one change from the API to the kernel, and the repair of a change by another process. */
 export async function benchLive(): Promise<Result[]> {
   const network = new ScratchNetwork(PREFIX);
-  const directory = mkdtempSync(join(tmpdir(), 'phb-live-'));
+  const directory = newFolder(join(tmpdir(), 'phb-live-'));
   const instance = new Instance({ directory, namespaces: [`${PREFIX}-*`], config: UNLIMITED });
   const netns = await network.addHost('r');
   await network.nft('r', FIREWALL);
@@ -119,8 +121,9 @@ const BETWEEN_DRIFTS_MS = 300;
 
 /** Deletes the table as a daemon with an open socket does, and times from its commit to the commit that repairs it. */
 async function driftsByDaemon(netns: string, watch: TouchWatch): Promise<number[]> {
-  const opener = new NetnsOpener(loadLibc());
-  const socket = opener.open(netns, () => new NetlinkSocket(opener.libc));
+  const libc = loadLibc();
+  const opener = new LocalOpener(libc);
+  const socket = new NetlinkSocket(libc, opener.open(netns, ['netfilter']).fds[0] as number);
   const buffer = Buffer.alloc(65536);
   const samples: number[] = [];
   for (let index = 0; index < DRIFTS; index++) {
@@ -132,7 +135,7 @@ async function driftsByDaemon(netns: string, watch: TouchWatch): Promise<number[
     await watch.next(1);
     samples.push((watch.touches[0] as Touch).at - broken);
   }
-  opener.libc.closeLater(socket.fd);
+  libc.closeLater(socket.fd);
   return samples;
 }
 

@@ -1,10 +1,11 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ROUTER } from '../src/contract/router.ts';
 import { Instance } from '../src/lab/instance.ts';
 import { ownPrefix, ScratchNetwork } from '../src/lab/scratch-network.ts';
+import { newFolder } from './folder.ts';
 import { type Result, round, UNLIMITED } from './measure.ts';
 
 const PREFIX = `${ownPrefix('phb')}-mem`;
@@ -23,7 +24,7 @@ const CLOCK_TICKS = 100;
 /** Measures the memory of `pinhole up` with 1,000 routers after its start, and its CPU time when idle. */
 export async function benchMemory(): Promise<Result[]> {
   const network = new ScratchNetwork(PREFIX);
-  const directory = mkdtempSync(join(tmpdir(), 'phb-mem-'));
+  const directory = newFolder(join(tmpdir(), 'phb-mem-'));
   const instance = new Instance({ directory, namespaces: [`${PREFIX}-*`], config: UNLIMITED });
   const names = Array.from({ length: COUNT }, (_, index) => `n${index}`);
   await network.addHosts(names);

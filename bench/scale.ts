@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
@@ -11,6 +11,7 @@ import { silentLogger } from '../src/ports/logger.ts';
 import { systemPorts } from '../src/ports/ports.ts';
 import { eventually } from '../test/support/eventually.ts';
 import { RabbitNode } from '../test/support/rabbitmq.ts';
+import { newFolder } from './folder.ts';
 import { type Result, round, summarise } from './measure.ts';
 import { seedPostgres } from './seed.ts';
 import type { ServerProcess } from './server-process.ts';
@@ -72,7 +73,7 @@ export async function benchScale(): Promise<Result[]> {
 
 async function fleetOf(size: number): Promise<Figures> {
   const rabbit = await new RabbitNode().start();
-  const directory = mkdtempSync(join(tmpdir(), 'phb-scale-'));
+  const directory = newFolder(join(tmpdir(), 'phb-scale-'));
   const ids = Array.from({ length: size * ROUTERS_EACH }, () => randomUUID());
   const hostIndex = (router: number) => router % size;
   const bus = `bus: { url: '${rabbit.url()}', agent_user: any, server_users: [any] }\n`;
@@ -119,9 +120,11 @@ function startHost(index: number, { size, rabbit, directory }: { size: number; r
     ...systemPorts(silentLogger),
     statePath: join(directory, host),
     resyncSeconds: 3600,
+    checkSeconds: 3600,
     reportSeconds: 600,
     firstPullSeconds: 3600,
     maxStateAgeSeconds: 1,
+    holdRemovalsPercent: 25,
     keepLive: false,
   });
   agent.start();

@@ -1,11 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { newTokenText } from '../src/contract/token.ts';
+import { newFolder } from './folder.ts';
 import { UNLIMITED } from './measure.ts';
 
-const CLI = fileURLToPath(new URL('../src/cli.js', import.meta.url));
+const CLI = fileURLToPath(new URL('../pinhole/cli.js', import.meta.url));
 
 /** A server in a process of its own. The load comes from this process. */
 export class ServerProcess {
@@ -27,7 +28,7 @@ export class ServerProcess {
   /** @param config additional configuration, as YAML */
   static async start(config = ''): Promise<ServerProcess> {
     // Not in the temporary folder, which may be in memory, where a sync costs nothing.
-    const directory = mkdtempSync(fileURLToPath(new URL('../../bench/.server-', import.meta.url)));
+    const directory = newFolder(fileURLToPath(new URL('../../bench/.server-', import.meta.url)));
     const server = new ServerProcess(directory, config);
     while (!existsSync(server.#endpoint)) {
       if (server.#child.exitCode !== null) throw new Error(`the server ended with ${server.#child.exitCode}`);

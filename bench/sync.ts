@@ -1,5 +1,5 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -10,8 +10,9 @@ import type { Capabilities } from '../src/contract/agent.ts';
 import type { DesiredRouter } from '../src/contract/desired-router.ts';
 import type { HelperId, RouterId } from '../src/contract/primitives.ts';
 import { loadLibc } from '../src/kernel/linux/libc.ts';
-import { NetlinkSocket, NetnsOpener } from '../src/kernel/linux/netns-socket.ts';
+import { NetlinkSocket } from '../src/kernel/linux/netlink-socket.ts';
 import { encodeReplacement } from '../src/kernel/linux/nft-encode.ts';
+import { LocalOpener } from '../src/kernel/linux/opener.ts';
 import { RemoteKernel } from '../src/kernel/remote.ts';
 import { ownPrefix, ScratchNetwork } from '../src/lab/scratch-network.ts';
 import { capabilityKey, FAMILIES, KERNEL_HELPERS } from '../src/model/catalogue.ts';
@@ -23,6 +24,7 @@ import { systemPorts } from '../src/ports/ports.ts';
 import { KERNEL_NODE_FLAGS } from '../src/supervisor/programs.ts';
 import { PULL } from '../src/wire/messages.ts';
 import { METHODS } from '../src/wire/topics.ts';
+import { newFolder } from './folder.ts';
 import { LibnftablesLoop } from './libnftables.ts';
 import { median, milliseconds, type Result, round } from './measure.ts';
 
@@ -30,7 +32,7 @@ const PREFIX = `${ownPrefix('phb')}-sync`;
 const COUNT = 1000;
 const SPAWNS = 40;
 const ROUNDS = 5;
-const CLI = fileURLToPath(new URL('../src/cli.js', import.meta.url));
+const CLI = fileURLToPath(new URL('../pinhole/cli.js', import.meta.url));
 
 const CAPABILITIES: Capabilities = {
   kernelRelease: '',
@@ -152,7 +154,7 @@ interface Resync {
 /** Starts an agent without saved state, next to a server that has all routers. */
 async function coldAgent(kernel: KernelProcess, routers: readonly DesiredRouter[]) {
   const remote = await kernel.connect();
-  const directory = mkdtempSync(join(tmpdir(), 'phb-'));
+  const directory = newFolder(join(tmpdir(), 'phb-'));
   const agent = new Agent({
     host: 'bench',
     version: 'bench',
@@ -161,9 +163,11 @@ async function coldAgent(kernel: KernelProcess, routers: readonly DesiredRouter[
     ...systemPorts(silentLogger),
     statePath: join(directory, 'state'),
     resyncSeconds: 3600,
+    checkSeconds: 3600,
     reportSeconds: 3600,
     firstPullSeconds: 3600,
     maxStateAgeSeconds: 1,
+    holdRemovalsPercent: 25,
     keepLive: false,
   });
   const coldMs = await milliseconds(async () => {
@@ -220,8 +224,14 @@ class KernelProcess {
   }
 
   static async start(): Promise<KernelProcess> {
-    const directory = mkdtempSync(join(tmpdir(), 'phb-kernel-'));
-    const options = { socket: join(directory, 'kernel.sock'), namespaces: [`${PREFIX}-*`], hostNamespace: false, logLevel: 'error' };
+    const directory = newFolder(join(tmpdir(), 'phb-kernel-'));
+    const options = {
+      socket: join(directory, 'kernel.sock'),
+      namespaces: [`${PREFIX}-*`],
+      hostNamespace: false,
+      deadlineSeconds: 60,
+      logLevel: 'error',
+    };
     const child = spawn(process.execPath, [...KERNEL_NODE_FLAGS, CLI, 'kernel-process', JSON.stringify(options)], { stdio: 'inherit' });
     return new KernelProcess(directory, child);
   }
@@ -253,8 +263,8 @@ interface Raw {
 
 function rawSockets(netns: readonly string[]): Raw {
   const libc = loadLibc();
-  const opener = new NetnsOpener(libc);
-  const sockets = netns.map((name) => opener.open(name, () => new NetlinkSocket(libc)));
+  const opener = new LocalOpener(libc);
+  const sockets = netns.map((name) => new NetlinkSocket(libc, opener.open(name, ['netfilter']).fds[0] as number));
   opener.close();
   return { sockets, buffer: Buffer.alloc(65536), libc };
 }

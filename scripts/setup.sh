@@ -1,16 +1,18 @@
 #!/usr/bin/env bash
 # Prepares a fresh clone on Debian or Ubuntu: installs Debian packages and node modules, and builds. Skips what is done already.
-#   setup.sh demo|test|bench
+#   setup.sh demo|test|bench|deb|machines
 set -euo pipefail
 cd "$(dirname "$0")/.."
 purpose=${1:-demo}
 
 say() { printf 'pinhole: %s\n' "$*" >&2; }
 
-wanted() {
-  grep -E '^demo ' scripts/packages.txt
-  [ "$purpose" = demo ] || grep -E "^(test|bench) " scripts/packages.txt
-}
+case $purpose in
+  test|bench) purposes='demo|deb|test|bench' ;;
+  machines) purposes='demo|deb|machines' ;;
+  *) purposes="demo|$purpose" ;;
+esac
+wanted() { grep -E "^($purposes) " scripts/packages.txt; }
 missing=()
 for package in $(wanted | cut -d' ' -f2-); do
   dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing+=("$package")

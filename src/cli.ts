@@ -1,8 +1,10 @@
 import { Command, CommanderError } from 'commander';
-import { defineAudit, defineBus, defineDb, defineQuota, defineToken } from './cli/administer.ts';
+import { defineAudit, defineBus, defineDb, defineHost, defineQuota, defineToken } from './cli/administer.ts';
 import { defineHelper, defineManifest, defineRouter } from './cli/declare.ts';
+import { defineFleet } from './cli/fleet.ts';
 import { defineLocal, defineRun } from './cli/host.ts';
 import { defineObserve, defineReview } from './cli/observe.ts';
+import { defineProbe } from './cli/probe.ts';
 import { ERROR_CODES, errorToData, PinholeError, Reported } from './model/errors.ts';
 import { VERSION } from './version.ts';
 
@@ -14,10 +16,13 @@ const GROUPS = [
   defineManifest,
   defineObserve,
   defineReview,
+  defineProbe,
   defineLocal,
+  defineHost,
   defineToken,
   defineAudit,
   defineQuota,
+  defineFleet,
   defineBus,
   defineDb,
 ];

@@ -1,3 +1,4 @@
+import type { Held } from '../contract/agent.ts';
 import type { Kernel, KernelEvent } from '../kernel/interface.ts';
 import { PinholeError } from '../model/errors.ts';
 import type { Ports } from '../ports/ports.ts';
@@ -7,6 +8,7 @@ import type { Answers } from '../wire/message.ts';
 import { DesiredState } from './desired-state.ts';
 import { ExpectationWatch } from './expectation-watch.ts';
 import { ExpiryTimers } from './expiry-timers.ts';
+import { KernelLink } from './kernel-link.ts';
 import type { Known } from './live-requests.ts';
 import { localStatus } from './local-status.ts';
 import { Puller } from './puller.ts';
@@ -14,6 +16,7 @@ import { Reporter } from './reporter.ts';
 import { requests } from './requests.ts';
 import type { Source } from './source.ts';
 import { SyncLoop } from './sync-loop.ts';
+import { type Moment, timeOf } from './verification.ts';
 
 export interface AgentOptions extends Ports {
   readonly host: string;
@@ -22,14 +25,22 @@ export interface AgentOptions extends Ports {
   readonly source: Source;
   readonly statePath: string;
   readonly resyncSeconds: number;
+  /** In so many seconds, each router is verified once at least; after twice as many, what was not verified again is STALE. */
+  readonly checkSeconds: number;
   readonly reportSeconds: number;
   /** How long a start waits for its first full pull before it applies the state saved on disk. */
   readonly firstPullSeconds: number;
   readonly maxStateAgeSeconds: number;
+  /** Part of the live helpers whose removal by another or an older database is held. */
+  readonly holdRemovalsPercent: number;
   readonly keepLive: boolean;
 }
 
 const KERNEL_RETRY: Backoff = { firstMs: 250, maxMs: 1_000 };
+/** A verification counts for so many check intervals: one may fail. */
+const BOUND_INTERVALS = 2;
+/** The longest time between two checks, as a share of the check interval: {@link Timers.everyAbout} takes up to a quarter more. */
+const CHECK_SHARE = 0.8;
 
 /**
  * The loop of one host. Everything that happens only marks what it concerns: a hint marks a router to be pulled, a pull, a
@@ -53,6 +64,9 @@ export class Agent {
   readonly #expectations: ExpectationWatch;
   readonly #timers: Timers;
   readonly #kernelRetry: Retry;
+  readonly #link: KernelLink;
+  /** Whether the server has a report of each router that was there at the last full pull, or came since. */
+  #hasReportedAll = false;
   readonly #startedAt: string;
 
   constructor(options: AgentOptions) {
@@ -62,9 +76,17 @@ export class Agent {
     this.#startedAt = clock.now().toISOString();
     this.#timers = new Timers(options);
     this.#kernelRetry = new Retry(KERNEL_RETRY, chance);
-    this.#reporter = new Reporter(source, options);
+    this.#link = new KernelLink(options);
+    const hindrance = () => (this.#link.isUp ? '' : `the kernel process of this host ${this.#link.state.reason}`);
+    this.#reporter = new Reporter(source, options, { boundMs: this.#boundSeconds * 1000, hindrance });
     this.#expectations = new ExpectationWatch(kernel, (topic, change) => source.tellExpectation(topic, change), options);
-    this.#requests = requests({ kernel, desired, expectations: this.#expectations, known: () => this.#known() });
+    this.#requests = requests({
+      kernel,
+      desired,
+      expectations: this.#expectations,
+      known: () => this.#known(),
+      confirm: (id) => this.#confirm(id),
+    });
     this.#syncs = new SyncLoop({ ...options, desired, reporter: this.#reporter });
     this.#expiries = new ExpiryTimers(clock, (netns) => this.#syncs.mark(netns));
     this.#puller = new Puller(
@@ -82,7 +104,9 @@ export class Agent {
   /** Counters since the start, for metrics and tests. */
   get counts() {
     const { routers, queued } = { routers: this.#desired.size, queued: this.#syncs.queued + this.#puller.queued };
-    return { ...this.#syncs.counts, routers, queued, ...this.#puller.counts };
+    const { isUp, losses } = this.#link;
+    const kernel = { kernelProcessUp: isUp ? 1 : 0, kernelProcessLosses: losses, verificationAgeSeconds: this.#verificationAge() };
+    return { ...this.#syncs.counts, routers, queued, ...this.#puller.counts, ...kernel };
   }
 
   /** Has a desired state, and nothing waits. */
@@ -90,9 +114,10 @@ export class Agent {
     return this.#desired.origin.from !== 'none' && this.#puller.isIdle && this.#syncs.queued === 0;
   }
 
-  /** Has a desired state, and a kernel process that has answered. */
-  get isReady(): boolean {
-    return this.#desired.origin.from !== 'none' && this.#syncs.capabilities !== null;
+  /** Why it does not serve now; null if it does: it has a desired state, and a kernel process that answers. */
+  get unreadiness(): string | null {
+    if (!this.#link.isUp) return `the kernel process ${this.#link.state.reason} (since ${this.#link.state.since})`;
+    return this.#desired.origin.from === 'none' ? 'nothing was pulled from the server yet' : null;
   }
 
   /** Whether syncs go on. */
@@ -105,12 +130,20 @@ export class Agent {
     const { host, version } = this.#options;
     const reports = new Map(this.#reporter.reports().map((report) => [report.routerId, report]));
     const routers = [...this.#desired.routers()].map((router) => localStatus(host, router, reports.get(router.id) ?? null));
-    return { host, version, source: this.#desired.origin.from, settled: this.isSettled, routers };
+    return {
+      host,
+      version,
+      source: this.#desired.origin.from,
+      settled: this.isSettled,
+      kernel: this.#link.state,
+      held: this.#puller.hold,
+      routers,
+    };
   }
 
   /** Begins to listen to source and kernel. Called once. */
   start(): void {
-    const { source, kernel, firstPullSeconds, resyncSeconds, reportSeconds } = this.#options;
+    const { source, kernel, firstPullSeconds, resyncSeconds, checkSeconds } = this.#options;
     kernel.onEvent((event) => this.#onKernelEvent(event));
     source.start({
       hinted: (ids) => this.#puller.hint(ids),
@@ -118,9 +151,10 @@ export class Agent {
       answers: (method, args) => this.#requests.handle(method, args, null),
     });
     void this.#learnCapabilities();
-    this.#timers.after(firstPullSeconds * 1000, () => void this.#puller.fallBackToDisk());
+    this.#timers.after(firstPullSeconds * 1000, () => this.#puller.fallBackToDisk());
     this.#timers.everyAbout(resyncSeconds * 1000, () => this.#resync());
-    this.#timers.everyAbout(reportSeconds * 1000, () => void this.#heartbeat());
+    this.#timers.everyAbout(checkSeconds * 1000 * CHECK_SHARE, () => void this.#syncs.check());
+    this.#timers.everyAbout(this.#heartbeatSeconds * 1000, () => this.#tellOfItself());
   }
 
   /** Does nothing more. Resolves when the desired state is on disk. */
@@ -151,12 +185,14 @@ export class Agent {
         this.#syncs.markServed(event.netns);
         return;
       case 'expectation': {
-        const router = this.#desired.inNetns(event.netns);
-        if (router) this.#expectations.onChange({ routerId: router.id, change: event.change, expectation: event.expectation });
+        const { netns, change, expectation, leftOut = 0 } = event;
+        const router = this.#desired.inNetns(netns);
+        if (router) this.#expectations.onChange({ routerId: router.id, change, expectation, leftOut });
         return;
       }
       case 'link':
         if (event.up) void this.#learnCapabilities();
+        else this.#onKernelAway(event.reason);
         return;
       default:
         this.#options.logger.error({ event }, 'an event that this agent does not know');
@@ -166,22 +202,42 @@ export class Agent {
   /** After the kernel process came (back): what it can do, and everything anew. */
   async #learnCapabilities(): Promise<void> {
     try {
-      this.#syncs.onKernel(await this.#options.kernel.capabilities());
+      const capabilities = await this.#options.kernel.capabilities();
+      this.#link.came();
+      this.#syncs.onKernel(capabilities);
       this.#kernelRetry.succeeded();
     } catch (error) {
       this.#options.logger.debug({ err: error }, 'the kernel process does not answer yet');
-      if (!this.#syncs.capabilities) this.#timers.after(this.#kernelRetry.failed(), () => void this.#learnCapabilities());
+      if (!this.#link.isUp) this.#timers.after(this.#kernelRetry.failed(), () => void this.#learnCapabilities());
       return;
     }
     await this.#syncs.markLeftovers();
     void this.#heartbeat();
   }
 
+  #onKernelAway(reason: string): void {
+    this.#link.went(reason);
+    this.#syncs.onKernelAway(reason);
+    void this.#heartbeat();
+  }
+
   /** @throws PinholeError `unreachable` before the kernel process has answered for the first time */
   #known(): Known {
     const { capabilities } = this.#syncs;
-    if (capabilities) return { capabilities, now: this.#options.clock.now() };
+    const { installation } = this.#desired;
+    if (capabilities) return { capabilities, now: this.#options.clock.now(), installation };
     throw new PinholeError('unreachable', 'the kernel process of this host has not answered yet');
+  }
+
+  /** @throws PinholeError `not-held` */
+  #confirm(id: string): Held {
+    const { hold } = this.#puller;
+    if (!hold || !this.#puller.confirm(id)) {
+      const what = hold ? `Removal ${id} is not held, but ${hold.id}: ${hold.reason}.` : 'Nothing is held.';
+      throw new PinholeError('not-held', what);
+    }
+    this.#options.logger.warn({ id }, 'an operator confirms a removal, through the server');
+    return hold;
   }
 
   #onRouterGone(id: string): void {
@@ -191,7 +247,9 @@ export class Agent {
 
   async #onPulledAll({ isFirst, isNew }: { isFirst: boolean; isNew: boolean }): Promise<void> {
     if (isFirst) await this.#syncs.markLeftovers();
-    if (isNew) this.#reporter.resendAll();
+    if (!isNew) return;
+    this.#hasReportedAll = false;
+    this.#reporter.resendAll();
   }
 
   /** What events and hints should have told us, should one be lost. Costs a look where nothing changed. */
@@ -200,9 +258,54 @@ export class Agent {
     this.#puller.pullAll();
   }
 
+  get #boundSeconds(): number {
+    return BOUND_INTERVALS * this.#options.checkSeconds;
+  }
+
+  /** A server that misses one heartbeat still has a verification that counts. */
+  get #heartbeatSeconds(): number {
+    const { reportSeconds, checkSeconds } = this.#options;
+    return Math.min(reportSeconds, checkSeconds / 2);
+  }
+
+  #tellOfItself(): void {
+    this.#reporter.age();
+    void this.#heartbeat();
+  }
+
   async #heartbeat(): Promise<void> {
-    const { host, version, reportSeconds } = this.#options;
-    const state = { host, version, kernel: this.#syncs.capabilities, source: this.#desired.origin.from, ...this.counts };
-    await this.#reporter.heartbeat({ startedAt: this.#startedAt, interval: reportSeconds, configurations: state });
+    const { host, version, clock } = this.#options;
+    const { state: kernelProcess } = this.#link;
+    const kernel = this.#syncs.capabilities;
+    const configurations = {
+      host,
+      version,
+      kernel,
+      kernelProcess,
+      source: this.#desired.origin.from,
+      held: this.#puller.hold,
+      ...this.counts,
+    };
+    const [at, oldest] = [clock.now().toISOString(), this.#oldestVerification()];
+    const verification = { at, verifiedAt: oldest && timeOf(oldest, clock), boundSeconds: this.#boundSeconds, kernel: kernelProcess };
+    const interval = Math.ceil(this.#heartbeatSeconds);
+    await this.#reporter.heartbeat({ startedAt: this.#startedAt, interval, configurations, verification });
+  }
+
+  /**
+   * What a heartbeat may say of all routers at once. Nothing, until the server has a report of each from this agent: it may have older
+   * ones, by an agent before this one, that say otherwise.
+   */
+  #oldestVerification(): Moment | null {
+    if (!this.#hasReportedAll) {
+      const served = [...this.#desired.netnsNames()].flatMap((netns) => this.#desired.inNetns(netns) ?? []);
+      this.#hasReportedAll = this.#desired.origin.from === 'server' && served.every(({ id }) => this.#reporter.isHeld(id));
+    }
+    return this.#hasReportedAll ? this.#reporter.oldestVerification() : null;
+  }
+
+  #verificationAge(): number {
+    const oldest = this.#reporter.oldestVerification();
+    return oldest ? (this.#options.clock.monotonic() - oldest.monotonic) / 1000 : 0;
   }
 }

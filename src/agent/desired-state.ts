@@ -1,5 +1,6 @@
 import type { DesiredRouter } from '../contract/desired-router.ts';
 import type { Netns } from '../contract/netns.ts';
+import type { History } from './source.ts';
 
 /** Where the desired state comes from: nowhere yet, the disk, or the server (also while it cannot be reached). */
 export type Origin =
@@ -13,12 +14,15 @@ export type Origin =
  */
 export class DesiredState {
   origin: Origin = { from: 'none' };
-  /** The database that it is of; empty where none was told. */
-  epoch = '';
+  /** Which database it is of, and which state of that one: of the state file, until a server has told. */
+  history: History = { installation: null, epoch: '', position: null };
+  /** Why the server's newest answer is held; null if it is not. */
+  held: string | null = null;
   /** Routers whose newest description cannot be read, by id, and why: what was live of them stays. */
   readonly unreadable = new Map<string, string>();
   readonly #routers = new Map<string, DesiredRouter>();
   readonly #byNetns = new Map<Netns, Set<string>>();
+  readonly #withHelpers = new Set<Netns>();
 
   get size(): number {
     return this.#routers.size;
@@ -39,6 +43,26 @@ export class DesiredState {
     return this.#routers.get(id as string) ?? null;
   }
 
+  /** The installation that it is of; null before a server has told it. */
+  get installation(): string | null {
+    return this.history.installation;
+  }
+
+  /** Whether a router with helpers was desired there at some time since the namespace came. */
+  hadHelpers(netns: Netns): boolean {
+    return this.#withHelpers.has(netns);
+  }
+
+  /** A router with helpers is, or was, desired there. */
+  noteHelpers(netns: Netns): void {
+    this.#withHelpers.add(netns);
+  }
+
+  /** The namespace went, and with it what stood there. */
+  forgetNetns(netns: Netns): void {
+    this.#withHelpers.delete(netns);
+  }
+
   /** The router behind an id; undefined when it is not this host's. */
   get(id: string): DesiredRouter | undefined {
     return this.#routers.get(id);
@@ -50,6 +74,7 @@ export class DesiredState {
     this.#routers.set(router.id, router);
     const ids = this.#byNetns.get(router.netns) ?? new Set();
     this.#byNetns.set(router.netns, ids.add(router.id));
+    if (router.helpers.length > 0) this.noteHelpers(router.netns);
     return before === null || before === router.netns ? [router.netns] : [before, router.netns];
   }
 

@@ -13,6 +13,9 @@ const HELP: Readonly<Record<keyof Agent['counts'], string>> = {
   queued: 'Routers and namespaces that wait for work',
   pulls: 'Questions asked of the server for what is declared',
   pullSeconds: 'Seconds that their answers took, together',
+  kernelProcessUp: 'Whether the kernel process answers: 1, or 0',
+  kernelProcessLosses: 'How often the kernel process was lost',
+  verificationAgeSeconds: 'Seconds since every helper that is ACTIVE was verified in the kernel',
 };
 
 /** What this host's own tools ask: is it alive, is it ready, how much did it do, what became of each helper. */
@@ -23,8 +26,9 @@ export async function listenHealth(listen: { host: string; port: number }, agent
       case '/livez':
         return answer(response, 200, { status: 'ok' });
       case '/readyz':
-        return answer(response, agent.isReady ? 200 : 503, {
-          status: agent.isReady ? 'ok' : 'unavailable',
+        return answer(response, agent.unreadiness === null ? 200 : 503, {
+          status: agent.unreadiness === null ? 'ok' : 'unavailable',
+          ...(agent.unreadiness === null ? {} : { reason: agent.unreadiness }),
           settled: agent.isSettled,
           ...agent.counts,
         });

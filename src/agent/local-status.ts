@@ -1,5 +1,5 @@
 import type { DesiredRouter } from '../contract/desired-router.ts';
-import type { RouterReport } from '../contract/status.ts';
+import { FAMILY_STATUS, type RouterReport } from '../contract/status.ts';
 
 /** What became of one router on this host, in the words of the API's `/v1/status`. */
 export function localStatus(host: string, router: DesiredRouter, report: RouterReport | null): object {
@@ -17,7 +17,7 @@ export function localStatus(host: string, router: DesiredRouter, report: RouterR
       helper,
       scope: scope && { source: scope.source, destination: scope.destination, in_interface: scope.inInterface },
       expires_at: expiresAt,
-      families: families.get(helperId) ?? [],
+      families: (families.get(helperId) ?? []).map((family) => FAMILY_STATUS.write(family)),
     })),
   };
 }

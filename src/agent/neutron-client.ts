@@ -8,11 +8,21 @@ import type { Logger } from '../ports/logger.ts';
 import { pushedRouters } from '../wire/hint.ts';
 import { heartbeatReport, helpersQuestion, MAX_ASKED_ROUTERS, type NeutronHelper, readHelpers } from '../wire/neutron.ts';
 import { HELPER_TOPIC, METHODS, REPORTS_TOPIC, SERVER_TOPIC } from '../wire/topics.ts';
-import { type FullPull, type OwnState, PULL_TIMEOUT_MS, type PulledRouters, type Source, type SourceListener } from './source.ts';
+import {
+  type FullPull,
+  type History,
+  type OwnState,
+  PULL_TIMEOUT_MS,
+  type PulledRouters,
+  type Source,
+  type SourceListener,
+} from './source.ts';
 
 export interface NeutronOptions {
   readonly bus: Bus;
   readonly host: string;
+  /** Stands for the cloud in the stamps of tables. */
+  readonly installation: string;
   /** The namespaces that are here and may be served. */
   readonly namespaces: () => Promise<readonly Netns[]>;
   readonly logger: Logger;
@@ -50,11 +60,12 @@ export class NeutronClient implements Source {
   async pullAll(): Promise<FullPull> {
     const names = (await this.#options.namespaces()).filter((netns) => routerOf(netns) !== null).slice(0, MAX_ROUTERS_PER_HOST);
     this.#present = new Set(names);
-    return { epoch: '', ...(await this.#pull(names)) };
+    return { history: { installation: this.#options.installation, epoch: '', position: null }, pulled: await this.#pull(names) };
   }
 
-  async pull(ids: readonly string[]): Promise<PulledRouters> {
-    return this.#pull(ids.filter((id) => this.#present.has(id as Netns)) as Netns[]);
+  async pull(ids: readonly string[]): Promise<PulledRouters & Pick<History, 'epoch' | 'position'>> {
+    const pulled = await this.#pull(ids.filter((id) => this.#present.has(id as Netns)) as Netns[]);
+    return { epoch: '', position: null, ...pulled };
   }
 
   /** One that goes is pulled too: the pull says that it is no more. */

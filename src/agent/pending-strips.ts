@@ -1,8 +1,8 @@
 import type { Netns } from '../contract/netns.ts';
-import type { Kernel } from '../kernel/interface.ts';
+import type { Kernel, StripSelector } from '../kernel/interface.ts';
 import { errorToData } from '../model/errors.ts';
 import type { Table } from '../model/table.ts';
-import { type Assignment, assignments } from '../plan/diff.ts';
+import { type Assignment, assignmentKey, revocations } from '../plan/diff.ts';
 import type { Logger } from '../ports/logger.ts';
 
 /**
@@ -23,24 +23,24 @@ export class PendingStrips {
   add(netns: Netns, revoked: readonly Assignment[]): void {
     if (revoked.length === 0) return;
     const known = this.#pending.get(netns) ?? new Map<string, Assignment>();
-    for (const assignment of revoked) known.set(keyOf(assignment), assignment);
+    for (const assignment of revoked) known.set(assignmentKey(assignment), assignment);
     this.#pending.set(netns, known);
   }
 
-  /** @param table what the namespace holds now: what it assigns (again) stays */
+  /** @param table what the namespace holds now: connections to which it assigns the helper keep it */
   run(netns: Netns, table: Table | null): void {
     const known = this.#pending.get(netns);
     if (!known) return;
     this.#pending.delete(netns);
-    for (const assignment of assignments(table)) known.delete(keyOf(assignment));
-    if (known.size > 0) void this.#strip(netns, [...known.values()]);
+    const selectors = revocations([...known.values()], table);
+    if (selectors.length > 0) void this.#strip(netns, selectors);
   }
 
   forget(netns: Netns): void {
     this.#pending.delete(netns);
   }
 
-  async #strip(netns: Netns, selectors: readonly Assignment[]): Promise<void> {
+  async #strip(netns: Netns, selectors: readonly StripSelector[]): Promise<void> {
     try {
       this.stripped += await this.#kernel.changeLive(netns, { action: 'strip', selectors });
     } catch (error) {
@@ -51,8 +51,4 @@ export class PendingStrips {
       if (errorToData(error).code !== 'netns-not-found') this.add(netns, selectors);
     }
   }
-}
-
-function keyOf({ protocol, port, type }: Assignment): string {
-  return `${protocol}/${port}/${type}`;
 }

@@ -1,11 +1,13 @@
+import type { Held } from '../contract/agent.ts';
 import { type DesiredRouter, type Refused, routersDigest } from '../contract/desired-router.ts';
 import type { Netns } from '../contract/netns.ts';
 import type { Timer } from '../ports/clock.ts';
 import type { Ports } from '../ports/ports.ts';
 import { type Backoff, Retry } from '../ports/retry.ts';
 import type { DesiredState } from './desired-state.ts';
-import type { FullPull, PulledRouters, Source } from './source.ts';
-import { loadState, StateSaver } from './state-file.ts';
+import { judge } from './interlock.ts';
+import type { FullPull, History, PulledRouters, Source } from './source.ts';
+import { loadState, type SavedState, StateSaver, takeConfirmation } from './state-file.ts';
 import { WorkQueue } from './work-queue.ts';
 
 export interface PullerOptions extends Ports {
@@ -14,6 +16,8 @@ export interface PullerOptions extends Ports {
   readonly desired: DesiredState;
   readonly statePath: string;
   readonly maxStateAgeSeconds: number;
+  /** A full pull that would remove more of the live helpers is held, if it is of another or an older database. */
+  readonly holdRemovalsPercent: number;
 }
 
 /** What follows from what was pulled. */
@@ -37,6 +41,8 @@ export interface PullListener {
 const PULL_BATCH = 500;
 /** A longer queue of hints costs more than a full pull. */
 const MAX_QUEUED_PULLS = 10_000;
+/** A held pull is asked for again that soon after a hint: what an operator declares anew may lift it. */
+const HELD_MS = 1_000;
 const RETRY: Backoff = { firstMs: 50, maxMs: 5_000 };
 
 /** Keeps the desired state: asks the server for all of it, then for what hints name, one question at a time. */
@@ -49,6 +55,12 @@ export class Puller {
   #wantsAll: 'no' | 'what changed' | 'everything' = 'no';
   /** Set while a full pull that failed waits for its next attempt. */
   #held: Timer | null = null;
+  /** Undefined before it was read. */
+  #memory: SavedState | null | undefined;
+  #hold: Held | null = null;
+  #confirmed: string | null = null;
+  /** Looks for an operator's confirmation while a pull is held. */
+  #confirmations: Timer | null = null;
   #pulling = false;
   #pulls = 0;
   #pullMs = 0;
@@ -60,7 +72,7 @@ export class Puller {
     this.#listener = listener;
     this.#queue = new WorkQueue(() => void this.#run(), options);
     this.#retry = new Retry(RETRY, chance);
-    const state = () => ({ savedAt: clock.now().toISOString(), epoch: desired.epoch, routers: [...desired.routers()] });
+    const state = () => ({ savedAt: clock.now().toISOString(), ...desired.history, routers: [...desired.routers()] });
     this.#saver = new StateSaver(statePath, state, options);
   }
 
@@ -79,6 +91,19 @@ export class Puller {
     return !this.#isWanted() && !this.#pulling && this.#queue.size === 0;
   }
 
+  /** The pull that waits for an operator; null if none does. */
+  get hold(): Held | null {
+    return this.#hold;
+  }
+
+  /** An operator lets the held pull through. @returns false if another one is held, or none */
+  confirm(id: string): boolean {
+    if (this.#hold?.id !== id) return false;
+    this.#confirmed = id;
+    this.pullAll();
+    return true;
+  }
+
   /** Something of these routers changed; null: of too many to say. */
   hint(ids: readonly string[] | null): void {
     if (ids === null || this.#queue.size + ids.length > MAX_QUEUED_PULLS) {
@@ -87,6 +112,7 @@ export class Puller {
       return;
     }
     for (const id of ids) this.#queue.mark(id);
+    if (this.#hold && ids.length > 0) this.#held ??= this.#options.clock.after(HELD_MS, () => this.pullAll());
   }
 
   /** Pulls everything, at once. @param comparing whether the server may find that nothing changed since the last full pull */
@@ -98,12 +124,12 @@ export class Puller {
   }
 
   /** Applies the state saved on disk, where nothing was pulled yet. */
-  async fallBackToDisk(): Promise<void> {
-    const { desired, statePath, logger, clock, maxStateAgeSeconds } = this.#options;
+  fallBackToDisk(): void {
+    const { desired, logger, clock, maxStateAgeSeconds } = this.#options;
     if (desired.origin.from !== 'none') return;
-    const saved = await loadState(statePath, logger);
-    if (!saved || desired.origin.from !== 'none' || this.#closed) return;
-    const { savedAt, epoch, routers } = saved;
+    const saved = this.#remember();
+    if (!saved || this.#closed) return;
+    const { savedAt, routers } = saved;
     const age = (clock.now().getTime() - Date.parse(savedAt)) / 1000;
     if (!(age <= maxStateAgeSeconds)) {
       logger.warn({ savedAt }, 'the saved state is too old to be applied');
@@ -111,13 +137,14 @@ export class Puller {
     }
     logger.warn({ savedAt, routers: routers.length }, 'no server: applying the saved state');
     desired.origin = { from: 'disk', savedAt };
-    for (const netns of this.#take({ epoch, routers, refused: [] })) this.#listener.changed(netns);
+    for (const netns of this.#take({ routers, refused: [] })) this.#listener.changed(netns);
   }
 
   /** Pulls nothing more, and saves what is not saved yet. */
   async close(): Promise<void> {
     this.#closed = true;
     this.#held?.cancel();
+    this.#confirmations?.cancel();
     this.#queue.close();
     await this.#saver.close();
   }
@@ -128,7 +155,7 @@ export class Puller {
     try {
       while (!this.#closed) {
         if (this.#isWanted() && !this.#held) await this.#pullAll();
-        else if (this.#options.desired.origin.from === 'server' && this.#queue.readySize > 0)
+        else if (!this.#hold && this.#options.desired.origin.from === 'server' && this.#queue.readySize > 0)
           await this.#pullSome(this.#queue.take(PULL_BATCH));
         else return;
       }
@@ -143,7 +170,7 @@ export class Puller {
     this.#wantsAll = 'no';
     try {
       const isKnown = comparing && desired.origin.from !== 'none';
-      const known = isKnown ? { epoch: desired.epoch, digest: routersDigest([...desired.routers()]) } : null;
+      const known = isKnown ? { epoch: desired.history.epoch, digest: routersDigest([...desired.routers()]) } : null;
       const pulled = await this.#timed(() => source.pullAll(known));
       this.#retry.succeeded();
       await this.#onPulledAll(pulled);
@@ -165,21 +192,38 @@ export class Puller {
     this.#wantsAll = this.#wantsAll === 'everything' || !comparing ? 'everything' : 'what changed';
   }
 
-  async #onPulledAll(pulled: FullPull | null): Promise<void> {
+  async #onPulledAll({ history, pulled }: FullPull): Promise<void> {
     const { desired } = this.#options;
     const isFirst = desired.origin.from !== 'server';
+    const saved = this.#remember();
+    const hold = pulled && this.#judge(history, pulled, saved);
+    if (pulled && hold) return this.#keep(hold, pulled);
+    const wasHeld = this.#hold !== null;
+    this.#release();
+    const before = desired.installation;
     desired.origin = { from: 'server' };
+    this.#setHistory(history);
     const touched = pulled ? this.#take(pulled) : new Set<Netns>();
-    for (const netns of isFirst ? desired.netnsNames() : []) touched.add(netns);
+    // Whose tables are whose is another question for another installation.
+    const isOther = before !== desired.installation;
+    for (const netns of isFirst || isOther || wasHeld ? desired.netnsNames() : []) touched.add(netns);
     for (const netns of touched) this.#listener.changed(netns);
-    if (touched.size > 0 || isFirst) this.#saver.saveSoon();
+    if (touched.size > 0 || isFirst || isOther) this.#saver.saveSoon();
     await this.#listener.pulledAll({ isFirst, isNew: pulled !== null });
   }
 
   async #pullSome(ids: readonly string[]): Promise<void> {
     const { source, logger } = this.#options;
     try {
-      const found = this.#found(ids, await this.#timed(() => source.pull(ids)));
+      const pulled = await this.#timed(() => source.pull(ids));
+      if (pulled.epoch !== this.#options.desired.history.epoch) {
+        logger.warn({ epoch: pulled.epoch }, 'the server has another database than before: pulling everything instead');
+        for (const id of ids) this.#queue.failed(id);
+        this.#want(false);
+        return;
+      }
+      this.#noteProgress(pulled.position);
+      const found = this.#found(ids, pulled);
       for (const id of ids) {
         for (const netns of this.#takeOne(id, found.get(id))) this.#listener.changed(netns);
         this.#queue.done(id);
@@ -191,11 +235,77 @@ export class Puller {
     }
   }
 
-  /** @returns the namespaces where anything changed */
-  #take({ epoch, routers, refused }: FullPull): Set<Netns> {
+  #judge(history: History, pulled: PulledRouters, saved: SavedState | null): Held | null {
+    const { desired, clock, holdRemovalsPercent } = this.#options;
+    const routers = desired.origin.from === 'none' ? (saved?.routers ?? []) : [...desired.routers()];
+    const limits = { percent: holdRemovalsPercent, now: clock.now(), confirmed: this.#confirmed };
+    return judge({ history: desired.history, routers }, { history, ...pulled }, limits);
+  }
+
+  /** The pull is held: everything stays as it is, and says why. */
+  async #keep(hold: Held, pulled: PulledRouters): Promise<void> {
+    const { desired, logger, clock } = this.#options;
+    if (this.#hold?.id !== hold.id) logger.error({ ...hold }, 'a pull is held: nothing is removed');
+    this.#hold = hold;
+    desired.held = hold.reason;
+    this.fallBackToDisk();
+    this.#confirmations ??= clock.every(HELD_MS, () => this.#lookForConfirmation());
+    for (const { id } of pulled.routers) if (!desired.get(id)) this.#listener.refused(id, hold.reason);
+    for (const netns of desired.netnsNames()) this.#listener.changed(netns);
+  }
+
+  #release(): void {
+    if (this.#hold) this.#options.logger.warn({ id: this.#hold.id }, 'the pull is not held any more');
+    this.#hold = null;
+    this.#confirmed = null;
+    this.#options.desired.held = null;
+    this.#confirmations?.cancel();
+    this.#confirmations = null;
+  }
+
+  /** Only root and the agent's user can write beside the state file. */
+  #lookForConfirmation(): void {
+    const id = takeConfirmation(this.#options.statePath);
+    if (id === null) return;
+    const found = this.confirm(id);
+    this.#options.logger.warn({ id, found }, 'an operator confirms a removal');
+  }
+
+  /** Reads what an agent before this one saved, once: where it had helpers, tables may be of that agent's making. */
+  #remember(): SavedState | null {
+    if (this.#memory !== undefined) return this.#memory;
+    const { desired, statePath, logger } = this.#options;
+    this.#memory = loadState(statePath, logger);
+    if (!this.#memory) return null;
+    const { savedAt: _, routers, ...history } = this.#memory;
+    desired.history = history;
+    for (const { netns, helpers } of routers) if (helpers.length > 0) desired.noteHelpers(netns);
+    return this.#memory;
+  }
+
+  /** A server of the version before does not tell its installation: it stays the one that was told before. */
+  #setHistory(history: History): void {
     const { desired, logger } = this.#options;
-    if (desired.epoch && epoch !== desired.epoch) logger.warn({ epoch }, 'the server has another database than before');
-    desired.epoch = epoch;
+    const { installation, epoch } = desired.history;
+    const told = { ...history, installation: history.installation ?? installation };
+    if (installation !== null && told.installation !== installation)
+      logger.error(
+        { before: installation, now: told.installation },
+        'the server is of another installation than before: tables of the one before are left alone',
+      );
+    else if (epoch && told.epoch !== epoch) logger.warn({ epoch: told.epoch }, 'the server has another database than before');
+    desired.history = told;
+  }
+
+  /** What was pulled after a hint is of a later state than the last full pull: a copy of the database of between is an older one. */
+  #noteProgress(position: number | null): void {
+    const { desired } = this.#options;
+    if (position !== null && position > (desired.history.position ?? 0)) desired.history = { ...desired.history, position };
+  }
+
+  /** @returns the namespaces where anything changed */
+  #take({ routers, refused }: PulledRouters): Set<Netns> {
+    const { desired } = this.#options;
     desired.unreadable.clear();
     const kept = refused.flatMap((one) => this.#refuse(one) ?? []);
     const all = [...routers, ...kept];

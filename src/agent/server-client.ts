@@ -7,10 +7,11 @@ import type { RouterReport } from '../contract/status.ts';
 import { PinholeError } from '../model/errors.ts';
 import { pushedRouters } from '../wire/hint.ts';
 import { ask, tell } from '../wire/message.ts';
-import { PULL, type Pulled, type PullRequest, REPORT_STATE, REPORT_STATUS, TELL_EXPECTATION } from '../wire/messages.ts';
+import { PULL, type Pulled, type PullRequest, type PullVersion, REPORT_STATE, REPORT_STATUS, TELL_EXPECTATION } from '../wire/messages.ts';
 import { agentTopic, hintTopic, SERVER_TOPIC } from '../wire/topics.ts';
 import {
   type FullPull,
+  type History,
   type KnownState,
   type OwnState,
   PULL_TIMEOUT_MS,
@@ -23,6 +24,7 @@ import {
 export class ServerClient implements Source {
   readonly #bus: Bus;
   readonly #host: string;
+  #version: PullVersion = '2.1';
 
   constructor(bus: Bus, host: string) {
     this.#bus = bus;
@@ -36,22 +38,39 @@ export class ServerClient implements Source {
   }
 
   /** Page by page; the server compares first. */
-  async pullAll(known: KnownState | null): Promise<FullPull | null> {
-    const found: Item<DesiredRouter>[] = [];
-    for (let marker: string | null = null; ; ) {
-      const page: Pulled = await this.#pull(marker === null ? { ids: null, marker, known } : { ids: null, marker, known: null });
-      if (page.unchanged) return null;
+  async pullAll(known: KnownState | null): Promise<FullPull> {
+    const first = await this.#firstPage(known);
+    const { installation = null, epoch, position = null } = first;
+    const history = { installation, epoch, position };
+    if (first.unchanged) return { history, pulled: null };
+    const found: Item<DesiredRouter>[] = [...first.routers];
+    for (let { marker } = first; marker !== null; ) {
+      const page: Pulled = await this.#pull({ ids: null, marker, known: null });
       for (const item of page.routers) found.push(item);
       if (found.length > MAX_ROUTERS_PER_HOST)
         throw new PinholeError('too-large', `the server has more than ${MAX_ROUTERS_PER_HOST} routers for this host`);
-      if (page.marker === null) return { epoch: page.epoch, ...sorted(found) };
+      if (page.epoch !== epoch) throw new PinholeError('invalid-message', 'the pages of an answer are of different databases');
       if (page.marker === marker) throw new PinholeError('invalid-message', 'the server repeats a page');
       marker = page.marker;
     }
+    return { history, pulled: sorted(found) };
   }
 
-  async pull(ids: readonly string[]): Promise<PulledRouters> {
-    return sorted((await this.#pull({ ids, marker: null, known: null })).routers);
+  async pull(ids: readonly string[]): Promise<PulledRouters & Pick<History, 'epoch' | 'position'>> {
+    const { epoch, position = null, routers } = await this.#pull({ ids, marker: null, known: null });
+    return { epoch, position, ...sorted(routers) };
+  }
+
+  /** A server of the version before refuses requests of this one: it is asked as it wants, until the next full pull. */
+  async #firstPage(known: KnownState | null): Promise<Pulled> {
+    this.#version = '2.1';
+    try {
+      return await this.#pull({ ids: null, marker: null, known });
+    } catch (error) {
+      if (!isOtherVersion(error)) throw error;
+      this.#version = '2.0';
+      return this.#pull({ ids: null, marker: null, known });
+    }
   }
 
   /** Which routers there are does not depend on the namespaces that are here. */
@@ -59,9 +78,9 @@ export class ServerClient implements Source {
     return [];
   }
 
-  async reportStatus(reports: readonly RouterReport[]): Promise<void> {
+  async reportStatus(reports: readonly RouterReport[], at: string): Promise<void> {
     const items = reports.map(itemOf);
-    await ask(this.#bus, REPORT_STATUS, { topic: SERVER_TOPIC, request: { host: this.#host, reports: items } });
+    await ask(this.#bus, REPORT_STATUS, { topic: SERVER_TOPIC, request: { host: this.#host, at, reports: items } });
   }
 
   async reportState(state: OwnState): Promise<void> {
@@ -72,9 +91,15 @@ export class ServerClient implements Source {
     return tell(this.#bus, TELL_EXPECTATION, { topic, request: change });
   }
 
-  #pull(filter: Omit<PullRequest, 'host'>): Promise<Pulled> {
-    return ask(this.#bus, PULL, { topic: SERVER_TOPIC, request: { host: this.#host, ...filter }, timeoutMs: PULL_TIMEOUT_MS });
+  #pull(filter: Omit<PullRequest, 'host' | 'version'>): Promise<Pulled> {
+    const request = { host: this.#host, version: this.#version, ...filter };
+    return ask(this.#bus, PULL, { topic: SERVER_TOPIC, request, timeoutMs: PULL_TIMEOUT_MS });
   }
+}
+
+/** Whether a server refused the version of a pull, as `contract/record.ts` words it. */
+function isOtherVersion(error: unknown): boolean {
+  return error instanceof PinholeError && error.code === 'invalid-message' && /\bversion\b/.test(error.message);
 }
 
 /** Routers that could be read, and those that could not: without an id, a description is about no router that is known. */

@@ -12,15 +12,18 @@ export interface Source {
   /**
    * All routers of this host.
    * @param known what the agent has; null where it wants everything whatever it has
-   * @returns null if nothing changed since `known`
    */
-  pullAll(known: KnownState | null): Promise<FullPull | null>;
+  pullAll(known: KnownState | null): Promise<FullPull>;
   /** Those of the routers named that are this host's; the others are not, or no more. */
-  pull(ids: readonly string[]): Promise<PulledRouters>;
+  pull(ids: readonly string[]): Promise<PulledRouters & Pick<History, 'epoch' | 'position'>>;
   /** A namespace came or went. @returns the routers to be pulled for that */
   onNamespace(netns: Netns, present: boolean): readonly string[];
-  /** Resolves when the server has saved the reports. @throws PinholeError where they have to be sent again */
-  reportStatus(reports: readonly RouterReport[]): Promise<void>;
+  /**
+   * Resolves when the server has saved the reports.
+   * @param at the time now by this host's clock, as the times in the reports are
+   * @throws PinholeError where they have to be sent again
+   */
+  reportStatus(reports: readonly RouterReport[], at: string): Promise<void>;
   /** A heartbeat. @throws PinholeError where it did not reach the server */
   reportState(state: OwnState): Promise<void>;
   /** Tells an expectation to the one server that watches. */
@@ -48,8 +51,18 @@ export interface PulledRouters {
   readonly refused: readonly Refused[];
 }
 
-export interface FullPull extends PulledRouters {
+/** Where an answer comes from. Fields that the server did not tell are null, or empty for the epoch. */
+export interface History {
+  readonly installation: string | null;
   readonly epoch: string;
+  /** How far the database has come: a number that rises with every change. */
+  readonly position: number | null;
+}
+
+export interface FullPull {
+  readonly history: History;
+  /** Null if nothing changed since what the agent told that it has. */
+  readonly pulled: PulledRouters | null;
 }
 
 /** What an agent tells of itself; the source adds which host it is. */

@@ -1,38 +1,87 @@
-import { open, readFile, rename } from 'node:fs/promises';
-import { dirname } from 'node:path';
-import { items } from '../contract/compounds.ts';
+import { readFileSync, rmSync } from 'node:fs';
+import { open, rename } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { items, nullable, withDefault } from '../contract/compounds.ts';
 import { DESIRED_ROUTER, type DesiredRouter } from '../contract/desired-router.ts';
 import { itemOf } from '../contract/mismatch.ts';
-import { EPOCH, MAX_ROUTERS_PER_HOST, TIME } from '../contract/primitives.ts';
+import { COUNT, EPOCH, INSTALLATION, MAX_ROUTERS_PER_HOST, TIME } from '../contract/primitives.ts';
 import { record } from '../contract/record.ts';
 import { read } from '../contract/shape.ts';
+import { errorToData, PinholeError } from '../model/errors.ts';
 import type { Timer } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { Ports } from '../ports/ports.ts';
+import type { History } from './source.ts';
 
-/** The last good desired state, for a start without a server. */
-export interface SavedState {
+/** The last good desired state, for a start without a server, and to compare the next pull with. */
+export interface SavedState extends History {
   readonly savedAt: string;
-  readonly epoch: string;
   readonly routers: readonly DesiredRouter[];
 }
 
-const STATE = record({ savedAt: TIME, epoch: EPOCH, routers: items(DESIRED_ROUTER, MAX_ROUTERS_PER_HOST, 'id') });
+const STATE = record({
+  savedAt: TIME,
+  // Files of the version before have neither of the two.
+  installation: withDefault(nullable(INSTALLATION), null),
+  epoch: EPOCH,
+  position: withDefault(nullable(COUNT), null),
+  routers: items(DESIRED_ROUTER, MAX_ROUTERS_PER_HOST, 'id'),
+});
 
-/** A router that cannot be read is left out. @returns null if there is no state, or none that can be used */
-export async function loadState(path: string, logger: Logger): Promise<SavedState | null> {
+/** The state that was saved before the newest one: what is read where the newest is cut or garbled. */
+function pathBefore(path: string): string {
+  return `${path}.before`;
+}
+
+/**
+ * Reads the newest saved state that can be used, which an agent does once, before it does anything else. A router that cannot be read is left out.
+ * @returns null if there is no state, or none that can be used, which the log says
+ */
+export function loadState(path: string, logger: Logger): SavedState | null {
+  for (const one of [path, pathBefore(path)]) {
+    try {
+      const found = readState(one, logger);
+      if (!found) continue;
+      if (one !== path) logger.warn({ path: one, savedAt: found.savedAt }, 'the state that was saved before is used');
+      return found;
+    } catch (error) {
+      logger.error({ path: one, reason: errorToData(error).message }, 'the saved state cannot be used');
+    }
+  }
+  return null;
+}
+
+/** @returns null if there is no such file. @throws PinholeError `invalid-message` for a file that is cut or garbled */
+function readState(path: string, logger: Logger): SavedState | null {
+  const text = textOf(path);
+  if (text === null) return null;
+  const { routers, ...rest } = read(STATE, parseJson(text, path), path);
+  for (const item of routers) if (!item.ok) logger.warn({ path, reason: item.error.message }, 'a router of the saved state cannot be read');
+  return { ...rest, routers: routers.flatMap((item) => (item.ok ? [item.value] : [])) };
+}
+
+function textOf(path: string): string | null {
   try {
-    const { routers, ...rest } = read(STATE, JSON.parse(await readFile(path, 'utf8')), path);
-    for (const item of routers)
-      if (!item.ok) logger.warn({ path, reason: item.error.message }, 'a router of the saved state cannot be read');
-    return { ...rest, routers: routers.flatMap((item) => (item.ok ? [item.value] : [])) };
+    return readFileSync(path, 'utf8');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') logger.warn({ err: error, path }, 'the saved state cannot be used');
-    return null;
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') return null;
+    throw new PinholeError('invalid-message', `${path} cannot be read (${code})`, { cause: error });
   }
 }
 
-/** Written aside, synced, then renamed over the old one: a crash leaves one whole state. */
+function parseJson(text: string, path: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new PinholeError('invalid-message', `${path} is not JSON: it was cut or changed`, { cause: error });
+  }
+}
+
+/**
+ * Writes the state aside, syncs it, and puts it in the place of the newest one, which stays as the one before. A crash at any point
+ * leaves at least one whole state.
+ */
 async function saveState(path: string, state: SavedState): Promise<void> {
   const temporary = `${path}.new`;
   const file = await open(temporary, 'w', 0o640);
@@ -43,9 +92,29 @@ async function saveState(path: string, state: SavedState): Promise<void> {
   } finally {
     await file.close();
   }
+  await rename(path, pathBefore(path)).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error;
+  });
   await rename(temporary, path);
   const directory = await open(dirname(path), 'r');
   await directory.sync().finally(() => directory.close());
+}
+
+/** The file in which an operator confirms a held pull, beside the state file. */
+export function confirmationPath(path: string): string {
+  return join(dirname(path), 'confirm');
+}
+
+/** Reads and removes an operator's confirmation. @returns the id of the hold; null if there is none */
+export function takeConfirmation(path: string): string | null {
+  const file = confirmationPath(path);
+  try {
+    const id = readFileSync(file, 'utf8').trim();
+    rmSync(file, { force: true });
+    return id;
+  } catch {
+    return null;
+  }
 }
 
 /** Changes of a burst are saved together. */

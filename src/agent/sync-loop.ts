@@ -1,15 +1,18 @@
 import type { Capabilities } from '../contract/agent.ts';
 import type { DesiredRouter } from '../contract/desired-router.ts';
 import type { Netns } from '../contract/netns.ts';
-import type { FamilyStatus, HelperStatus } from '../contract/status.ts';
 import type { Kernel } from '../kernel/interface.ts';
 import { errorToData } from '../model/errors.ts';
-import { STAMP_PREFIX } from '../model/table.ts';
+import { isStamp } from '../model/table.ts';
+import type { PlannedFamily, PlannedStatus } from '../plan/render.ts';
 import type { Timer } from '../ports/clock.ts';
 import type { Ports } from '../ports/ports.ts';
 import type { DesiredState } from './desired-state.ts';
+import { whyLeftAlone } from './ownership.ts';
 import type { Reporter } from './reporter.ts';
 import { Syncer, type SyncOutcome } from './syncer.ts';
+import { unasked } from './unasked.ts';
+import { momentOf } from './verification.ts';
 import { WorkQueue } from './work-queue.ts';
 
 export interface SyncLoopOptions extends Ports {
@@ -21,6 +24,8 @@ export interface SyncLoopOptions extends Ports {
 }
 
 const SYNC_BATCH = 64;
+/** Namespaces that are looked at together, which takes the kernel some milliseconds where nothing changed. */
+const CHECK_BATCH = 256;
 /** While the kernel works on one batch the next is planned. */
 const SYNC_WORKERS = 2;
 /** A batch of syncs that takes longer than this hangs. */
@@ -42,6 +47,9 @@ export class SyncLoop {
   /** Wake namespaces that are fought over when their pause is over. */
   readonly #pauses = new Map<Netns, Timer>();
   #capabilities: Capabilities | null = null;
+  /** Why the kernel process cannot be asked, as the end of a sentence; null while it can. */
+  #away: string | null = null;
+  #checking = false;
   #workers = 0;
   #lastProgress = 0;
   #closed = false;
@@ -75,13 +83,44 @@ export class SyncLoop {
   /** The kernel process came, or came back: events were missed, so that every namespace is looked at. */
   onKernel(capabilities: Capabilities): void {
     this.#capabilities = capabilities;
+    this.#away = null;
     for (const netns of this.#options.desired.netnsNames()) this.mark(netns);
     void this.#run();
+  }
+
+  /** The kernel process cannot be asked: what is declared from now on waits, and says so. @param reason the end of a sentence */
+  onKernelAway(reason: string): void {
+    this.#away = reason;
+    for (const netns of this.#options.desired.netnsNames()) this.#reportUnasked(netns);
   }
 
   /** The namespace is to be synced, whether a router has it or had it. */
   mark(netns: Netns): void {
     this.#queue.mark(netns);
+    if (this.#away !== null) this.#reportUnasked(netns);
+  }
+
+  /**
+   * Verifies that every router has in the kernel what its last sync came to. That costs a look where nothing changed since; where
+   * something did, the namespace is synced. One call waits for the one before.
+   */
+  async check(): Promise<void> {
+    const { desired, reporter, clock, logger } = this.#options;
+    if (this.#checking || this.#away !== null || !this.#capabilities) return;
+    this.#checking = true;
+    try {
+      const names = [...desired.netnsNames()];
+      for (let begin = 0; begin < names.length && !this.#closed; begin += CHECK_BATCH) {
+        const at = momentOf(clock);
+        const { held, others } = await this.#syncer.check(names.slice(begin, begin + CHECK_BATCH));
+        for (const netns of held) reporter.verified(desired.inNetns(netns)?.id ?? '', at);
+        for (const netns of others) this.mark(netns);
+      }
+    } catch (error) {
+      logger.debug({ err: error }, 'the kernel process does not say whether rules hold; asked again');
+    } finally {
+      this.#checking = false;
+    }
   }
 
   /** Marks a namespace where a router of this host has it: those of others are not even looked at. */
@@ -103,7 +142,10 @@ export class SyncLoop {
     if (desired.origin.from !== 'server' || !this.#capabilities) return;
     try {
       for (const { netns, comment } of await kernel.namespaces()) {
-        if (comment?.startsWith(STAMP_PREFIX) && !desired.inNetns(netns)) this.mark(netns);
+        if (comment === null || !isStamp(comment) || desired.inNetns(netns)) continue;
+        const reason = whyLeftAlone({ netns, comment, isWanted: false }, desired);
+        if (reason === null) this.mark(netns);
+        else logger.info({ netns, reason }, 'a table is left alone');
       }
     } catch (error) {
       logger.debug({ err: error }, 'looking for leftover tables failed; tried again at the next connection');
@@ -113,6 +155,7 @@ export class SyncLoop {
   /** The namespace went: what was known of it holds no more. */
   forget(netns: Netns): void {
     this.#syncer.forget(netns);
+    this.#options.desired.forgetNetns(netns);
   }
 
   /** Begins no batch any more. */
@@ -130,12 +173,15 @@ export class SyncLoop {
     // Marks of the same turn travel in one batch.
     await Promise.resolve();
     try {
-      while (!this.#closed && this.#capabilities && this.#options.desired.origin.from !== 'none' && this.#queue.readySize > 0) {
-        await this.#syncBatch(this.#queue.take(SYNC_BATCH), this.#capabilities);
-      }
+      while (this.#capabilities && this.#mayWork) await this.#syncBatch(this.#queue.take(SYNC_BATCH), this.#capabilities);
     } finally {
       this.#workers--;
     }
+  }
+
+  get #mayWork(): boolean {
+    if (this.#closed || this.#away !== null) return false;
+    return this.#options.desired.origin.from !== 'none' && this.#queue.readySize > 0;
   }
 
   #progress(): void {
@@ -146,7 +192,7 @@ export class SyncLoop {
     this.#progress();
     const items = names.map((netns): Item => ({ netns, desired: this.#options.desired.inNetns(netns) }));
     try {
-      const outcomes = await this.#syncer.sync(items, capabilities);
+      const outcomes = await this.#syncer.sync(items, capabilities, this.#options.desired);
       for (const [index, item] of items.entries()) this.#onOutcome(item, outcomes[index] as SyncOutcome);
     } catch (error) {
       this.#options.logger.warn({ reason: errorToData(error).message }, 'the kernel process cannot be asked; tried again');
@@ -178,27 +224,38 @@ export class SyncLoop {
 
   #report({ id, revision, netns }: DesiredRouter, outcome: SyncOutcome): void {
     const unreadable = this.#options.desired.unreadable.get(id);
-    const reason = unreadable ?? (outcome.outcome === 'synced' ? '' : outcome.reason);
+    const reason = unreadable ?? (outcome.outcome === 'synced' ? (this.#options.desired.held ?? '') : outcome.reason);
     const helpers = outcome.plan.statuses.map((status) =>
       unreadable === undefined ? this.#reported(status, outcome, reason) : inError(status, reason),
     );
-    this.#options.reporter.report({ routerId: id, revision, reason, helpers, drifts: this.#syncer.drifts(netns) });
+    const verified = outcome.outcome === 'synced' ? outcome.at : null;
+    this.#options.reporter.report({ routerId: id, revision, reason, helpers, drifts: this.#syncer.drifts(netns) }, verified);
+  }
+
+  /** What can be said of the router in a namespace while the kernel cannot be asked. */
+  #reportUnasked(netns: Netns): void {
+    const { desired, reporter } = this.#options;
+    const router = desired.inNetns(netns);
+    if (!router || desired.unreadable.has(router.id)) return;
+    const reason = `the kernel process of this host ${this.#away}`;
+    const before = { desired: this.#syncer.synced(netns), report: reporter.synced(router.id) };
+    reporter.report(unasked(router, before, { reason, drifts: this.#syncer.drifts(netns) }));
   }
 
   /** What a helper's planned status comes to, given how the sync went. Its own error is the better reason. */
-  #reported(status: HelperStatus, { outcome }: SyncOutcome, reason: string): HelperStatus {
-    const { origin } = this.#options.desired;
-    const families = status.families.map((family): FamilyStatus => {
+  #reported(status: PlannedStatus, { outcome }: SyncOutcome, reason: string): PlannedStatus {
+    const { origin, held } = this.#options.desired;
+    const families = status.families.map((family): PlannedFamily => {
       if (family.status !== 'ACTIVE') return family;
       if (outcome !== 'synced') return { ...family, status: outcome === 'waiting' ? 'PENDING' : 'ERROR', reason };
       if (origin.from === 'disk')
-        return { ...family, status: 'STALE', reason: `from the state saved at ${origin.savedAt}: the server cannot be reached` };
+        return { ...family, status: 'STALE', reason: held ?? `from the state saved at ${origin.savedAt}: the server cannot be reached` };
       return family;
     });
     return { helperId: status.helperId, families };
   }
 }
 
-function inError({ helperId, families }: HelperStatus, reason: string): HelperStatus {
+function inError({ helperId, families }: PlannedStatus, reason: string): PlannedStatus {
   return { helperId, families: families.map(({ family }) => ({ family, status: 'ERROR', reason })) };
 }

@@ -47,16 +47,11 @@ export function guardRoutes(app: FastifyInstance, { identity, rates }: { identit
     // No text of Pinhole contains NUL, and PostgreSQL cannot store it.
     if (/%00/.test(request.raw.url ?? '')) throw new InvalidInput('url', 'Invalid input for url. A URL cannot contain a NUL character.');
     if (request.routeOptions.config.policy === 'open') return;
-    const token = presentedToken(request);
-    rates.checkAddress(request.ip, token);
+    const from = { address: request.ip, token: presentedToken(request) };
     try {
-      request.principal = await authenticate(identity, request);
-      rates.rememberGood(token);
+      request.principal = await rates.authenticated(from, () => authenticate(identity, request), identity);
     } catch (error) {
-      if (error instanceof PinholeError && error.code === 'unauthenticated') {
-        rates.countFailure(request.ip);
-        reply.header('www-authenticate', identity.challenge);
-      }
+      if (error instanceof PinholeError && error.code === 'unauthenticated') reply.header('www-authenticate', identity.challenge);
       throw error;
     }
     rates.countRequest(request.principal.name);

@@ -2,13 +2,17 @@ import type { SecureContextOptions } from 'node:tls';
 import swagger from '@fastify/swagger';
 import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Identity } from '../control/identity/interface.ts';
+import type { Principal } from '../control/principal.ts';
 import { errorToData, PinholeError } from '../model/errors.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import { LATENCY_BUCKETS, type Metrics } from '../telemetry/metrics.ts';
 import { guardRoutes, type RouteAccess } from './access.ts';
-import { boundConcurrency } from './concurrency.ts';
+import { boundArrivals, shareConcurrency } from './concurrency.ts';
+import { markSignedIn, shareConnections } from './connections.ts';
 import { asPinholeError, BODY_LIMIT, parseJsonStrictly, statusOf } from './errors.ts';
+import { requireHost } from './host-header.ts';
+import { metricsRoute } from './metrics.ts';
 import { nativeRoutes } from './native/routes.ts';
 import { versionRoute } from './neutron/discovery.ts';
 import { withoutJsonSuffix } from './neutron/request.ts';
@@ -32,6 +36,8 @@ export interface ApiLimits extends RateOptions {
   readonly concurrency: number;
   /** Maximum number of open connections. */
   readonly connections: number;
+  /** Maximum number of open connections of one address. */
+  readonly connectionsPerAddress: number;
   /** Seconds after which a request that has not arrived completely is aborted. */
   readonly requestSeconds: number;
   /** Maximum number of items on a page of Neutron's dialect; -1 for no maximum. */
@@ -48,6 +54,8 @@ export type TlsOptions = Pick<SecureContextOptions, 'cert' | 'key' | 'ca'> & {
 export interface AppOptions {
   readonly services: Services;
   readonly identity: Identity;
+  /** Whether the reserves for admins are a principal's to use. */
+  readonly isAdmin: (principal: Principal) => boolean;
   readonly limits: ApiLimits;
   readonly tls: TlsOptions | null;
   readonly logger: Logger;
@@ -56,6 +64,10 @@ export interface AppOptions {
   readonly version: string;
   /** Resolves if requests can be served. @throws Error with the reason if they cannot */
   readonly ready: () => Promise<void>;
+  /** What else `/readyz` asks: resolves if the helpers of this host are looked after too. @throws PinholeError that says why not */
+  readonly hostReady: () => Promise<void>;
+  /** Names to which requests have to be addressed; null: any. */
+  readonly hostNames: ReadonlySet<string> | null;
 }
 
 const HEADER_LIMIT_BYTES = 16 * 1024;
@@ -63,7 +75,7 @@ const KEEP_ALIVE_MS = 65_000;
 
 /**
  * Builds the HTTP API with both dialects, without listening yet. Order matters: `onRequest` hooks run as they were added, so that
- * the bound on concurrency comes first, then authentication, then everything else.
+ * bounds for those who have not signed in come first, then authentication, then shares and everything else.
  * @throws Error for a route without a policy
  */
 export async function createApp(options: AppOptions): Promise<FastifyInstance> {
@@ -71,16 +83,23 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   const app = createFastify(options);
   await app.register(swagger, { openapi: { info: { title: 'Pinhole', version: options.version } } });
   parseJsonStrictly(app);
-  boundConcurrency(app, limits.concurrency);
+  shareConnections(app, limits);
+  boundArrivals(app, limits.concurrency);
+  if (options.hostNames) requireHost(app, options.hostNames);
   app.decorate('routeAccess', guardRoutes(app, { identity, rates: new RateLimits(limits, clock) }));
+  markSignedIn(app);
+  shareConcurrency(app, { max: limits.concurrency, isAdmin: options.isAdmin });
   measure(app, options.metrics);
   handleErrors(app, options.logger);
   healthRoutes(app, options);
+  metricsRoute(app, options.metrics, {
+    policy: 'get_metrics',
+    authorise: ({ principal }) => services.metricsAccess(principal),
+  });
   versionRoute(app);
   await app.register(neutronRoutes(services, limits), { prefix: '/v2.0' });
   await app.register(nativeRoutes(services, identity, clock), { prefix: '/v1' });
   app.get('/openapi.json', { schema: { hide: true }, config: { policy: 'authenticated' } }, async () => app.swagger());
-  app.server.maxConnections = limits.connections;
   return app;
 }
 
@@ -106,7 +125,8 @@ function createFastify({ limits, tls }: AppOptions): FastifyInstance {
   if (!tls) return fastify({ ...shared, http });
   const { requireClientCertificate, ...context } = tls;
   const requested = { requestCert: context.ca !== undefined, rejectUnauthorized: requireClientCertificate };
-  return fastify({ ...shared, https: { ...http, ...context, ...requested, minVersion: 'TLSv1.2' } }) as unknown as FastifyInstance;
+  const https = { ...http, ...context, ...requested, minVersion: 'TLSv1.2' as const, handshakeTimeout: requestTimeout };
+  return fastify({ ...shared, https }) as unknown as FastifyInstance;
 }
 
 function handleErrors(app: FastifyInstance, logger: Logger): void {
@@ -133,24 +153,27 @@ function handleErrors(app: FastifyInstance, logger: Logger): void {
   });
 }
 
-function healthRoutes(app: FastifyInstance, { metrics, ready }: AppOptions): void {
+function healthRoutes(app: FastifyInstance, { ready, hostReady }: AppOptions): void {
   const open = { schema: { hide: true }, config: { policy: 'open' as const } };
   app.get('/livez', open, async () => ({ status: 'ok' }));
-  const readiness = async (_request: FastifyRequest, reply: FastifyReply) => {
+  const readiness = (ask: () => Promise<void>) => async (_request: FastifyRequest, reply: FastifyReply) => {
     try {
-      await ready();
+      await ask();
       return { status: 'ok' };
     } catch (error) {
       return reply.code(503).send({ status: 'unavailable', reason: errorToData(error).message });
     }
   };
-  app.get('/readyz', open, readiness);
-  // The path that load balancers of OpenStack clouds check (oslo.middleware).
-  app.get('/healthcheck', open, readiness);
-  app.get('/metrics', open, async (_request, reply) => {
-    reply.type(metrics.registry.contentType);
-    return metrics.registry.metrics();
-  });
+  app.get(
+    '/readyz',
+    open,
+    readiness(async () => {
+      await ready();
+      await hostReady();
+    }),
+  );
+  // The path that load balancers of OpenStack clouds check (oslo.middleware): whether this server can take requests.
+  app.get('/healthcheck', open, readiness(ready));
 }
 
 function measure(app: FastifyInstance, metrics: Metrics): void {

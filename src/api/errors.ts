@@ -1,5 +1,7 @@
 import type { FastifyError, FastifyInstance } from 'fastify';
+import { MAX_MANIFEST_BYTES } from '../contract/manifest.ts';
 import { ERROR_CODES, InvalidInput, PinholeError } from '../model/errors.ts';
+import { isTooDeep, MAX_DEPTH } from './json-depth.ts';
 
 /** Largest request body in bytes. A bulk request with 1,000 helpers takes a tenth of it. */
 export const BODY_LIMIT = 1024 * 1024;
@@ -16,6 +18,8 @@ export function parseJsonStrictly(app: FastifyInstance): void {
   app.removeContentTypeParser('application/json');
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, bytes, done) => {
     if (bytes.length === 0) return done(null, undefined);
+    if (isTooDeep(bytes as Buffer))
+      return done(new InvalidInput('body', `Invalid input for body. Lists and objects are nested more than ${MAX_DEPTH} levels deep.`));
     try {
       const text = utf8.decode(bytes as Buffer);
       const body = JSON.parse(text);
@@ -39,7 +43,8 @@ export function asPinholeError(error: Error): PinholeError {
       .join('.');
     return new InvalidInput(path, `Invalid input for ${path || 'the body'}: ${first?.message ?? 'not valid'}.`);
   }
-  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return new PinholeError('too-large', `A request body is at most ${BODY_LIMIT} bytes.`);
+  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE')
+    return new PinholeError('too-large', `A request body is at most ${BODY_LIMIT} bytes, and a manifest at most ${MAX_MANIFEST_BYTES}.`);
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) return new PinholeError('invalid-input', error.message);
   return new PinholeError('internal', 'Request Failed: internal server error while processing your request.', { cause: error });
 }

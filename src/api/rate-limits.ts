@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { PinholeError } from '../model/errors.ts';
+import { type Rate, TokenBucket } from '../model/token-bucket.ts';
 import type { Clock } from '../ports/clock.ts';
 
 /** Rates of the token buckets. */
@@ -11,41 +12,32 @@ export interface RateOptions {
 }
 
 const MAX_BUCKETS = 10_000;
+/** Unknown tokens from addresses with too many failures of which the identity service is asked at the same time. */
+const MAX_DOUBTFUL = 4;
 
-interface Bucket {
-  tokens: number;
-  at: number;
-}
-
-/** One token bucket per name. Unused rate accumulates up to `burst`. Beyond 10,000 names, the least recently used bucket is dropped. */
+/** One token bucket per name. Beyond 10,000 names, the least recently used bucket is dropped. */
 class Buckets {
-  readonly #rate: number;
-  readonly #burst: number;
+  readonly #rate: Rate;
   readonly #clock: Clock;
-  readonly #buckets = new Map<string, Bucket>();
+  readonly #buckets = new Map<string, TokenBucket>();
 
-  constructor(rate: number, burst: number, clock: Clock) {
+  /** @param rate `perSecond` 0: no limit */
+  constructor(rate: Rate, clock: Clock) {
     this.#rate = rate;
-    this.#burst = burst;
     this.#clock = clock;
   }
 
   /** @returns seconds until the name may take again, rounded up; 0 if it may take now */
   wait(name: string): number {
-    if (this.#rate === 0) return 0;
-    const { tokens } = this.#filled(name);
-    return tokens >= 1 ? 0 : Math.ceil((1 - tokens) / this.#rate);
+    return this.#rate.perSecond === 0 ? 0 : Math.ceil(this.#used(name).wait(this.#clock.monotonic()));
   }
 
   take(name: string): void {
-    if (this.#rate > 0) this.#filled(name).tokens -= 1;
+    if (this.#rate.perSecond > 0) this.#used(name).take(this.#clock.monotonic());
   }
 
-  #filled(name: string): Bucket {
-    const now = this.#clock.monotonic();
-    const bucket = this.#buckets.get(name) ?? { tokens: this.#burst, at: now };
-    bucket.tokens = Math.min(this.#burst, bucket.tokens + ((now - bucket.at) / 1000) * this.#rate);
-    bucket.at = now;
+  #used(name: string): TokenBucket {
+    const bucket = this.#buckets.get(name) ?? new TokenBucket(this.#rate, this.#clock.monotonic());
     this.#buckets.delete(name);
     this.#buckets.set(name, bucket);
     // The least recently used bucket is the fullest, so that dropping it forgives the least.
@@ -58,13 +50,14 @@ class Buckets {
 export class RateLimits {
   readonly #requests: Buckets;
   readonly #failures: Buckets;
-  /** Fingerprints of tokens that were accepted. */
+  /** Fingerprints of tokens that another service accepted. */
   readonly #good = new Set<string>();
+  #doubtful = 0;
 
   /** @param clock its monotonic time is used */
   constructor({ requestsPerSecond, failuresPerSecond }: RateOptions, clock: Clock) {
-    this.#requests = new Buckets(requestsPerSecond, requestsPerSecond * 2, clock);
-    this.#failures = new Buckets(failuresPerSecond, failuresPerSecond * 10, clock);
+    this.#requests = new Buckets({ perSecond: requestsPerSecond, burst: requestsPerSecond * 2 }, clock);
+    this.#failures = new Buckets({ perSecond: failuresPerSecond, burst: failuresPerSecond * 10 }, clock);
   }
 
   /** Counts a request of the principal with this name. @throws PinholeError `too-many-requests` */
@@ -73,23 +66,37 @@ export class RateLimits {
     this.#requests.take(name);
   }
 
-  /** Counts a refused authentication from this address. */
-  countFailure(address: string): void {
-    this.#failures.take(address);
-  }
-
   /**
-   * Refuses an address with too many failures. A token that was accepted before is exempt: many clients can share the address of a
-   * proxy, and one of them may be guessing.
-   * @throws PinholeError `too-many-requests`
+   * Checks a token from an address. Many clients can share the address of a proxy, and one of them may be guessing: a valid token is
+   * accepted whatever the address did before. After too many failures there, a refused token gets `too-many-requests`.
+   * @param check resolves for a valid token; rejects with PinholeError `unauthenticated` for another
+   * @param asksElsewhere whether `check` costs a request to another service: then it is called for few unknown tokens at a time
+   * @throws the error of `check`; PinholeError `too-many-requests`
    */
-  checkAddress(address: string, token: string): void {
+  async authenticated<T>(
+    { address, token }: { readonly address: string; readonly token: string },
+    check: () => Promise<T>,
+    { asksElsewhere }: { readonly asksElsewhere: boolean },
+  ): Promise<T> {
     const seconds = this.#failures.wait(address);
-    if (seconds > 0 && !this.#good.has(fingerprint(token))) refuse(seconds);
+    const isDoubtful = asksElsewhere && seconds > 0 && !this.#good.has(fingerprint(token));
+    if (isDoubtful && this.#doubtful >= MAX_DOUBTFUL) refuse(seconds);
+    if (isDoubtful) this.#doubtful++;
+    try {
+      const result = await check();
+      if (asksElsewhere) this.#rememberGood(token);
+      return result;
+    } catch (error) {
+      if (!(error instanceof PinholeError) || error.code !== 'unauthenticated') throw error;
+      if (seconds === 0) this.#failures.take(address);
+      refuse(seconds);
+      throw error;
+    } finally {
+      if (isDoubtful) this.#doubtful--;
+    }
   }
 
-  /** Exempts an accepted token from {@link checkAddress}. */
-  rememberGood(token: string): void {
+  #rememberGood(token: string): void {
     const key = fingerprint(token);
     if (this.#good.has(key)) return;
     this.#good.add(key);

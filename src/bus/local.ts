@@ -1,9 +1,9 @@
-import { rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { Reader } from '../contract/reader.ts';
 import { type ErrorData, errorFromData, errorToData, PinholeError } from '../model/errors.ts';
 import type { Ports } from '../ports/ports.ts';
 import type { Backoff } from '../ports/retry.ts';
+import { claimSocket } from '../sockets/claim.ts';
 import { Connector } from '../sockets/connector.ts';
 import { FramedSocket } from '../sockets/framed-socket.ts';
 import { encodeFrame } from '../sockets/frames.ts';
@@ -124,12 +124,17 @@ export class LocalBusServer implements Bus {
     this.#server = createServer((socket) => this.#onClient(socket));
   }
 
-  /** Takes the place of a socket that a server before left. */
+  /**
+   * Takes the place of a socket that a server before left. The socket is its folder's owner's and group's.
+   * @throws InvalidInput if another process listens there
+   */
   async listen(path: string): Promise<void> {
-    rmSync(path, { force: true });
+    await claimSocket(path, 'run_dir');
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', reject);
+      const umask = process.umask(0o117);
       this.#server.listen(path, () => resolve());
+      process.umask(umask);
     });
     for (const listener of this.#linkListeners) listener(true);
   }

@@ -1,12 +1,29 @@
 import { type Command, Option } from 'commander';
 import { withClient, withConfig, withData } from './options.ts';
 
+/** Adds `host` and its subcommands. */
+export function defineHost(program: Command): void {
+  const host = program.command('host').description('the hosts that agents run on');
+  withClient(host.command('list').description('list hosts, problems first')).action(async (flags) =>
+    (await import('../commands/host/list.ts')).list(flags),
+  );
+  withClient(host.command('show <host>').description('show a host: its agent, its kernel, its routers')).action(async (name, flags) =>
+    (await import('../commands/host/show.ts')).show(name, flags),
+  );
+  withClient(host.command('forget <host>').description('forget a silent host'))
+    .option('--force', 'also if routers name it')
+    .action(async (name, flags) => (await import('../commands/host/forget.ts')).forget(name, flags));
+  withClient(host.command('confirm <host>').description('let the agent of a host remove what it holds')).action(async (name, flags) =>
+    (await import('../commands/host/confirm.ts')).confirm(name, flags),
+  );
+}
+
 /** Adds `token` and its subcommands. */
 export function defineToken(program: Command): void {
   const token = program.command('token').description('manage tokens of the API');
   withClient(token.command('create').description('create a token and print it'))
-    .addOption(new Option('--role <role>').choices(['admin', 'member', 'reader']).makeOptionMandatory())
-    .option('--project <id>', 'project that the token is for (required for members and readers)')
+    .addOption(new Option('--role <role>').choices(['admin', 'member', 'reader', 'viewer', 'auditor']).makeOptionMandatory())
+    .option('--project <id>', 'project that the token is for (members and readers need one, viewers and auditors have none)')
     .option('--description <text>')
     .option('--expires <time>', 'when the token expires, like 2030-01-31T12:00:00Z (default: never)')
     .action(async (flags) => (await import('../commands/token/create.ts')).create(flags));
@@ -55,17 +72,27 @@ export function defineBus(program: Command): void {
   const bus = program.command('bus').description('set up RabbitMQ for a fleet');
   const grant = bus
     .command('grant [hosts...]')
-    .description('print the rabbitmqctl commands that give each host access to its own part of the bus')
-    .option('--servers', "also print the commands for the servers' users");
+    .description('print the rabbitmqctl command that gives each host access to its own part of the bus')
+    .option('--servers', "also for the servers' users");
   withConfig(grant)
     .option('--json', 'print JSON')
     .action(async (hosts, flags) => (await import('../commands/bus/grant.ts')).grant(hosts, flags));
 }
 
-/** Adds `db` and its subcommand. */
+/** Adds `db` and its subcommands. */
 export function defineDb(program: Command): void {
   const db = program.command('db').description('maintain the database');
   withData(db.command('migrate').description('migrate the database to this version'))
     .option('--json', 'print JSON')
     .action(async (flags) => (await import('../commands/db/migrate.ts')).migrate(flags));
+  withData(db.command('backup <file>').description('write the database into a file; servers may run'))
+    .option('--force', 'replace the file if it exists')
+    .option('--json', 'print JSON')
+    .action(async (file, flags) => (await import('../commands/db/backup.ts')).backup(file, flags));
+  withData(
+    db.command('restore <file>').description('replace the database by a backup, and keep the one before it; servers must be stopped'),
+  )
+    .option('--force', 'also if the backup is of another installation')
+    .option('--json', 'print JSON')
+    .action(async (file, flags) => (await import('../commands/db/restore.ts')).restore(file, flags));
 }

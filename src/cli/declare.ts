@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { withClient } from './options.ts';
+import { collect, withClient, withSelector } from './options.ts';
 
 /** Adds `router` and its subcommands. */
 export function defineRouter(program: Command): void {
@@ -11,14 +11,16 @@ export function defineRouter(program: Command): void {
       .option('--host <name>', 'host whose agent serves it')
       .option('--project <id>', 'project that owns it')
       .option('--confine', 'drop related connections with another protocol, to ports below 1024 or of known services, or above a rate')
-      .option('--no-confine', 'do not confine related connections');
+      .option('--no-confine', 'do not confine related connections')
+      .option('--label <label>', "a label like site=berlin; 'site-' removes it (may be given several times)", collect);
   withFields(router.command('add <name>').description('declare a router')).action(async (name, flags) =>
     (await import('../commands/router/add.ts')).add(name, explicit(flags)),
   );
   withFields(router.command('set <router>').description('change a router'))
     .option('--name <name>', 'new name')
+    .option('--force', 'also move it to a host that is silent or that never reported')
     .action(async (name, flags) => (await import('../commands/router/set.ts')).set(name, explicit(flags)));
-  withClient(router.command('list').description('list routers')).action(async (flags) =>
+  withSelector(withClient(router.command('list').description('list routers'))).action(async (flags) =>
     (await import('../commands/router/list.ts')).list(flags),
   );
   withClient(router.command('show <router>').description('show a router')).action(async (name, flags) =>
@@ -47,9 +49,15 @@ export function defineHelper(program: Command): void {
       .option('--source <cidr>', 'only connections from this network')
       .option('--destination <cidr>', 'only connections to this network')
       .option('--in-interface <name>', 'only connections that enter at this interface')
-      .option('--ttl <time>', 'remove the helper after this time, like 30m');
-  withFields(helper.command('add <router> <helper>').description('declare a helper')).action(async (router, name, flags) =>
-    (await import('../commands/helper/add.ts')).add(router, name, flags),
+      .option('--ttl <time>', 'remove the helper after this time, like 30m')
+      .option('--wait [seconds]', 'wait until it is live, and exit with 1 if it is not (default: 5 on a terminal, otherwise no wait)')
+      .option('--no-wait', 'do not wait');
+  const inAll = 'with -l, in every router with these labels';
+  withSelector(withFields(helper.command('add <router> [helper]').description(`declare a helper; ${inAll}`))).action(
+    async (router, name, flags) =>
+      isOne(name, flags)
+        ? (await import('../commands/helper/add.ts')).add(router, name, flags)
+        : (await import('../commands/helper/bulk.ts')).addToAll([router, name], flags),
   );
   withClient(helper.command('list [router]').description('list helpers')).action(async (router, flags) =>
     (await import('../commands/helper/list.ts')).list(router, flags),
@@ -57,15 +65,29 @@ export function defineHelper(program: Command): void {
   withClient(helper.command('show <router> <helper>').description('show a helper, by id or name')).action(async (router, name, flags) =>
     (await import('../commands/helper/show.ts')).show(router, name, flags),
   );
-  withFields(helper.command('set <router> <helper>').description('change a helper'))
+  withSelector(withFields(helper.command('set <router> [helper]').description(`change a helper; ${inAll}`)))
     .option('--helper <name>', 'change to another helper of the catalogue')
-    .action(async (router, name, flags) => (await import('../commands/helper/set.ts')).set(router, name, flags));
+    .option('--no-scope', 'apply it to all traffic')
+    .option('--no-ttl', 'keep it until it is removed')
+    .action(async (router, name, flags) =>
+      isOne(name, flags)
+        ? (await import('../commands/helper/set.ts')).set(router, name, flags)
+        : (await import('../commands/helper/bulk.ts')).setInAll([router, name], flags),
+    );
   withClient(helper.command('reapply <router> <helper>').description('give a helper to connections that are already open')).action(
     async (router, name, flags) => (await import('../commands/helper/reapply.ts')).reapply(router, name, flags),
   );
-  withClient(helper.command('rm <router> <helper>').description('remove a helper, by id or name')).action(async (router, name, flags) =>
-    (await import('../commands/helper/rm.ts')).rm(router, name, flags),
+  withSelector(withClient(helper.command('rm <router> [helper]').description(`remove a helper, by id or name; ${inAll}`))).action(
+    async (router, name, flags) =>
+      isOne(name, flags)
+        ? (await import('../commands/helper/rm.ts')).rm(router, name, flags)
+        : (await import('../commands/helper/bulk.ts')).removeFromAll([router, name], flags),
   );
+}
+
+/** Whether a command is about one helper of one router, and not about all routers with some labels. */
+function isOne(helper: string | undefined, { selector }: { selector?: string }): helper is string {
+  return helper !== undefined && selector === undefined;
 }
 
 /** Adds the commands that compare the declared state with files and with live kernels. */
@@ -73,6 +95,7 @@ export function defineManifest(program: Command): void {
   withClient(program.command('apply').description('make the declared state equal to a file'))
     .requiredOption('-f, --file <file>', "YAML file ('-': standard input)")
     .option('--prune', 'also remove routers and helpers that the file does not name')
+    .option('--force', 'also move routers to hosts that are silent or that never reported')
     .option('--dry-run', 'only print what would change')
     .action(async (flags) => (await import('../commands/manifest/apply.ts')).apply(flags));
   withClient(
@@ -82,6 +105,7 @@ export function defineManifest(program: Command): void {
   )
     .option('-f, --file <file>', "YAML file ('-': standard input); without it, compare with the live kernels")
     .option('--prune', 'also show routers and helpers that the file does not name')
+    .option('--force', 'as if routers might move to hosts that are silent or that never reported')
     .action(async (router, flags) => (await import('../commands/manifest/diff.ts')).diff(router, flags));
   withClient(program.command('plan [router]').description('show what a sync would change in the live kernel'))
     .option('--table', 'also print the desired table')

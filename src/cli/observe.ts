@@ -1,9 +1,13 @@
 import type { Command } from 'commander';
-import { withClient, withConfig } from './options.ts';
+import { withClient, withConfig, withSelector } from './options.ts';
 
 /** Adds the commands that show what became of the declared state. */
 export function defineObserve(program: Command): void {
-  withClient(program.command('status [router]').description('show the status of each helper'))
+  withSelector(withClient(program.command('status [router]').description('show the status of each helper, problems first')))
+    .option('--problems', 'show only what is not ACTIVE')
+    .option('--host <host>', 'show only routers of this host')
+    .option('--helper <name>', 'show only helpers of this name')
+    .option('--check', 'exit with 1 if a helper is not ACTIVE, a host is silent, or its kernel process does not answer')
     .option('--watch', 'print again after each change')
     .option('--agent', "ask this host's agent instead of a server (at 127.0.0.1:9798, or at --url)")
     .action(async (router, flags) => (await import('../commands/observe/status.ts')).status(router, flags));
@@ -15,6 +19,14 @@ export function defineObserve(program: Command): void {
     .action(async (flags) => (await import('../commands/observe/events.ts')).events(flags));
   withClient(program.command('doctor [router]').description('check what this kernel can do, and why a helper does not work (as root)'))
     .option('--netns <name>', 'check this network namespace, without a server')
+    .option('--from <address>', 'follow the connections of this client (default: one of each network)')
+    .option('--to <address>', 'follow connections to this server (likewise)')
+    .option('--try', 'try each helper with packets, in a temporary copy of the router')
+    .option('--inside <interface>', 'interface that clients of the copy are behind (default: as the rules name it)')
+    .option('--outside <interface>', "interface that servers of the copy are behind (default: the default route's)")
+    .option('--client <netns>', 'try the router itself instead: from this network namespace')
+    .option('--server <netns>', 'to this one')
+    .option('--target <addresses>', "ask these addresses, with commas between them, instead of the server's own")
     .action(async (router, flags) => (await import('../commands/observe/doctor.ts')).doctor(router, flags));
 }
 

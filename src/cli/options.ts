@@ -5,6 +5,7 @@ export function withClient(command: Command): Command {
   return command
     .option('--url <url>', 'address of the server (default: $PINHOLE_URL, or the server on this host)')
     .option('--token <token>', 'token (default: $PINHOLE_TOKEN, or the admin token on this host)')
+    .option('--config <file>', "configuration that says where this host's data is (default: /etc/pinhole/pinhole.yaml)")
     .option('--json', 'print JSON');
 }
 
@@ -16,4 +17,14 @@ export function withConfig(command: Command): Command {
 /** Adds the flags of {@link withConfig} and the data folder. */
 export function withData(command: Command): Command {
   return withConfig(command).option('--data-dir <dir>', 'data folder (default: /var/lib/pinhole)');
+}
+
+/** Adds the flag that selects routers by their labels. */
+export function withSelector(command: Command): Command {
+  return command.option('-l, --selector <selector>', "only routers with these labels, like 'site=berlin,tier!=test'");
+}
+
+/** Collects the values of a flag that may be given several times. */
+export function collect(value: string, before: readonly string[] = []): string[] {
+  return [...before, value];
 }

@@ -2,12 +2,13 @@ import { readFileSync } from 'node:fs';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest, type RequestOptions } from 'node:https';
 import { join } from 'node:path';
+import { type FolderFlags, findFolders } from '../config/folders.ts';
 import type { Shape } from '../contract/shape.ts';
 import { type ErrorData, errorFromData, PinholeError } from '../model/errors.ts';
 import { parseAnswer, readAnswer } from './answer.ts';
 
 /** The flags of every command that asks a server. */
-export interface ClientFlags {
+export interface ClientFlags extends Pick<FolderFlags, 'config'> {
   /** `http://`, `https://` or `unix:` and a path; default: `$PINHOLE_URL`, then the endpoint that a server on this host wrote. */
   readonly url?: string;
   /** Default: `$PINHOLE_TOKEN`, then the admin token of this host. */
@@ -21,17 +22,16 @@ const TIMEOUT_MS = 30_000;
 
 /** The API as commands use it. On a host where `pinhole up` runs, it finds the server and the token by itself. */
 export class Client {
-  readonly #url: string;
-  readonly #token: string;
+  readonly #flags: ClientFlags;
+  readonly #env: NodeJS.ProcessEnv;
   readonly #tls: RequestOptions;
+  #place: Promise<Place> | null = null;
 
   /** @throws PinholeError `invalid-input` for a TLS file that an environment variable names and that cannot be read */
   constructor(flags: ClientFlags, env: NodeJS.ProcessEnv = process.env) {
-    const dataDir = env['PINHOLE_DATA_DIR'];
-    const runDir = env['PINHOLE_RUN_DIR'] ?? (dataDir ? join(dataDir, 'run') : '/run/pinhole');
-    this.#url = flags.url ?? env['PINHOLE_URL'] ?? readLine(join(runDir, 'server', 'endpoint')) ?? DEFAULT_URL;
+    this.#flags = flags;
+    this.#env = env;
     this.#tls = tlsFiles(env);
-    this.#token = flags.token ?? env['PINHOLE_TOKEN'] ?? readLine(join(dataDir ?? '/var/lib/pinhole', 'admin-token')) ?? '';
   }
 
   /**
@@ -73,11 +73,13 @@ export class Client {
     }
   }
 
-  #send(method: string, path: string, body: unknown, signal?: AbortSignal): Promise<IncomingMessage> {
-    const { url, ...transport } = this.#target(path);
+  async #send(method: string, path: string, body: unknown, signal?: AbortSignal): Promise<IncomingMessage> {
+    this.#place ??= findPlace(this.#flags, this.#env);
+    const { url: base, token } = await this.#place;
+    const { url, ...transport } = this.#target(base, path);
     const payload = body === undefined ? undefined : JSON.stringify(body);
     const headers = {
-      authorization: `Bearer ${this.#token}`,
+      authorization: `Bearer ${token}`,
       ...(payload === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) }),
     };
     const send = url.protocol === 'https:' ? httpsRequest : httpRequest;
@@ -86,18 +88,34 @@ export class Client {
       const request = send(url, options, resolve);
       request.on('timeout', () => request.destroy(new Error(`no answer in ${TIMEOUT_MS / 1000} s`)));
       request.on('error', (error) =>
-        reject(new PinholeError('unreachable', `no server at ${this.#url}: ${error.message}. Does 'pinhole up' run?`, { cause: error })),
+        reject(new PinholeError('unreachable', `no server at ${base}: ${error.message}. Does 'pinhole up' run?`, { cause: error })),
       );
       request.end(payload);
     });
   }
 
-  #target(path: string): { url: URL } & RequestOptions {
-    const [, socketPath] = /^unix:(\/.+)$/.exec(this.#url) ?? [];
+  #target(base: string, path: string): { url: URL } & RequestOptions {
+    const [, socketPath] = /^unix:(\/.+)$/.exec(base) ?? [];
     if (socketPath) return { url: new URL(path, 'http://localhost'), socketPath };
-    const url = parseUrl(this.#url, path);
+    const url = parseUrl(base, path);
     return url.protocol === 'https:' ? { url, ...this.#tls } : { url };
   }
+}
+
+interface Place {
+  readonly url: string;
+  readonly token: string;
+}
+
+/** The server and the token: what flags or variables say, otherwise what a server on this host left in its folders. */
+async function findPlace(flags: ClientFlags, env: NodeJS.ProcessEnv): Promise<Place> {
+  const [url, token] = [flags.url ?? env['PINHOLE_URL'], flags.token ?? env['PINHOLE_TOKEN']];
+  if (url !== undefined && token !== undefined) return { url, token };
+  const { dataDir, runDir } = await findFolders(flags, env);
+  return {
+    url: url ?? readLine(join(runDir, 'server', 'endpoint')) ?? DEFAULT_URL,
+    token: token ?? readLine(join(dataDir, 'admin-token')) ?? '',
+  };
 }
 
 /** TLS files that environment variables name: the authority to trust, and a client certificate for servers that require one. */

@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import { resolve } from 'node:path';
 import { Reader } from '../contract/reader.ts';
 import { InvalidInput } from '../model/errors.ts';
 import type { ApiListen } from './config.ts';
@@ -22,6 +23,7 @@ export interface ServerConfig {
     readonly failuresPerSecond: number;
     readonly concurrency: number;
     readonly connections: number;
+    readonly connectionsPerAddress: number;
     readonly requestSeconds: number;
     readonly paginationMaxLimit: number;
   };
@@ -96,6 +98,7 @@ export function readServerConfig(
     'failures_per_second',
     'concurrency',
     'connections',
+    'connections_per_address',
     'request_seconds',
     'pagination_max_limit',
   );
@@ -115,6 +118,7 @@ export function readServerConfig(
       failuresPerSecond: number(limits.failures_per_second, 10, [0, 1_000_000]),
       concurrency: number(limits.concurrency, 512, [1, 100_000]),
       connections: number(limits.connections, 4_096, [1, 1_000_000]),
+      connectionsPerAddress: number(limits.connections_per_address, 1_024, [1, 1_000_000]),
       requestSeconds: number(limits.request_seconds, 20, [1, 3_600]),
       paginationMaxLimit: number(limits.pagination_max_limit, -1, [-1, 1_000_000]),
     },
@@ -183,7 +187,18 @@ function readKeystone(field: Reader, env: NodeJS.ProcessEnv): KeystoneConfig {
   };
 }
 
-function isLoopback(host: string): boolean {
+/** Makes the paths of the section `identity.keystone` absolute. */
+export function keystoneBeside(folder: string, config: KeystoneConfig): KeystoneConfig {
+  const { password, caFile } = config;
+  return {
+    ...config,
+    password: 'file' in password ? { file: resolve(folder, password.file) } : password,
+    caFile: caFile === null ? null : resolve(folder, caFile),
+  };
+}
+
+/** Whether only programs on this host can reach the address or name. */
+export function isLoopback(host: string): boolean {
   if (host === 'localhost' || host === '::1') return true;
   return isIP(host) === 4 && host.startsWith('127.');
 }

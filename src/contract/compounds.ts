@@ -163,6 +163,39 @@ function readList(value: unknown, max: number): readonly unknown[] {
   return value;
 }
 
+/** An object whose keys are data: each key and each value of one shape, at most `max` of them. In the order of the keys. */
+export class DictionaryShape<T> implements Shape<Readonly<Record<string, T>>> {
+  readonly key: Shape<string>;
+  readonly value: Shape<T>;
+  readonly max: number;
+
+  constructor(key: Shape<string>, value: Shape<T>, max: number) {
+    this.key = key;
+    this.value = value;
+    this.max = max;
+  }
+
+  read(value: unknown): Readonly<Record<string, T>> {
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Mismatch('an object');
+    const given = Object.entries(value);
+    if (given.length > this.max) throw new Mismatch(`at most ${this.max} entries, not ${given.length}`);
+    const read = given.map(([key, one]) => inside(key.slice(0, MAX_KEY), () => [this.key.read(key), this.value.read(one)] as const));
+    return inOrder(read);
+  }
+
+  write(value: Readonly<Record<string, T>>): unknown {
+    return inOrder(Object.entries(value).map(([key, one]) => [key, this.value.write(one)] as const));
+  }
+
+  schema(): JsonSchema {
+    return { type: 'object', maxProperties: this.max, propertyNames: this.key.schema(), additionalProperties: this.value.schema() };
+  }
+}
+
+function inOrder<T>(entries: readonly (readonly [string, T])[]): Readonly<Record<string, T>> {
+  return Object.fromEntries([...entries].sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
 /** A pair, as a list of two items. */
 export class PairShape<A, B> implements Shape<readonly [A, B]> {
   readonly first: Shape<A>;
@@ -273,6 +306,11 @@ export function list<T>(item: Shape<T>, max: number): ListShape<T> {
  */
 export function items<T>(item: Shape<T>, max: number, key: string): ItemsShape<T> {
   return new ItemsShape(item, max, key);
+}
+
+/** Returns a shape for an object whose keys are data; see {@link DictionaryShape}. @param max number of entries */
+export function dictionary<T>(key: Shape<string>, value: Shape<T>, max: number): DictionaryShape<T> {
+  return new DictionaryShape(key, value, max);
 }
 
 /** Returns a shape for a list of exactly two items. */

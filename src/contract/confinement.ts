@@ -12,9 +12,12 @@ export const CONFINEMENT = record({ blockedPorts: BLOCKED_PORTS, ratePerSecond: 
 /** Limits for the related connections that helpers announce: their data protocol only, no low or listed ports, and a maximum rate. */
 export type Confinement = Of<typeof CONFINEMENT>;
 
-/** Ports of databases, proxies, file services and administration services, and a rate. */
+/** Ports of databases, message brokers, proxies, file services, clusters and administration services, and a rate. */
 export const DEFAULT_CONFINEMENT: Confinement = {
-  blockedPorts: [1080, 1433, 2049, 2375, 3128, 3306, 3389, 5432, 5900, 5985, 6379, 8080, 8443, 9200, 11211, 27017],
+  blockedPorts: [
+    1080, 1433, 2049, 2375, 2376, 2379, 3128, 3306, 3389, 5432, 5672, 5900, 5985, 6379, 6443, 8080, 8443, 9090, 9200, 10250, 11211, 15672,
+    27017,
+  ],
   ratePerSecond: 100,
 };
 

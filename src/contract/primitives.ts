@@ -65,7 +65,8 @@ export const NETWORK = text({
 /** An address as the kernel prints it. */
 export const ADDRESS = text({ max: 64, pattern: /^[0-9a-f:.]+$/, what: 'an address' });
 
-const MAX_PORT = 65_535;
+/** The largest port of TCP and UDP. */
+export const MAX_PORT = 65_535;
 export const PORT = integer(1, MAX_PORT);
 /** A port; 0 if none is known. */
 export const PORT_OR_NONE = integer(0, MAX_PORT);
@@ -87,17 +88,27 @@ export const REVISION = integer(0, 999_999_999_999_999);
 /** An explanation for people. */
 export const REASON = text({ max: 1_000, what: 'a reason' });
 
-/** Returns any text, like an error's message, as a valid {@link REASON}: one line of well-formed Unicode, cut to its bytes with `…`. */
+/** Returns any text, like an error's message, as a valid {@link REASON}. */
 export function asReason(cause: string): string {
-  const line = cause.toWellFormed().replace(/\p{Cc}+/gu, ' ');
-  if (Buffer.byteLength(line) <= REASON.max) return line;
+  return asLine(cause, REASON.max);
+}
+
+/** Returns any text as one line of well-formed Unicode without control characters, cut with `…` to `max` bytes of UTF-8. */
+export function asLine(any: string, max: number): string {
+  const line = any.toWellFormed().replace(/\p{Cc}+/gu, ' ');
+  if (Buffer.byteLength(line) <= max) return line;
   const end = '…';
-  const kept = Buffer.from(line).subarray(0, REASON.max - Buffer.byteLength(end));
+  const kept = Buffer.from(line).subarray(0, max - Buffer.byteLength(end));
   // A character that was cut in two decodes to U+FFFD at the end.
   return `${kept.toString('utf8').replace(/\ufffd+$/, '')}${end}`;
 }
 /** Identifies one state of one database. Restoring a database changes it. */
 export const EPOCH = text({ max: 64, what: 'the epoch of a database' });
+/**
+ * Identifies one installation: a database and its servers, or a cloud. Restoring a database does not change it. Twelve digits are what a
+ * table's stamp has room for.
+ */
+export const INSTALLATION = text({ max: 12, min: 12, pattern: /^[0-9a-f]+$/, what: 'the id of an installation, twelve digits in hex' });
 /** SHA-256 in hex. */
 export const SHA256 = text({ max: 64, min: 64, pattern: /^[0-9a-f]+$/, what: 'a SHA-256 in hex' });
 export const REQUEST_ID = text({ max: 64, what: 'the id of a request' });

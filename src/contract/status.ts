@@ -7,8 +7,9 @@ import { oneOf } from './scalars.ts';
 import type { Of } from './shape.ts';
 
 /**
- * ACTIVE: the kernel has the helper. PENDING: it is declared and not applied yet. ERROR: it cannot be applied; the reason says why.
- * STALE: it is applied from the last good state on disk while the server cannot be reached. UNKNOWN: its agent is silent.
+ * ACTIVE: the kernel was seen to have the helper, and not longer ago than twice the agent's check interval. PENDING: it is declared and
+ * not applied yet. ERROR: it cannot be applied; the reason says why. STALE: it was applied, and may not be what holds by now: the kernel
+ * was not looked at in time, or the server cannot be reached and it is from the last good state on disk. UNKNOWN: its agent is silent.
  */
 export const STATUS = oneOf('ACTIVE', 'PENDING', 'ERROR', 'STALE', 'UNKNOWN');
 export type StatusValue = Of<typeof STATUS>;
@@ -17,6 +18,7 @@ export const FAMILY_STATUS = record({
   family: FAMILY,
   status: STATUS,
   reason: documented(REASON, 'empty where there is nothing to explain'),
+  verifiedAt: documented(nullable(TIME), 'when the kernel was last seen to have the helper in this family; null if it does not have it'),
 });
 /** Status of one helper in one address family. */
 export type FamilyStatus = Of<typeof FAMILY_STATUS>;

@@ -5,10 +5,20 @@ import { record } from './record.ts';
 import { oneOf, text } from './scalars.ts';
 import type { Of } from './shape.ts';
 
-export const ROLE = oneOf('admin', 'member', 'reader');
+export const ROLES = ['admin', 'member', 'reader', 'viewer', 'auditor'] as const;
+export const ROLE = oneOf(...ROLES);
 export type Role = Of<typeof ROLE>;
 
-const PROJECT = documented(nullable(PROJECT_ID), "the token's project; null: all, for admins only");
+/** Whether a token with a role is for one project, for all, or for either: an admin's project is where new routers go. */
+export const ROLE_COVERS: Readonly<Record<Role, 'one-project' | 'all-projects' | 'either'>> = {
+  admin: 'either',
+  member: 'one-project',
+  reader: 'one-project',
+  viewer: 'all-projects',
+  auditor: 'all-projects',
+};
+
+const PROJECT = documented(nullable(PROJECT_ID), "the token's project; null: all, for admins, viewers and auditors only");
 const EXPIRES = documented(nullable(TIME), 'null: never');
 
 /** The body of a request that creates a token. */

@@ -31,6 +31,13 @@ export interface Context extends Ports {
   readonly userOfHost: (host: string) => string | null;
 }
 
+/** One unit of work: its transaction, who asked for it, and the time (RFC 3339, UTC) of its changes. */
+export interface Unit {
+  readonly tx: Writes;
+  readonly principal: Principal;
+  readonly at: string;
+}
+
 /** What happened, as the audit records it. */
 export type Change = Pick<AuditEntry, 'action' | 'target' | 'projectId' | 'before' | 'after' | 'at'>;
 

@@ -15,6 +15,13 @@ import { enforceSender } from './senders.ts';
 
 type Listener = (event: ExpectationEvent) => void;
 
+/** A client that watches: what it may see, as of its start. */
+interface Watch {
+  readonly routers: ReadonlySet<string>;
+  readonly hosts: ReadonlySet<string>;
+  readonly listener: Listener;
+}
+
 /** An agent sends expectations for this long after a request. If a server dies, the agent stops by itself. */
 const LEASE_SECONDS = 30;
 const RENEW_MS = 10_000;
@@ -24,7 +31,7 @@ const WATCH_TIMEOUT_MS = 5_000;
 export class ExpectationFeed {
   readonly #context: Context;
   readonly #routers: Routers;
-  readonly #listeners = new Set<{ readonly visible: (routerId: string) => boolean; readonly listener: Listener }>();
+  readonly #watches = new Set<Watch>();
   #renewal: Timer | null = null;
 
   constructor(context: Context, routers: Routers) {
@@ -51,14 +58,14 @@ export class ExpectationFeed {
     const policy = this.#context.policy();
     const routers = await this.#routers.list(principal);
     const visible = routers.filter((router) => policy.allows(principal, 'get_router_expectations', routerTarget(router)));
-    const ids = new Set<string>(visible.map(({ id }) => id));
-    const entry = { visible: (routerId: string) => ids.has(routerId), listener };
-    this.#listeners.add(entry);
+    const hosts = new Set(visible.flatMap(({ host }) => host ?? []));
+    const entry: Watch = { routers: new Set(visible.map(({ id }) => id)), hosts, listener };
+    this.#watches.add(entry);
     await this.#renew();
     this.#renewal ??= this.#context.clock.every(RENEW_MS, () => void this.#renew());
     return () => {
-      this.#listeners.delete(entry);
-      if (this.#listeners.size > 0 || !this.#renewal) return;
+      this.#watches.delete(entry);
+      if (this.#watches.size > 0 || !this.#renewal) return;
       this.#renewal.cancel();
       this.#renewal = null;
     };
@@ -76,18 +83,20 @@ export class ExpectationFeed {
   async onEvent(change: ExpectationChange, sender: Sender): Promise<null> {
     const { routerId } = change;
     const event: ExpectationEvent = { at: this.#context.clock.now().toISOString(), ...change };
-    const listeners = [...this.#listeners].filter(({ visible }) => visible(routerId));
-    if (listeners.length === 0) return null;
+    const watches = [...this.#watches].filter(({ routers }) => routers.has(routerId));
+    if (watches.length === 0) return null;
     const router = await this.#context.store.read.router(routerId as RouterId);
     if (router?.host == null) return null;
     enforceSender(this.#context, router.host, sender);
-    for (const { listener } of listeners) listener(event);
+    for (const { listener } of watches) listener(event);
     return null;
   }
 
+  /** Asks the agents of the routers that are watched, and no others: watching costs a host something. */
   async #renew(): Promise<void> {
     const { store } = this.#context;
-    const agents = await store.read.agents();
+    const watched = new Set([...this.#watches].flatMap(({ hosts }) => [...hosts]));
+    const agents = (await store.read.agents()).filter(({ host }) => watched.has(host));
     const request = { topic: serverTopic(store.chain), seconds: LEASE_SECONDS };
     await Promise.all(
       agents.map(({ host }) =>

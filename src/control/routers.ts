@@ -1,21 +1,28 @@
-import { randomUUID } from 'node:crypto';
 import type { RouterId } from '../contract/primitives.ts';
 import type { Router, RouterInput } from '../contract/router.ts';
-import { InvalidInput, RevisionMismatch } from '../model/errors.ts';
-import type { RouterFilter, Writes } from '../store/interface.ts';
+import { isSelected, type Selector } from '../contract/selector.ts';
+import type { RouterFilter } from '../store/interface.ts';
 import { authoriseRouter, visible } from './authorisation.ts';
-import { type Change, type Context, record } from './context.ts';
+import type { Context, Unit } from './context.ts';
 import { once } from './idempotency.ts';
-import { type RuleName, routerTarget } from './policy/policy.ts';
-import type { Principal } from './principal.ts';
-import { chargeProject } from './quotas.ts';
+import { routerTarget } from './policy/policy.ts';
+import { ownerOf, type Principal } from './principal.ts';
+import { type RouterChange, RouterChanges } from './router-changes.ts';
 
-/** Use cases of routers. No other code writes routers. */
+/** Which part of a list: at most `limit` routers, with ids greater than `marker`. */
+export interface Page {
+  readonly limit: number;
+  readonly marker?: string | undefined;
+}
+
+/** Use cases of routers. */
 export class Routers {
   readonly #context: Context;
+  readonly #changes: RouterChanges;
 
   constructor(context: Context) {
     this.#context = context;
+    this.#changes = new RouterChanges(context);
   }
 
   /** Returns the routers that match the filter and that the principal may see, ordered by id. */
@@ -23,6 +30,26 @@ export class Routers {
     const policy = this.#context.policy();
     const found = await this.#context.store.read.routers({ ...filter, ...visible(policy, principal) });
     return found.filter((router) => policy.allows(principal, 'get_router', routerTarget(router)));
+  }
+
+  /**
+   * Returns one page of the routers with these labels that the principal may see, ordered by id: fewer than `limit` where others lie
+   * between. `next` is the marker of the next page; null after the last one.
+   */
+  async page(principal: Principal, selector: Selector, { limit, marker }: Page): Promise<{ routers: Router[]; next: RouterId | null }> {
+    const policy = this.#context.policy();
+    const read = await this.#context.store.read.routers({
+      limit,
+      ...(marker === undefined ? {} : { marker }),
+      ...visible(policy, principal),
+    });
+    const routers = read.filter((one) => policy.allows(principal, 'get_router', routerTarget(one)) && isSelected(one.labels, selector));
+    return { routers, next: read.length < limit ? null : (read.at(-1)?.id ?? null) };
+  }
+
+  /** Returns the routers with these labels that the principal may see, ordered by id. */
+  async selected(principal: Principal, selector: Selector): Promise<Router[]> {
+    return (await this.list(principal)).filter(({ labels }) => isSelected(labels, selector));
   }
 
   /** Returns the router with this id, followed by those with this name, as far as the principal may see them. */
@@ -41,126 +68,39 @@ export class Routers {
    * @throws Denied, InvalidInput, PinholeError `netns-in-use`, `quota-exceeded`, `idempotency-mismatch`
    */
   async create(principal: Principal, input: RouterInput): Promise<Router> {
-    const policy = this.#context.policy();
-    const projectId = input.projectId ?? principal.projectId ?? '';
-    policy.enforce(principal, 'create_router', routerTarget({ projectId }));
-    if (projectId !== (principal.projectId ?? projectId))
-      policy.enforce(principal, 'create_router:project_id', routerTarget({ projectId }));
-    const at = this.#context.clock.now().toISOString();
-    const router: Router = {
-      id: randomUUID() as RouterId,
-      name: input.name ?? '',
-      description: input.description ?? '',
-      projectId,
-      ...this.#placement(principal, input, { projectId, before: null }),
-      revision: 1,
-      confinement: input.confinement ?? null,
-      createdAt: at,
-      updatedAt: at,
-    };
-    const made = await this.#context.store.write((tx) =>
-      once(tx, principal, { at, what: ['create_router', input] }, async () => {
-        await chargeProject(this.#context, tx, projectId, { routers: 1 });
-        await tx.insertRouter(router);
-        this.#record(tx, principal, { at, action: 'create_router', before: null, after: router });
+    const at = this.#at();
+    const router = this.#changes.made(principal, input, at);
+    return this.#commit(principal, at, (unit) =>
+      once(unit.tx, principal, { at, what: ['create_router', input] }, async () => {
+        await this.#changes.insert(unit, router);
         return router;
       }),
     );
-    this.#context.outbox.wake();
-    return made;
   }
 
   /**
    * Changes the fields that `input` names. An empty change leaves the revision as it is; a change to the present values increments
    * it, as in Neutron.
-   * @param change `revision`: the revision for which the change is meant; undefined for any
    * @returns the router after the change
    * @throws NotFound, Denied, InvalidInput, RevisionMismatch, PinholeError `netns-in-use`, `quota-exceeded`
    */
-  async update(principal: Principal, id: RouterId, change: { input: RouterInput; revision?: number | undefined }): Promise<Router> {
-    const { input, revision } = change;
-    const at = this.#context.clock.now().toISOString();
-    const changed = await this.#context.store.write(async (tx) => {
-      const before = await this.#forChange(tx, principal, { id, rule: 'update_router', revision });
-      const projectId = input.projectId ?? before.projectId;
-      if (projectId !== before.projectId) this.#context.policy().enforce(principal, 'update_router:project_id', routerTarget(before));
-      const fields: Router = {
-        ...before,
-        name: input.name ?? before.name,
-        description: input.description ?? before.description,
-        projectId,
-        ...this.#placement(principal, input, { projectId: before.projectId, before }),
-        confinement: input.confinement === undefined ? before.confinement : input.confinement,
-      };
-      if (isEmpty(input)) return before;
-      const after: Router = { ...fields, revision: before.revision + 1, updatedAt: at };
-      if (projectId !== before.projectId) await this.#moveUsage(tx, before, projectId);
-      await tx.updateRouter(after);
-      this.#record(tx, principal, { at, action: 'update_router', before, after });
-      return after;
-    });
-    this.#context.outbox.wake();
-    return changed;
+  update(principal: Principal, id: RouterId, change: RouterChange): Promise<Router> {
+    return this.#commit(principal, this.#at(), (unit) => this.#changes.update(unit, id, change));
   }
 
   /** Deletes a router with its helpers. @param revision as in {@link update} @throws NotFound, Denied, RevisionMismatch */
-  async delete(principal: Principal, id: RouterId, revision?: number): Promise<void> {
-    const at = this.#context.clock.now().toISOString();
-    await this.#context.store.write(async (tx) => {
-      const router = await this.#forChange(tx, principal, { id, rule: 'delete_router', revision });
-      const helpers = await tx.countHelpers(id);
-      await tx.deleteRouter(id);
-      await chargeProject(this.#context, tx, router.projectId, { routers: -1, helpers: -helpers });
-      this.#record(tx, principal, { at, action: 'delete_router', before: router, after: null });
-    });
+  delete(principal: Principal, id: RouterId, revision?: number): Promise<void> {
+    return this.#commit(principal, this.#at(), (unit) => this.#changes.delete(unit, id, revision));
+  }
+
+  /** Runs a unit of work, and lets the outbox send the hints that it left. */
+  async #commit<T>(principal: Principal, at: string, work: (unit: Unit) => Promise<T>): Promise<T> {
+    const result = await this.#context.store.write((tx) => work({ tx, principal, at }), ownerOf(principal));
     this.#context.outbox.wake();
+    return result;
   }
 
-  async #forChange(
-    tx: Writes,
-    principal: Principal,
-    wanted: { id: RouterId; rule: RuleName; revision: number | undefined },
-  ): Promise<Router> {
-    const { id, rule, revision } = wanted;
-    const router = authoriseRouter(this.#context.policy(), principal, await tx.lockRouter(id), { id, rule });
-    if (revision !== undefined && revision !== router.revision) throw new RevisionMismatch(revision, router.revision);
-    return router;
+  #at(): string {
+    return this.#context.clock.now().toISOString();
   }
-
-  async #moveUsage(tx: Writes, { id, projectId: from }: Router, to: string): Promise<void> {
-    const helpers = await tx.countHelpers(id);
-    await chargeProject(this.#context, tx, from, { routers: -1, helpers: -helpers });
-    await chargeProject(this.#context, tx, to, { routers: 1, helpers });
-  }
-
-  #record(tx: Writes, principal: Principal, change: Pick<Change, 'at' | 'action'> & { before: Router | null; after: Router | null }): void {
-    const { before, after } = change;
-    const router = (after ?? before) as Router;
-    const hosts = [before?.host ?? null, after?.host ?? null];
-    record(tx, principal, { ...change, target: router.id, projectId: router.projectId, router, hosts });
-  }
-
-  /**
-   * Returns host and namespace after the change. They decide on whose machine Pinhole writes, so that by default only an admin may
-   * set them.
-   * @throws Denied; InvalidInput for a namespace without a host
-   */
-  #placement(
-    principal: Principal,
-    input: RouterInput,
-    { projectId, before }: { projectId: string; before: Router | null },
-  ): Pick<Router, 'host' | 'netns'> {
-    for (const field of ['host', 'netns'] as const) {
-      const rule: RuleName = `${before ? 'update' : 'create'}_router:${field}`;
-      if (input[field] !== undefined) this.#context.policy().enforce(principal, rule, routerTarget({ projectId }));
-    }
-    const netns = input.netns === undefined ? (before?.netns ?? null) : input.netns;
-    const host = input.host === undefined ? (before?.host ?? (netns ? this.#context.defaultHost : null)) : input.host;
-    if (netns !== null && host === null) throw new InvalidInput('host', 'Invalid input for host. A network namespace needs a host.');
-    return { host, netns };
-  }
-}
-
-function isEmpty(input: RouterInput): boolean {
-  return Object.values(input).every((value) => value === undefined);
 }

@@ -1,5 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { newTokenText, parseTokenText, type TokenInput } from '../contract/token.ts';
+import { newTokenText, parseTokenText, ROLE_COVERS, type TokenInput } from '../contract/token.ts';
 import { InvalidInput, NotFound, PinholeError } from '../model/errors.ts';
 import type { Token } from '../store/interface.ts';
 import { audit, type Context } from './context.ts';
@@ -12,6 +12,7 @@ export type { Token };
 /** Use cases of Pinhole's own tokens, and the identity mode `token`. */
 export class Tokens implements Identity {
   readonly challenge = 'Bearer';
+  readonly asksElsewhere = false;
   readonly #context: Context;
 
   constructor(context: Context) {
@@ -38,12 +39,11 @@ export class Tokens implements Identity {
 
   /**
    * Creates a token. @returns the token, and the text that the client presents, which is stored nowhere
-   * @throws Denied; InvalidInput for a role other than admin without a project
+   * @throws Denied; InvalidInput for a role that needs a project without one, or the other way round
    */
   async create(principal: Principal, input: TokenInput): Promise<{ token: Token; text: string }> {
     this.#enforce(principal, 'create_token');
-    if (input.role !== 'admin' && !input.projectId)
-      throw new InvalidInput('project_id', `Invalid input for project_id. A token with role ${input.role} needs a project.`);
+    checkProject(input);
     const text = newTokenText();
     return { token: await this.#insert(principal, text, input), text };
   }
@@ -97,6 +97,13 @@ export class Tokens implements Identity {
 
 /** The parts of a text that is not a token. No token has this id. */
 const NO_TOKEN = { id: '', secret: '' } as const;
+
+function checkProject({ role, projectId }: TokenInput): void {
+  const covers = ROLE_COVERS[role];
+  const refuse = (problem: string) => new InvalidInput('project_id', `Invalid input for project_id. A token with role ${role} ${problem}.`);
+  if (covers === 'one-project' && !projectId) throw refuse('needs a project');
+  if (covers === 'all-projects' && projectId) throw refuse('is for all projects and cannot have one');
+}
 
 function hash(secret: string): Buffer {
   return createHash('sha256').update(secret).digest();

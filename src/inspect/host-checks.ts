@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { Capabilities } from '../contract/agent.ts';
+import type { Diagnosis } from '../contract/diagnosis.ts';
 import { capabilityKey, FAMILIES, KERNEL_HELPERS } from '../model/catalogue.ts';
-import type { Diagnosis } from './diagnosis.ts';
 
 /**
  * Checks what this host's kernel can do for helpers. Reads sysctls of the network namespace of this process.
@@ -27,8 +27,8 @@ function natCheck({ missingNat }: Capabilities): Diagnosis {
   if (missingNat.length === 0) return { check: 'NAT of helpers', result: 'ok', detail: 'all modules are loaded' };
   return {
     check: 'NAT of helpers',
-    result: 'problem',
-    detail: `not loaded: ${missingNat.join(', ')}: without them, NAT does not translate the addresses in packets. Load them with modprobe.`,
+    result: 'note',
+    detail: `not loaded: ${missingNat.join(', ')}: helpers whose connections are translated need them. Load them with modprobe.`,
   };
 }
 

@@ -5,7 +5,10 @@ import type { Family, Protocol } from '../model/catalogue.ts';
 import type { Result } from '../model/errors.ts';
 import type { Table } from '../model/table.ts';
 
-/** A namespace's identity (SO_NETNS_COOKIE: never reused while the host is up) and its nftables generation (`NFTA_GEN_ID`). */
+/**
+ * A namespace's identity, never used again while the host is up, and its nftables generation (`NFTA_GEN_ID`). The identity is the kernel's
+ * cookie (SO_NETNS_COOKIE), or what the namespace's file says where a kernel has no cookies.
+ */
 export interface Version {
   readonly cookie: string;
   readonly generation: number;
@@ -26,24 +29,53 @@ export interface ObserveRequest {
 
 export type Observation = { readonly unchanged: true } | ({ readonly unchanged: false } & Observed);
 
-/** Live connections that lose their helper: those to `port` whose helper is `type`. Their expectations go with it. */
-export interface StripSelector {
+/** Connections by family and addresses of their first packet. A network is a CIDR; null: any. */
+export interface Reach {
+  readonly families: readonly Family[];
+  readonly source: string | null;
+  readonly destination: string | null;
+}
+
+interface HelperSelector {
   readonly protocol: Protocol;
   readonly port: number;
   readonly type: string;
 }
 
-/** Live connections that get a helper: those to `port` that have none, of these families and networks. */
-export interface AttachSelector extends StripSelector {
-  readonly families: readonly Family[];
-  /** CIDR; null: any. */
-  readonly source: string | null;
-  readonly destination: string | null;
+/**
+ * Live connections that lose their helper, and their expectations with it: those to `port` whose helper is `type`, except those that
+ * are in one of these reaches.
+ */
+export interface StripSelector extends HelperSelector {
+  readonly except: readonly Reach[];
 }
+
+/** Live connections that get a helper: those in this reach to `port` that have none. */
+export interface AttachSelector extends HelperSelector, Reach {}
 
 export type LiveChange =
   | { readonly action: 'strip'; readonly selectors: readonly StripSelector[] }
   | { readonly action: 'attach'; readonly selectors: readonly AttachSelector[] };
+
+/** What `ip` and `ss` print about a namespace; empty where they print nothing. */
+export interface NetworkTexts {
+  /** `ip -j -d address show`. */
+  readonly addresses: string;
+  /** `ip -4 -j rule show` and `ip -6 -j rule show`. */
+  readonly rules4: string;
+  readonly rules6: string;
+  /** `ip -4 -j route show table all` and `ip -6 -j route show table all`. */
+  readonly routes4: string;
+  readonly routes6: string;
+  /** `ip -j neighbour show`. */
+  readonly neighbours: string;
+  /** `ss -Hlntu`. */
+  readonly listening: string;
+  /** Interfaces with filters of `tc`, one a line. */
+  readonly filtered: string;
+  /** Number of expectations there are. */
+  readonly expectations: string;
+}
 
 /** The rules of every program in a namespace, as `nft` and `iptables-save` print them, and settings that decide how they work. */
 export interface AllRules {
@@ -54,6 +86,9 @@ export interface AllRules {
   /** `iptables-save`, where some of the rules carry matches that nft cannot show; null: none does, or there is no such program. */
   readonly iptables: string | null;
   readonly ip6tables: string | null;
+  /** What iptables-legacy and ip6tables-legacy save, one after the other; empty: no rules. null: there are, and they cannot be read. */
+  readonly legacy: string | null;
+  readonly network: NetworkTexts;
   /** Values by the names that sysctl has for them; only those that this kernel has. */
   readonly settings: Readonly<Record<string, string>>;
 }
@@ -62,11 +97,15 @@ export interface TableChange {
   readonly netns: Netns;
   /** Replaces our table as a whole; null removes it. */
   readonly table: Table | null;
+  /**
+   * Comment of the table that the caller saw there and that this change replaces; null if it saw none. A change for which that does not
+   * hold any more changes nothing: what another installation has put there meanwhile stays.
+   */
+  readonly replaces: string | null;
 }
 
 export interface NamespaceInfo {
   readonly netns: Netns;
-  readonly cookie: string;
   /** Comment of the `inet pinhole` table there; null where there is none. */
   readonly comment: string | null;
 }
@@ -78,17 +117,26 @@ export type KernelEvent =
   | { readonly event: 'touched'; readonly netns: Netns; readonly by: string }
   /** Events were lost (socket buffer overrun): anything there may have changed. */
   | { readonly event: 'lost'; readonly netns: Netns }
-  | { readonly event: 'expectation'; readonly netns: Netns; readonly change: 'new' | 'gone'; readonly expectation: Expectation }
-  /** The kernel process went away (`up: false`) or is back; after that nothing known about it holds. */
-  | { readonly event: 'link'; readonly up: boolean };
+  | {
+      readonly event: 'expectation';
+      readonly netns: Netns;
+      readonly change: 'new' | 'gone';
+      readonly expectation: Expectation;
+      /** Number of such events there that were left out since the last one, because there were too many; absent: none. */
+      readonly leftOut?: number;
+    }
+  /** The kernel process answers (again). What was known of it before does not hold any more. */
+  | { readonly event: 'link'; readonly up: true }
+  /** The kernel process does not answer (any more); `reason` says what it does instead: `does not answer`. */
+  | { readonly event: 'link'; readonly up: false; readonly reason: string };
 
 /**
  * What Pinhole asks of a kernel. Implemented by `linux/` (the real one), `remote.ts` (the real one in its own process) and
  * `fake/` (the same rules in memory); one contract suite runs on all three. Batches answer item by item, in order: one
  * item's failure is its own.
  *
- * Errors of an item: `netns-not-found`, `netns-denied`, `netns-locked` (another writer holds it), `kernel-refused` (with
- * errno), `invalid-message`. A failed change has changed nothing.
+ * Errors of an item: `netns-not-found`, `netns-denied`, `netns-locked` (another writer holds it), `table-changed` (it does not stand
+ * there as the caller saw it), `kernel-refused` (with errno), `invalid-message`. A failed change has changed nothing.
  */
 export interface Kernel {
   /** What this kernel can assign, probed in a throw-away namespace; it may take a second the first time. */

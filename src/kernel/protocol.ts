@@ -1,4 +1,4 @@
-import { type ItemsShape, items, list, mapped, nullable } from '../contract/compounds.ts';
+import { type ItemsShape, items, list, mapped, nullable, withDefault } from '../contract/compounds.ts';
 import { Mismatch } from '../contract/mismatch.ts';
 import { NETNS } from '../contract/netns.ts';
 import { COUNT, FAMILY, KERNEL_TYPE, NETWORK, PORT, TRANSPORT } from '../contract/primitives.ts';
@@ -15,22 +15,33 @@ import { MAX_ENTRIES, TABLE } from './table-shape.ts';
  * those of the program, so that a client sends its objects as they are.
  */
 export const MAX_BATCH = 256;
+/**
+ * Bytes of a request. The largest table is smaller than one MiB. A request many times as large could hold more objects than the process
+ * has memory for: its heap is small, and an empty list takes three bytes of JSON and ten times as many of memory.
+ */
+export const MAX_REQUEST = 4 * 1024 * 1024;
+/** Milliseconds without an answer after which either side takes the process for dead, unless configuration says otherwise. */
+export const DEFAULT_DEADLINE_MS = 10_000;
 /** Bytes of an answer: tables as they stand may say more than tables as they are sent. */
 export const MAX_ANSWER = 2 * MAX_FRAME;
 
 const VERSION: Shape<Version> = record({
-  cookie: text({ max: 20, pattern: /^\d+$/, what: "a namespace's cookie" }),
+  cookie: text({ max: 41, pattern: /^\d+(:\d+)?$/, what: "a namespace's cookie" }),
   generation: integer(0, 0xffff_ffff),
 });
 const OBSERVE: Shape<ObserveRequest> = record({ netns: NETNS, known: nullable(VERSION) });
-const CHANGE: Shape<TableChange> = record({ netns: NETNS, table: nullable(TABLE) });
+/** Any comment that a table may have: the kernel keeps at most 256 bytes of it (NFT_USERDATA_MAXLEN), which are read as Latin-1. */
+const COMMENT = text({ max: 512, what: 'the comment of a table' });
+const CHANGE: Shape<TableChange> = record({ netns: NETNS, table: nullable(TABLE), replaces: nullable(COMMENT) });
 
-const STRIP_FIELDS = { protocol: TRANSPORT, port: PORT, type: KERNEL_TYPE };
-const STRIP: Shape<StripSelector> = record(STRIP_FIELDS);
+const HELPER_FIELDS = { protocol: TRANSPORT, port: PORT, type: KERNEL_TYPE };
+const REACH_FIELDS = { families: list(FAMILY, 2), source: nullable(NETWORK), destination: nullable(NETWORK) };
+/** An agent of an earlier version does not send exceptions. */
+const STRIP: Shape<StripSelector> = record({ ...HELPER_FIELDS, except: withDefault(list(record(REACH_FIELDS), MAX_ENTRIES), []) });
 
 /** A helper of the catalogue only, over a protocol and in families that it has. */
 const ATTACH: Shape<AttachSelector> = mapped(
-  record({ ...STRIP_FIELDS, families: list(FAMILY, 2), source: nullable(NETWORK), destination: nullable(NETWORK) }),
+  record({ ...HELPER_FIELDS, ...REACH_FIELDS }),
   (selector) => {
     const known = KERNEL_HELPERS.find(({ type, protocol }) => type === selector.type && protocol === selector.protocol);
     if (!known || known.localOnly) throw new Mismatch('a helper of the catalogue that forwarded connections may have', 'type');
@@ -52,6 +63,8 @@ function batch<T>(item: Shape<T>): ItemsShape<T> {
 }
 
 const REQUEST = tagged('method', {
+  /** Asks for an answer and nothing else: whether the process serves. */
+  ping: record({ method: literal('ping') }),
   capabilities: record({ method: literal('capabilities') }),
   namespaces: record({ method: literal('namespaces') }),
   observe: record({ method: literal('observe'), items: batch(OBSERVE) }),
@@ -62,6 +75,19 @@ const REQUEST = tagged('method', {
   watchExpectations: record({ method: literal('watchExpectations'), on: BOOLEAN }),
 });
 export type KernelRequest = Of<typeof REQUEST>;
+
+/**
+ * Methods whose work is bounded by their items: a process that does not answer one is stuck. How long the others take depends on the
+ * namespace: the size of its connection table, the rules of all programs.
+ */
+export const QUICK_METHODS: ReadonlySet<KernelRequest['method']> = new Set([
+  'ping',
+  'capabilities',
+  'namespaces',
+  'observe',
+  'apply',
+  'watchExpectations',
+]);
 
 const MESSAGE = record({ id: COUNT, request: REQUEST });
 

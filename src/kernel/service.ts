@@ -1,29 +1,42 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { errorToData, PinholeError, type Result } from '../model/errors.ts';
-import type { Logger } from '../ports/logger.ts';
+import type { Ports } from '../ports/ports.ts';
 import { FramedSocket } from '../sockets/framed-socket.ts';
 import { encodeFrame } from '../sockets/frames.ts';
-import type { Kernel, KernelEvent } from './interface.ts';
-import { type KernelRequest, MAX_ANSWER, parseRequest } from './protocol.ts';
+import { ExpectationShares } from './expectation-shares.ts';
+import type { Kernel, KernelEvent, TableChange, Version } from './interface.ts';
+import { type KernelRequest, MAX_ANSWER, MAX_REQUEST, parseRequest, QUICK_METHODS } from './protocol.ts';
 
 /** Events that a client does not read pile up to here; then it is cut off, and looks at everything when it is back. */
 const MAX_EVENT_BACKLOG = 8 * 1024 * 1024;
 /** Answers are fewer than events and larger: one of the largest may wait while another is sent. */
 const MAX_BACKLOG = MAX_ANSWER;
 const MAX_CLIENTS = 16;
+/** Items of a batch that are worked on in one turn of the event loop: others are answered in between. */
+const ITEMS_PER_TURN = 16;
 
-/** Offers a kernel on a unix socket. The socket's mode and group are the authorisation. */
+export interface KernelServiceOptions {
+  /** Whether a client may ask at all, beside the socket's mode. */
+  readonly mayConnect: (socket: Socket) => boolean;
+}
+
+/** Offers a kernel on a unix socket. */
 export class KernelService {
   readonly #kernel: Kernel;
-  readonly #logger: Logger;
+  readonly #ports: Pick<Ports, 'logger' | 'clock'>;
   readonly #server: Server;
+  /** The longest-silent client first: each moves to the end with every message. */
   readonly #clients = new Set<FramedSocket>();
   readonly #watchers = new Set<FramedSocket>();
+  readonly #shares: ExpectationShares;
+  /** When each quick request that is not answered yet began: {@link Ports.clock}'s monotonic time, oldest first. */
+  readonly #underWay = new Map<KernelRequest, number>();
 
-  constructor(kernel: Kernel, logger: Logger) {
+  constructor(kernel: Kernel, ports: Pick<Ports, 'logger' | 'clock'>, { mayConnect }: KernelServiceOptions = { mayConnect: () => true }) {
     this.#kernel = kernel;
-    this.#logger = logger;
-    this.#server = createServer((socket) => this.#onClient(socket));
+    this.#ports = ports;
+    this.#shares = new ExpectationShares(ports.clock);
+    this.#server = createServer((socket) => (mayConnect(socket) ? this.#onClient(socket) : this.#turnAway(socket)));
     kernel.onEvent((event) => this.#broadcast(event));
   }
 
@@ -34,22 +47,34 @@ export class KernelService {
     });
   }
 
+  /** Milliseconds for which the oldest quick request waits for its answer; 0 if none does. */
+  get waitingMs(): number {
+    const [oldest] = this.#underWay.values();
+    return oldest === undefined ? 0 : this.#ports.clock.monotonic() - oldest;
+  }
+
   async close(): Promise<void> {
     for (const client of this.#clients) client.close();
     await new Promise<void>((resolve) => this.#server.close(() => resolve()));
   }
 
+  #turnAway(socket: Socket): void {
+    this.#ports.logger.warn({}, 'a user who may not ask was turned away');
+    socket.destroy();
+  }
+
   #onClient(socket: Socket): void {
-    if (this.#clients.size >= MAX_CLIENTS) {
-      socket.destroy();
-      return;
-    }
+    if (this.#clients.size >= MAX_CLIENTS) this.#endSilent();
     const client: FramedSocket = new FramedSocket(socket, {
       name: 'a client of the kernel process',
-      logger: this.#logger,
+      logger: this.#ports.logger,
+      maxReceived: MAX_REQUEST,
       maxSent: MAX_ANSWER,
       maxBacklog: MAX_BACKLOG,
-      onMessage: (message) => void this.#onMessage(client, message),
+      onMessage: (message) => {
+        if (this.#clients.delete(client)) this.#clients.add(client);
+        void this.#onMessage(client, message);
+      },
       onClose: () => {
         this.#clients.delete(client);
         void this.#setWatcher(client, false);
@@ -58,22 +83,41 @@ export class KernelService {
     this.#clients.add(client);
   }
 
+  /** Ends the client that has said nothing for the longest time. Clients that work give signs of life, and come back if they are cut off. */
+  #endSilent(): void {
+    const [silent] = this.#clients;
+    this.#ports.logger.warn({}, 'too many clients of the kernel process; closing the one that is silent for the longest time');
+    silent?.close();
+    if (silent) this.#clients.delete(silent);
+  }
+
   async #onMessage(client: FramedSocket, message: unknown): Promise<void> {
     let id = idOf(message);
     const failed = (error: unknown) => ({ id, error: errorToData(error) });
     try {
       const parsed = parseRequest(message);
       id = parsed.id;
-      const result = await this.#answer(client, parsed.request);
+      const result = await this.#timed(parsed.request, () => this.#answer(client, parsed.request));
       client.reply({ id, result: result ?? null }, failed);
     } catch (error) {
-      if (!(error instanceof PinholeError)) this.#logger.error({ err: error }, 'a request to the kernel failed');
+      if (!(error instanceof PinholeError)) this.#ports.logger.error({ err: error }, 'a request to the kernel failed');
       client.reply(failed(error), failed);
+    }
+  }
+
+  async #timed<T>(request: KernelRequest, work: () => Promise<T>): Promise<T> {
+    if (QUICK_METHODS.has(request.method)) this.#underWay.set(request, this.#ports.clock.monotonic());
+    try {
+      return await work();
+    } finally {
+      this.#underWay.delete(request);
     }
   }
 
   #answer(client: FramedSocket, request: KernelRequest): Promise<unknown> {
     switch (request.method) {
+      case 'ping':
+        return Promise.resolve(null);
       case 'capabilities':
         return this.#kernel.capabilities();
       case 'namespaces':
@@ -81,7 +125,7 @@ export class KernelService {
       case 'observe':
         return eachValid(request.items, (valid) => this.#kernel.observe(valid));
       case 'apply':
-        return eachValid(request.items, (valid) => this.#kernel.apply(valid));
+        return eachValid(request.items, (valid) => this.#apply(client, valid));
       case 'changeLive':
         return this.#kernel.changeLive(request.netns, request.change);
       case 'expectations':
@@ -93,6 +137,17 @@ export class KernelService {
     }
   }
 
+  /** What one client changes is to the others a change by another program: none of them asked for it. */
+  async #apply(client: FramedSocket, changes: readonly TableChange[]): Promise<Result<Version>[]> {
+    const results = await this.#kernel.apply(changes);
+    for (const [index, { netns }] of changes.entries()) {
+      if (!results[index]?.ok) continue;
+      const frame = encodeFrame({ event: { event: 'touched', netns, by: 'another client of the kernel process' } satisfies KernelEvent });
+      for (const other of this.#clients) if (other !== client) this.#tell(other, frame);
+    }
+    return results;
+  }
+
   #setWatcher(client: FramedSocket, on: boolean): Promise<void> {
     if (on) this.#watchers.add(client);
     else this.#watchers.delete(client);
@@ -100,19 +155,33 @@ export class KernelService {
   }
 
   #broadcast(event: KernelEvent): void {
-    const frame = encodeFrame({ event });
-    for (const client of event.event === 'expectation' ? this.#watchers : this.#clients) {
-      if (client.backlog > MAX_EVENT_BACKLOG) client.close();
-      else client.sendFrame(frame);
-    }
+    if (event.event === 'namespace' && !event.present) this.#shares.forget(event.netns);
+    const leftOut = event.event === 'expectation' ? this.#shares.admit(event.netns) : 0;
+    if (leftOut === null) return;
+    const frame = encodeFrame({ event: leftOut === 0 ? event : { ...event, leftOut } });
+    for (const client of event.event === 'expectation' ? this.#watchers : this.#clients) this.#tell(client, frame);
+  }
+
+  #tell(client: FramedSocket, frame: Buffer): void {
+    if (client.backlog > MAX_EVENT_BACKLOG) client.close();
+    else client.sendFrame(frame);
   }
 }
 
 /** Answers in the order of the items, those that were no valid request with their error. */
 async function eachValid<T, R>(items: readonly Result<T>[], run: (valid: readonly T[]) => Promise<Result<R>[]>): Promise<Result<R>[]> {
-  const answers = await run(items.flatMap((item) => (item.ok ? [item.value] : [])));
+  const valid = items.flatMap((item) => (item.ok ? [item.value] : []));
+  const answers: Result<R>[] = [];
+  for (let at = 0; at < valid.length; at += ITEMS_PER_TURN) {
+    if (at > 0) await nextTurn();
+    answers.push(...(await run(valid.slice(at, at + ITEMS_PER_TURN))));
+  }
   let next = 0;
   return items.map((item) => (item.ok ? (answers[next++] as Result<R>) : item));
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
 
 function idOf(message: unknown): number | null {

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { list, mapped, optional, pair } from '../contract/compounds.ts';
 import { RATE } from '../contract/confinement.ts';
 import { Mismatch } from '../contract/mismatch.ts';
@@ -6,15 +7,16 @@ import { record, tagged } from '../contract/record.ts';
 import { BOOLEAN, integer, literal, oneOf, text } from '../contract/scalars.ts';
 import type { Shape } from '../contract/shape.ts';
 import { KERNEL_HELPERS } from '../model/catalogue.ts';
-import { type Action, type Chain, type HelperObject, type Match, parseStamp, type Rule, type Table } from '../model/table.ts';
+import { type Action, type HelperObject, type Match, parseStamp, type Rule, type Table } from '../model/table.ts';
+import { formOf, tableContent } from '../model/table-form.ts';
 
 /**
- * Tables that the kernel process takes: of Pinhole's own shape and no other. Known helper types under their own names, assignment in
+ * Tables that the kernel process takes: of Pinhole's own form and no other. Known helper types under their own names, assignment in
  * `prerouting` and `output`, drops in `data-*` chains that only related packets reach.
  */
 
-/** A rule for each helper with a scope in each of two families, and as many for what stands around them. */
-const MAX_RULES = 4 * MAX_HELPERS_PER_ROUTER;
+/** A rule for each helper with a scope, and a map a protocol. */
+const MAX_RULES = MAX_HELPERS_PER_ROUTER + 2;
 /** Entries of a map or set, or ports of a list. */
 export const MAX_ENTRIES = MAX_HELPERS_PER_ROUTER;
 const MAX_CHAINS = 16;
@@ -59,7 +61,7 @@ const RULE: Shape<Rule> = record({ matches: list(MATCH, MAX_MATCHES), action: AC
 
 const CHAIN = record({
   name: NAME,
-  base: optional(record({ hook: oneOf('prerouting', 'forward', 'output'), priority: integer(-199, 199) })),
+  base: optional(record({ hook: oneOf('prerouting', 'input', 'forward', 'output'), priority: integer(-199, 199) })),
   rules: list(RULE, MAX_RULES),
 });
 
@@ -76,51 +78,26 @@ export const TABLE: Shape<Table> = mapped(
   record({ comment: STAMP, objects: list(OBJECT, KERNEL_HELPERS.length), chains: list(CHAIN, MAX_CHAINS) }),
   ({ comment, objects, chains }) => {
     const table = { comment, objects, chains: chains.map(({ base, ...chain }) => (base ? { ...chain, base } : chain)) };
-    checkStructure(table);
+    checkForm(table);
     return table;
   },
   (table) => table,
 );
 
-const DATA_CHAIN = /^data-/;
-
-/** Base chains only jump; what they jump to only assigns (on `new`), or only drops (on `related`, by helper). */
-function checkStructure(table: Table): void {
-  const plain = new Set(table.chains.filter((chain) => !chain.base).map(({ name }) => name));
-  const objects = new Set(table.objects.map(({ name }) => name));
-  for (const chain of table.chains) {
-    for (const rule of chain.rules) {
-      const problem = chain.base ? baseProblem(rule, plain) : plainProblem(chain, rule, objects);
-      if (problem) throw new Mismatch(`of chain ${chain.name} that ${problem}`, 'chains');
-    }
-  }
-}
-
-/** @returns what a rule of a base chain has to be, where it is not */
-function baseProblem({ matches, action }: Rule, plain: ReadonlySet<string>): string | null {
-  const targets = targetsOf(action);
-  if (targets.length === 0) return 'a base chain jumps';
-  if (targets.some((name) => !plain.has(name))) return 'it jumps to chains that are there';
-  const wanted = action.kind === 'jump-by-helper' ? 'related' : 'new';
-  const [state] = matches;
-  if (matches.length !== 1 || state?.kind !== 'ct-state' || state.state !== wanted) return `it jumps on ct state ${wanted} only`;
-  if (targets.some((name) => DATA_CHAIN.test(name) !== (wanted === 'related'))) return 'related packets, and no others, reach data chains';
-  return null;
-}
-
-function plainProblem({ name }: Chain, { action }: Rule, objects: ReadonlySet<string>): string | null {
-  if (targetsOf(action).length > 0) return 'a base chain jumps, no other';
-  if ((action.kind === 'drop') !== DATA_CHAIN.test(name)) return 'data chains, and no others, drop';
-  if (assignedBy(action).some((object) => !objects.has(object))) return 'it assigns objects that are there';
-  return null;
-}
-
-function targetsOf(action: Action): readonly string[] {
-  if (action.kind === 'jump') return [action.chain];
-  return action.kind === 'jump-by-helper' ? action.entries.map(([, name]) => name) : [];
-}
-
-function assignedBy(action: Action): readonly string[] {
-  if (action.kind === 'set-helper') return [action.object];
-  return action.kind === 'map-helper' ? action.entries.map(([, name]) => name) : [];
+/**
+ * @throws Mismatch unless the table is in the one form that Pinhole writes. A packet then costs no more than the helpers that are assigned,
+ * of which a router has a bounded number.
+ */
+function checkForm(table: Table): void {
+  const form = formOf(table);
+  if (!form) throw new Mismatch('rules that Pinhole writes', 'chains');
+  if (form.assignments.length > MAX_HELPERS_PER_ROUTER)
+    throw new Mismatch(`at most ${MAX_HELPERS_PER_ROUTER} assignments of helpers`, 'chains');
+  const { objects, chains } = tableContent(form);
+  if (!isDeepStrictEqual(objects, table.objects)) throw new Mismatch('the helpers that are assigned, sorted by name', 'objects');
+  if (chains.length !== table.chains.length) throw new Mismatch(`the chains ${chains.map(({ name }) => name).join(', ')}`, 'chains');
+  for (const [index, chain] of chains.entries())
+    if (!isDeepStrictEqual(chain, table.chains[index])) throw new Mismatch(`chain ${chain.name} as Pinhole writes it`, `chains[${index}]`);
+  const slots = new Set(form.assignments.map(({ object: { protocol }, port, scope }) => JSON.stringify([protocol, port, scope])));
+  if (slots.size < form.assignments.length) throw new Mismatch('each port assigned once in one scope', 'chains');
 }

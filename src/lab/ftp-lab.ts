@@ -1,7 +1,6 @@
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { parseAnswer, readAnswer } from '../client/answer.ts';
 import type { Client } from '../client/client.ts';
 import { type Helper, helpersPath, STATUS_VIEW } from '../client/resources.ts';
@@ -9,12 +8,16 @@ import { EXPECTATION_EVENT } from '../contract/expectation.ts';
 import { HELPER } from '../contract/helper.ts';
 import { ROUTER, type Router } from '../contract/router.ts';
 import { Instance } from './instance.ts';
+import { patiently } from './patience.ts';
 import { ScratchNetwork } from './scratch-network.ts';
 
 /** The names of the lab's namespaces begin with this and a dash. */
 export const FTP_LAB_PREFIX = 'pinhole-demo';
 const FILE_CONTENT = 'fetched through a pinhole\n';
-const CONVERGE_TIMEOUT_MS = 5_000;
+/** Pinhole is idle for so long only when it has nothing more to do. */
+const CONVERGE_QUIET_MS = 5_000;
+/** vsftpd is there at once on a fast machine, and in seconds on an emulated one. */
+const VSFTPD_MS = 60_000;
 
 /** A strict firewall. It accepts related connections, but without a helper there are none. */
 const FIREWALL = `
@@ -77,7 +80,7 @@ export class FtpLab {
       const { helpers } = await this.#api().read(STATUS_VIEW, 'GET', `/v1/status/${router}`);
       return helpers.some(({ families }) => families.every(({ status }) => status === 'ACTIVE'));
     };
-    await until(CONVERGE_TIMEOUT_MS, 'the helper does not become ACTIVE', active);
+    await this.#until('the helper does not become ACTIVE', active);
     const { stdout } = await this.#network.exec('router', ['nft', 'list', 'chain', 'inet', 'pinhole', 'assign']);
     return { detail: `ACTIVE; in the kernel:\n${stdout.trim()}`, value };
   }
@@ -89,7 +92,7 @@ export class FtpLab {
       const { stdout } = await this.#network.exec('router', ['nft', 'list', 'tables']);
       return !stdout.includes('pinhole');
     };
-    await until(CONVERGE_TIMEOUT_MS, 'the table does not go', gone);
+    await this.#until('the table does not go', gone);
     return { detail: 'table inet pinhole is gone, and the other tables are unchanged' };
   }
 
@@ -110,9 +113,9 @@ export class FtpLab {
     const reading = (async () => {
       for await (const line of lines) if (line) seen.push(line);
     })().catch(() => undefined);
-    const { code, output } = await this.#curl(10);
+    const { code, output } = await this.#curl(60);
     if (code !== 0 || output !== FILE_CONTENT) throw new Error(`curl ended with ${code}: ${output}`);
-    await until(CONVERGE_TIMEOUT_MS, 'Pinhole reports no expectation', () => seen.length > 0);
+    await this.#until('Pinhole reports no expectation', () => seen.length > 0);
     stop.abort();
     await reading;
     const { change, expectation } = readAnswer(EXPECTATION_EVENT, parseAnswer(seen[0] ?? ''));
@@ -144,10 +147,15 @@ export class FtpLab {
       `listen=YES\nlisten_ipv6=NO\nbackground=NO\nanonymous_enable=YES\nanon_root=${root}\nsecure_chroot_dir=${empty}\nno_anon_password=YES\nseccomp_sandbox=NO\n`,
     );
     this.#network.start('server', ['vsftpd', config]);
-    await until(5_000, 'vsftpd does not listen', async () => {
+    const isListening = async () => {
       const { stdout } = await this.#network.exec('server', ['ss', '-Hltn', 'sport = :21']);
       return stdout.includes(':21');
-    });
+    };
+    await patiently(isListening, { what: 'vsftpd does not listen', quietMs: VSFTPD_MS, workMs: () => 0 });
+  }
+
+  #until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
+    return patiently(condition, { what, quietMs: CONVERGE_QUIET_MS, workMs: () => this.#pinhole.processorTime() });
   }
 
   /** Downloads with PASV. The helper covers EPSV too, but one is enough to show it. */
@@ -160,13 +168,5 @@ export class FtpLab {
       const { code, stderr } = error as { code: number; stderr: string };
       return { code, output: stderr };
     }
-  }
-}
-
-async function until(timeoutMs: number, what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + timeoutMs;
-  while (!(await condition())) {
-    if (Date.now() > deadline) throw new Error(`${what} within ${timeoutMs / 1000} s`);
-    await sleep(20);
   }
 }

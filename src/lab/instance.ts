@@ -9,14 +9,19 @@ import { paths } from '../config/config.ts';
 import { AGENT } from '../contract/agent.ts';
 import { list } from '../contract/compounds.ts';
 import { record } from '../contract/record.ts';
+import { patiently, processorTime } from './patience.ts';
 
 const CLI = fileURLToPath(new URL('../cli.js', import.meta.url));
 const AGENTS = record({ agents: list(AGENT, ANY_NUMBER) });
-const START_TIMEOUT_MS = 20_000;
-const STOP_TIMEOUT_MS = 10_000;
+/** Idle for so long, it will not become ready. */
+const START_QUIET_MS = 20_000;
+/** A process that ended so often while the instance starts ends always. */
+const MAX_DEATHS = 5;
+/** An emulated machine needs tens of seconds. */
+const STOP_TIMEOUT_MS = 60_000;
 
 /** Processes of an instance, apart from its supervisor. */
-export type ProcessName = 'kernel' | 'server' | 'agent';
+export type ProcessName = 'opener' | 'kernel' | 'server' | 'agent';
 
 /** What an instance needs. */
 export interface InstanceOptions {
@@ -24,6 +29,8 @@ export interface InstanceOptions {
   readonly directory: string;
   /** Patterns of the namespaces that it may serve. */
   readonly namespaces: readonly string[];
+  /** Seconds after which its kernel process counts as dead if it does not answer. Default: that of the configuration. */
+  readonly deadlineSeconds?: number;
   /** More lines of configuration, in YAML. */
   readonly config?: string;
   /** Path of another built command line to run. */
@@ -80,14 +87,15 @@ export class Instance {
     return new Client({ url: this.url, token: this.token }, {});
   }
 
-  /** Starts it and waits until it is ready. @throws Error with its output if it ends, or is not ready within 20 s */
+  /** Starts it and waits until it is ready. @throws Error with its output if it ends, or a process of it does so again and again, or all are idle */
   async start(): Promise<void> {
-    const { directory, namespaces, config = '' } = this.#options;
+    const { directory, namespaces, deadlineSeconds, config = '' } = this.#options;
+    const deadline = deadlineSeconds === undefined ? '' : `  deadline_seconds: ${deadlineSeconds}\n`;
     const file = join(directory, 'pinhole.yaml');
     chmodSync(directory, 0o755);
     writeFileSync(
       file,
-      `kernel:\n  namespaces: ${JSON.stringify(namespaces)}\n  host_namespace: false\nhost: here\nlog_level: info\n${config}`,
+      `kernel:\n  namespaces: ${JSON.stringify(namespaces)}\n  host_namespace: false\n${deadline}host: here\nlog_level: info\n${config}`,
     );
     const argv = [this.#options.cli ?? CLI, 'up', '--config', file, '--data-dir', this.dataDir];
     const child = spawn(process.execPath, argv, { stdio: ['ignore', 'pipe', 'pipe'], env: this.env, detached: true });
@@ -100,21 +108,37 @@ export class Instance {
     await this.ready();
   }
 
-  /** Resolves when the server answers and an agent has pulled from it. */
+  /**
+   * Resolves when its own server answers, not one that a killed supervisor left for a moment, an agent has pulled from it, and the kernel
+   * process has answered that agent.
+   */
   async ready(): Promise<void> {
-    const deadline = Date.now() + START_TIMEOUT_MS;
-    for (; ; await sleep(20)) {
+    const seen = new Set<string>();
+    const isReady = async () => {
       const child = this.#supervisor;
-      if (!child || child.exitCode !== null) throw new Error(`pinhole up ended with ${child?.exitCode}:\n${this.#log}`);
-      if (existsSync(this.files.endpoint) && (await this.#hasAgent())) return;
-      if (Date.now() > deadline) throw new Error(`pinhole up is not ready after ${START_TIMEOUT_MS} ms:\n${this.#log}`);
-    }
+      if (!child || child.exitCode !== null) throw new Error(`pinhole up ended with ${child?.exitCode}`);
+      const pids = this.pids();
+      for (const [name, pid] of pids) seen.add(`${name} ${pid}`);
+      for (const name of pids.keys())
+        if ([...seen].filter((process) => process.startsWith(`${name} `)).length > MAX_DEATHS)
+          throw new Error(`the ${name} process of pinhole up ends again and again`);
+      return pids.has('server') && pids.has('agent') && existsSync(this.files.endpoint) && (await this.#hasAgent());
+    };
+    const wait = { what: 'pinhole up does not become ready', quietMs: START_QUIET_MS, workMs: () => this.processorTime() };
+    await patiently(isReady, wait).catch((error: Error) => {
+      throw new Error(`${error.message}:\n${this.#log}`);
+    });
+  }
+
+  /** Milliseconds of processor time that its processes have used. */
+  processorTime(): number {
+    return [this.pid, ...childrenOf(this.pid)].reduce((sum, pid) => sum + processorTime(pid), 0);
   }
 
   async #hasAgent(): Promise<boolean> {
     try {
       const { agents } = await this.client().read(AGENTS, 'GET', '/v1/agents');
-      return agents.some(({ alive, state }) => alive && state['source'] !== undefined);
+      return agents.some(({ alive, state, kernel }) => alive && state['source'] !== undefined && kernel?.up === true);
     } catch {
       return false;
     }
@@ -124,13 +148,13 @@ export class Instance {
   pids(): Map<ProcessName, number> {
     const found = new Map<ProcessName, number>();
     for (const pid of childrenOf(this.pid)) {
-      const [name] = /kernel-process|server|agent/.exec(commandLine(pid).slice(2).join(' ')) ?? [];
+      const [name] = /opener|kernel-process|server|agent/.exec(commandLine(pid).slice(2).join(' ')) ?? [];
       if (name) found.set(name === 'kernel-process' ? 'kernel' : (name as ProcessName), pid);
     }
     return found;
   }
 
-  /** Sends SIGTERM, after 10 s SIGKILL, and waits for the end. Data stays. */
+  /** Sends SIGTERM, after a minute SIGKILL, and waits for the end. Data stays. */
   async stop(): Promise<void> {
     const child = this.#supervisor;
     if (!child) return;

@@ -73,7 +73,9 @@ export class ScratchNetwork {
 
   /** Loads rules in nft's syntax into a host. */
   async nft(host: string, rules: string): Promise<void> {
-    const child = spawn('ip', ['netns', 'exec', this.netns(host), 'nft', '-f', '-'], { stdio: ['pipe', 'ignore', 'pipe'] });
+    // Node's pipes are sockets. nft 0.9.8 opens /dev/stdin by that name, which a socket refuses.
+    const load = ['sh', '-c', 'cat | nft -f -'];
+    const child = spawn('ip', ['netns', 'exec', this.netns(host), ...load], { stdio: ['pipe', 'ignore', 'pipe'] });
     let errors = '';
     child.stderr.on('data', (chunk) => {
       errors += chunk;

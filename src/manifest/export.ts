@@ -1,7 +1,13 @@
-import { MANIFEST, type ManifestHelper, type ManifestRouter } from '../contract/manifest.ts';
+import {
+  type Declared,
+  type DeclaredHelper,
+  MANIFEST,
+  type Manifest,
+  type ManifestHelper,
+  type ManifestRouter,
+} from '../contract/manifest.ts';
 import type { Protocol } from '../model/catalogue.ts';
 import { grouped } from '../model/grouped.ts';
-import type { Declared, DeclaredHelper } from './steps.ts';
 
 /**
  * The declared state in the JSON form of a manifest, which YAML prints. Fields that are null, false or empty are left out, and a
@@ -10,11 +16,16 @@ import type { Declared, DeclaredHelper } from './steps.ts';
 export function toManifest(declared: readonly Declared[]): object {
   const byName = grouped(declared, ({ router }) => [router.name]);
   const routers = declared.map((item): ManifestRouter => routerOf(item, (byName.get(item.router.name) ?? []).length > 1));
-  return withoutNothing(MANIFEST.write({ routers })) as object;
+  return compact({ routers });
+}
+
+/** The JSON form of a manifest without the fields that are null, false or empty. It reads back to the same manifest. */
+export function compact(manifest: Manifest): object {
+  return withoutNothing(MANIFEST.write(manifest)) as object;
 }
 
 function routerOf({ router, helpers }: Declared, isAmbiguous: boolean): ManifestRouter {
-  const { id, name, description, netns, host, projectId, confinement } = router;
+  const { id, name, description, netns, host, projectId, confinement, labels } = router;
   return {
     id: isAmbiguous || name === '' ? id : null,
     name,
@@ -23,18 +34,25 @@ function routerOf({ router, helpers }: Declared, isAmbiguous: boolean): Manifest
     host,
     project: projectId === '' ? null : projectId,
     confinement,
+    labels: Object.keys(labels).length === 0 ? null : labels,
     helpers: helpers.map(helperOf),
   };
 }
 
 function helperOf({ helper, protocol, port, scope, expiresAt }: DeclaredHelper): ManifestHelper {
-  return { helper, protocol: protocol as Protocol, port, scope, expiresAt };
+  return { helper, protocol: protocol as Protocol, port, scope, expiresAt, ttl: null };
 }
 
-/** In a manifest, null, false and an empty text mean the same as a missing field. */
+/** In a manifest, null, false, an empty text and an empty object mean the same as a missing field; but a label may be empty. */
 function withoutNothing(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withoutNothing);
   if (typeof value !== 'object' || value === null) return value;
-  const kept = Object.entries(value).filter(([, inner]) => inner !== null && inner !== false && inner !== '');
-  return Object.fromEntries(kept.map(([name, inner]) => [name, withoutNothing(inner)]));
+  const isLabels = (name: string) => name === 'labels';
+  const kept = Object.entries(value).filter(([name, inner]) => inner !== null && (isLabels(name) || !isNothing(inner)));
+  return Object.fromEntries(kept.map(([name, inner]) => [name, isLabels(name) ? inner : withoutNothing(inner)]));
+}
+
+function isNothing(value: unknown): boolean {
+  if (Array.isArray(value)) return false;
+  return value === false || value === '' || (typeof value === 'object' && value !== null && Object.keys(value).length === 0);
 }

@@ -1,18 +1,23 @@
 import { readFileSync } from 'node:fs';
 import { type Document, isNode, isScalar, LineCounter } from 'yaml';
-import { MANIFEST, type Manifest } from '../contract/manifest.ts';
+import { MANIFEST, MANIFEST_DOCUMENT, MAX_MANIFEST_BYTES, type Manifest, type ManifestDocument } from '../contract/manifest.ts';
 import { formatPath, Mismatch } from '../contract/mismatch.ts';
 import { parseYamlDocuments } from '../formats/yaml.ts';
 import { InvalidInput, PinholeError } from '../model/errors.ts';
 
-const MAX_FILE = 8 * 1024 * 1024;
+/** A manifest with the file that it was read from. */
+export interface ManifestFile {
+  readonly manifest: Manifest;
+  /** Returns an error about a field of the manifest, like `routers[2].name`, as one that names file and line; others unchanged. */
+  located(error: unknown): unknown;
+}
 
 /**
  * Reads a manifest from a file of at most 8 MiB; `-` is standard input. A file of several YAML documents declares the routers of all
- * of them.
+ * of them, and a profile of any of them serves the routers of all.
  * @throws InvalidInput that names file, line and field
  */
-export function readManifest(file: string): Manifest {
+export function readManifest(file: string): ManifestFile {
   return parseManifest(readText(file), file);
 }
 
@@ -21,23 +26,47 @@ export function readManifest(file: string): Manifest {
  * @param file its name, for messages
  * @throws InvalidInput that names file, line and field
  */
-export function parseManifest(text: string, file: string): Manifest {
+export function parseManifest(text: string, file: string): ManifestFile {
   const lines = new LineCounter();
   const refuse = (line: number, problem: string) => new InvalidInput('file', `${file}:${line}: ${problem}`);
   const all = parseYamlDocuments(text, { lineCounter: lines, uniqueKeys: true, refuse });
   // A `---` at the end begins an empty document, which is ignored. A file with only empty documents is refused for its first one.
   const filled = all.filter(({ contents }) => !(isScalar(contents) && contents.source === ''));
   const documents = filled.length > 0 ? filled : all.slice(0, 1);
-  const parts = documents.map((document) => ({ document, manifest: readDocument(document, { file, lines }) }));
-  const routers = parts.flatMap(({ manifest }) => manifest.routers);
-  const origin = parts.flatMap(({ document, manifest }) => manifest.routers.map((_, index) => ({ document, index })));
-  return checked(
-    () => MANIFEST.from({ routers }),
-    ({ expected, path: [, number, field] }) => {
-      const { document, index } = origin[Number(number)] ?? { document: documents[0] as Document, index: 0 };
-      return problemAt({ file, lines, document }, { path: ['routers', index, ...(field === undefined ? [] : [field])], expected });
+  const parts = documents.map((document) => ({ document, read: readDocument(document, { file, lines }) }));
+  const origin = parts.flatMap(({ document, read }) => read.routers.map((_, index) => ({ document, index })));
+  /** The document of a router's field, and the field's path there. */
+  const originOf = ([, number, ...rest]: readonly (string | number)[]) => {
+    const { document, index } = origin[Number(number)] ?? { document: documents[0] as Document, index: 0 };
+    return { document, path: ['routers', index, ...rest] };
+  };
+  const profiles: Record<string, ManifestDocument['profiles'][string]> = {};
+  for (const { document, read } of parts)
+    for (const [name, helpers] of Object.entries(read.profiles)) {
+      const expected = 'a profile that no other document of this file has';
+      if (Object.hasOwn(profiles, name)) throw problemAt({ file, lines, document }, { path: ['profiles', name], expected });
+      profiles[name] = helpers;
+    }
+  const manifest = checked(
+    () => MANIFEST.from({ profiles, routers: parts.flatMap(({ read }) => read.routers) }),
+    ({ expected, path }) => {
+      const { document, path: own } = originOf(path);
+      return problemAt({ file, lines, document }, { path: own, expected });
     },
   );
+  const located = (error: unknown) => {
+    const path = error instanceof PinholeError ? pathOf(error.details.field ?? '') : [];
+    if (!(error instanceof PinholeError) || path[0] !== 'routers') return error;
+    const { document, path: own } = originOf(path);
+    const message = `${file}:${lineOf(document, lines, own)}: ${error.message}`;
+    return new PinholeError(error.code, message, { details: error.details, cause: error });
+  };
+  return { manifest, located };
+}
+
+/** The steps of a field's path, as `formatPath` writes them: `routers[2].name`. */
+function pathOf(field: string): (string | number)[] {
+  return [...field.matchAll(/\[(\d+)\]|[^.[\]]+/g)].map(([text, index]) => (index === undefined ? text : Number(index)));
 }
 
 interface Place {
@@ -46,9 +75,9 @@ interface Place {
   readonly document: Document;
 }
 
-function readDocument(document: Document, { file, lines }: Omit<Place, 'document'>): Manifest {
+function readDocument(document: Document, { file, lines }: Omit<Place, 'document'>): ManifestDocument {
   return checked(
-    () => MANIFEST.read(document.toJS({ maxAliasCount: 0 })),
+    () => MANIFEST_DOCUMENT.read(document.toJS({ maxAliasCount: 0 })),
     (mismatch) => problemAt({ file, lines, document }, mismatch),
     (error) => new InvalidInput('file', `${file}: ${error.message}`),
   );
@@ -81,7 +110,7 @@ function lineOf(document: Document, lines: LineCounter, path: readonly (string |
 function readText(file: string): string {
   try {
     const text = readFileSync(file === '-' ? 0 : file);
-    if (text.length > MAX_FILE) throw new InvalidInput('file', `${file}: is larger than ${MAX_FILE} bytes.`);
+    if (text.length > MAX_MANIFEST_BYTES) throw new InvalidInput('file', `${file}: is larger than ${MAX_MANIFEST_BYTES} bytes.`);
     return new TextDecoder('utf-8', { fatal: true }).decode(text);
   } catch (error) {
     if (error instanceof PinholeError) throw error;

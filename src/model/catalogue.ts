@@ -136,3 +136,9 @@ export const DEFAULT_ALLOWED: AllowedHelpers = Object.fromEntries(
 export function capabilityKey(type: string, protocol: Protocol, family: Family): string {
   return `${type}/${protocol}/${family}`;
 }
+
+/** Whether a helper announces connections. One that is assigned to the router's own broadcasts only does not. */
+export function announces({ helper, protocol }: { readonly helper: string; readonly protocol: string }): boolean {
+  const kernel = findKernelHelper(helper, protocol as Protocol);
+  return kernel !== null && !kernel.localOnly;
+}

@@ -10,6 +10,13 @@ export const ERROR_CODES = {
   'invalid-protocol-for-helper': { http: 400, exit: 1 },
   'quota-exceeded': { http: 409, exit: 1 },
   'netns-in-use': { http: 409, exit: 1 },
+  /** A router would move to a host that does not serve it now. */
+  'host-unavailable': { http: 409, exit: 1 },
+  /** A host cannot be forgotten: it is alive, or routers name it. */
+  'host-in-use': { http: 409, exit: 1 },
+  /** The pull that an operator confirms is not held, or not any more. */
+  'not-held': { http: 409, exit: 1 },
+  'host-not-found': { http: 404, exit: 3 },
   'revision-mismatch': { http: 412, exit: 1 },
   'idempotency-mismatch': { http: 422, exit: 1 },
   'events-gone': { http: 410, exit: 1 },
@@ -35,7 +42,11 @@ export const ERROR_CODES = {
   'remote-failure': { http: 502, exit: 1 },
   'netns-denied': { http: 403, exit: 4 },
   'netns-locked': { http: 409, exit: 1 },
+  /** Pinhole's table does not stand there any more as it was seen: another program has changed it. */
+  'table-changed': { http: 409, exit: 1 },
   'kernel-refused': { http: 500, exit: 1 },
+  /** A program that a command runs is not installed. */
+  'program-missing': { http: 500, exit: 1 },
   internal: { http: 500, exit: 1 },
 } as const satisfies Record<string, { http: number; exit: number }>;
 
@@ -76,8 +87,8 @@ export class InvalidInput extends PinholeError {
 
 /** There is no resource with this id. The message is Neutron's. */
 export class NotFound extends PinholeError {
-  constructor(kind: 'router' | 'helper' | 'token', id: string) {
-    const noun = { router: 'Router', helper: 'Conntrack Helper', token: 'Token' }[kind];
+  constructor(kind: 'router' | 'helper' | 'token' | 'host', id: string) {
+    const noun = { router: 'Router', helper: 'Conntrack Helper', token: 'Token', host: 'Host' }[kind];
     super(`${kind}-not-found`, `${noun} ${id} could not be found.`);
   }
 }

@@ -20,7 +20,7 @@ export interface HelperObject {
   readonly family: ObjectFamily;
 }
 
-export type Hook = 'prerouting' | 'forward' | 'output';
+export type Hook = 'prerouting' | 'input' | 'forward' | 'output';
 
 /** A chain with its rules in order. */
 export interface Chain {
@@ -62,29 +62,48 @@ export interface Rule {
 /** The whole table. */
 export interface Table {
   /**
-   * The stamp (`pinhole:v1 …`): it says that Pinhole made the table, and for which revision. It does not prove that the content is
-   * intact.
+   * The stamp (`pinhole:v2 …`): it says which installation of Pinhole made the table, and for which revision. It does not prove that the
+   * content is intact.
    */
   readonly comment: string;
   readonly objects: readonly HelperObject[];
   readonly chains: readonly Chain[];
 }
 
-export const STAMP_PREFIX = 'pinhole:v1 ';
-
-/** The parsed comment of a table: the router's revision, and the SHA-256 of the content in hex. */
+/**
+ * The parsed comment of a table: whose it is, the router's revision, and the SHA-256 of the content in hex. `installation` is null in a
+ * stamp of version 1, which names none.
+ */
 export interface Stamp {
+  readonly installation: string | null;
   readonly revision: number;
   readonly sha256: string;
 }
 
-/** Returns the comment of a table with this stamp. */
-export function formatStamp(stamp: Stamp): string {
-  return `${STAMP_PREFIX}rev=${stamp.revision} sha256=${stamp.sha256}`;
+/**
+ * Returns the comment of a table with this stamp: at most 128 characters, the most that `nft` takes back from a saved ruleset
+ * (NFTNL_UDATA_COMMENT_MAXLEN in its parser).
+ */
+export function formatStamp({ installation, revision, sha256 }: Stamp): string {
+  const owner = installation === null ? 'pinhole:v1' : `pinhole:v2 installation=${installation}`;
+  return `${owner} rev=${revision} sha256=${sha256}`;
 }
 
 /** Returns the stamp in a table's comment; null for any other comment. */
 export function parseStamp(comment: string): Stamp | null {
-  const found = /^pinhole:v1 rev=(\d{1,15}) sha256=([0-9a-f]{64})$/.exec(comment);
-  return found ? { revision: Number(found[1]), sha256: found[2] as string } : null;
+  const found = /^pinhole:(?:v1|v2 installation=([0-9a-f]{12})) rev=(\d{1,15}) sha256=([0-9a-f]{64})$/.exec(comment);
+  return found ? { installation: found[1] ?? null, revision: Number(found[2]), sha256: found[3] as string } : null;
+}
+
+/** Whether a comment is a stamp of Pinhole's, of this or of another version. */
+export function isStamp(comment: string): boolean {
+  return /^pinhole:v\d/.test(comment);
+}
+
+/**
+ * Returns the installation that a table's comment names, also in a stamp of a later version. Null if it names none: a stamp of version 1,
+ * or no stamp.
+ */
+export function installationOf(comment: string): string | null {
+  return /^pinhole:v\d+ installation=([0-9a-f]{12})(?: |$)/.exec(comment)?.[1] ?? null;
 }

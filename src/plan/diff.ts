@@ -1,6 +1,7 @@
 import type { TableDifference } from '../contract/plan.ts';
-import type { Protocol } from '../model/catalogue.ts';
-import type { Chain, HelperObject, Table } from '../model/table.ts';
+import { networkContains, parseNetwork } from '../model/address.ts';
+import { FAMILIES, type Family, type Protocol } from '../model/catalogue.ts';
+import type { Chain, HelperObject, Match, Table } from '../model/table.ts';
 import { contentDigest } from './render.ts';
 import { ruleText } from './text.ts';
 
@@ -63,35 +64,98 @@ function diffRules(desired: Chain, observed: Chain): TableDifference[] {
   return changes.length > 0 ? changes : [{ change: 'replace', what: 'rule', name: desired.name, detail: 'order of rules' }];
 }
 
-/** A protocol, port and helper type that new connections get, whatever their addresses. */
+/** A protocol, port and helper type that connections get. */
 export interface Assignment {
   readonly protocol: Protocol;
   readonly port: number;
   readonly type: string;
 }
 
-/** Returns all that a table assigns, with or without a scope; nothing for null. */
-export function assignments(table: Table | null): Assignment[] {
+/**
+ * The connections to which a rule applies, as far as the connection table can tell: their families and addresses (CIDR; null: any). It
+ * does not record the interface at which a connection entered.
+ */
+export interface Reach {
+  readonly families: readonly Family[];
+  readonly source: string | null;
+  readonly destination: string | null;
+}
+
+/** Live connections that lose their helper, except those in one of these reaches. */
+export interface Revocation extends Assignment {
+  readonly except: readonly Reach[];
+}
+
+/**
+ * Returns what live connections may lose if `desired` replaces `observed`: each assignment of which a rule is gone, unless a rule of
+ * `desired` applies to the same connections or to more. Without duplicates.
+ */
+export function revoked(desired: Table | null, observed: Table | null): Assignment[] {
+  const kept = assigned(desired);
+  const gone = assigned(observed).filter((rule) => !kept.some((other) => isSame(other, rule) && covers(other.reach, rule.reach)));
+  return [...new Map(gone.map(({ reach: _, ...assignment }) => [assignmentKey(assignment), assignment])).values()];
+}
+
+/**
+ * Returns which live connections lose what {@link revoked} found. A connection keeps its helper if any rule of `table` assigns the
+ * helper to its protocol, port and addresses; a rule's interface is not compared.
+ * @param table the table that the namespace has now
+ */
+export function revocations(gone: readonly Assignment[], table: Table | null): Revocation[] {
+  const kept = assigned(table);
+  return gone
+    .map((assignment) => ({ ...assignment, except: kept.filter((rule) => isSame(rule, assignment)).map(({ reach }) => reach) }))
+    .filter(({ except }) => !except.some((reach) => covers(reach, EVERYTHING)));
+}
+
+/** Returns a text that equal assignments have in common. */
+export function assignmentKey({ protocol, port, type }: Assignment): string {
+  return `${protocol}/${port}/${type}`;
+}
+
+const EVERYTHING: Reach = { families: FAMILIES, source: null, destination: null };
+
+/** Returns what each rule of a table assigns, and to which connections; nothing for null. */
+function assigned(table: Table | null): (Assignment & { readonly reach: Reach })[] {
   if (!table) return [];
-  const types = new Map(table.objects.map((object) => [object.name, object]));
+  const objects = new Map(table.objects.map((object) => [object.name, object]));
+  const rule = (name: string, matches: readonly Match[], port: number) => {
+    const object = objects.get(name);
+    return object ? [{ protocol: object.protocol, port, type: object.type, reach: reachOf(object, matches) }] : [];
+  };
   return table.chains.flatMap((chain) =>
-    chain.rules.flatMap(({ matches, action }): Assignment[] => {
-      if (action.kind === 'map-helper') {
-        return action.entries.map(([port, object]) => ({ protocol: action.protocol, port, type: types.get(object)?.type ?? '' }));
-      }
+    chain.rules.flatMap(({ matches, action }) => {
+      if (action.kind === 'map-helper') return action.entries.flatMap(([port, name]) => rule(name, matches, port));
       const dport = matches.find((match) => match.kind === 'dport');
-      if (action.kind !== 'set-helper' || !dport) return [];
-      return [{ protocol: dport.protocol, port: dport.port, type: types.get(action.object)?.type ?? '' }];
+      return action.kind === 'set-helper' && dport ? rule(action.object, matches, dport.port) : [];
     }),
   );
 }
 
-/**
- * Returns what live connections lose if `desired` replaces `observed`: the assignments that no rule makes any more. A helper whose
- * scope became narrower keeps its live connections. Without duplicates.
- */
-export function revoked(desired: Table | null, observed: Table | null): Assignment[] {
-  const key = (item: Assignment) => `${item.protocol}/${item.port}/${item.type}`;
-  const kept = new Set(assignments(desired).map(key));
-  return [...new Map(assignments(observed).map((item) => [key(item), item])).values()].filter((item) => !kept.has(key(item)));
+function reachOf({ family }: HelperObject, matches: readonly Match[]): Reach {
+  const network = (side: 'source' | 'destination') =>
+    matches.find((match) => match.kind === 'address' && match.side === side) as Extract<Match, { kind: 'address' }> | undefined;
+  return {
+    families: family === 'inet' ? FAMILIES : [family === 'ip' ? 'ipv4' : 'ipv6'],
+    source: network('source')?.cidr ?? null,
+    destination: network('destination')?.cidr ?? null,
+  };
+}
+
+function isSame(a: Assignment, b: Assignment): boolean {
+  return a.port === b.port && a.protocol === b.protocol && a.type === b.type;
+}
+
+/** Whether each connection in `inner` is in `outer` too. */
+function covers(outer: Reach, inner: Reach): boolean {
+  return (
+    inner.families.every((family) => outer.families.includes(family)) &&
+    contains(outer.source, inner.source) &&
+    contains(outer.destination, inner.destination)
+  );
+}
+
+function contains(outer: string | null, inner: string | null): boolean {
+  if (outer === null) return true;
+  return inner !== null && networkContains(parseNetwork(outer, 'rule'), parseNetwork(inner, 'rule'));
 }

@@ -4,29 +4,28 @@ import type { Confinement } from '../contract/confinement.ts';
 import type { DesiredRouter, Refused } from '../contract/desired-router.ts';
 import type { DesiredHelper } from '../contract/helper.ts';
 import { type Scope, scopeFamily } from '../contract/scope.ts';
-import type { FamilyStatus, HelperStatus } from '../contract/status.ts';
+import type { FamilyStatus } from '../contract/status.ts';
 import { parseNetwork } from '../model/address.ts';
-import {
-  capabilityKey,
-  type DataProtocol,
-  FAMILIES,
-  type Family,
-  findKernelHelper,
-  H245,
-  KERNEL_HELPERS,
-  type KernelHelper,
-  type Protocol,
-} from '../model/catalogue.ts';
-import { type Action, type Chain, formatStamp, type HelperObject, type Match, type Rule, type Table } from '../model/table.ts';
-import { BASE_CHAINS, CHAINS, FORWARD_CONFINE } from './layout.ts';
+import { capabilityKey, FAMILIES, type Family, findKernelHelper, type KernelHelper, type Protocol } from '../model/catalogue.ts';
+import { formatStamp, type HelperObject, type Table } from '../model/table.ts';
+import { type TableForm, tableContent } from '../model/table-form.ts';
 import { contentText } from './text.ts';
+
+/** The status of a helper in one family once the table is live. When it was verified is not known to a plan. */
+export type PlannedFamily = Omit<FamilyStatus, 'verifiedAt'>;
+
+/** The status of a helper in each of its families once the table is live. */
+export interface PlannedStatus {
+  readonly helperId: string;
+  readonly families: readonly PlannedFamily[];
+}
 
 /** The result of {@link render}. */
 export interface Plan {
   /** Null if the router has no helper that this kernel can assign. Then the kernel should have no table at all. */
   readonly table: Table | null;
   /** The status that each declared helper will have once the table is live. */
-  readonly statuses: readonly HelperStatus[];
+  readonly statuses: readonly PlannedStatus[];
 }
 
 /** A declared helper that this kernel can assign, in at least one family that its scope allows. */
@@ -44,8 +43,9 @@ interface Usable {
  *        └──────────────────────────── status of each: ACTIVE, or ERROR with its reason ◀──┘
  *
  * @param now helpers that expire at or before this time are left out, also from the statuses
+ * @param installation whose table it is; null if the agent has not been told, which makes a stamp of version 1
  */
-export function render(router: DesiredRouter, capabilities: Capabilities, now: Date): Plan {
+export function render(router: DesiredRouter, capabilities: Capabilities, now: Date, installation: string | null = null): Plan {
   const known = new Set(capabilities.helpers);
   const missingNat = new Set(capabilities.missingNat);
   const live = router.helpers.filter((helper) => !isExpired(helper, now)).sort(byPrecedence);
@@ -56,13 +56,13 @@ export function render(router: DesiredRouter, capabilities: Capabilities, now: D
     ...(router.refused ?? []).flatMap(refusedStatus),
   ];
   if (winners.size === 0) return { table: null, statuses };
-  const content = tableContent([...winners.values()], known, router.confinement);
-  const comment = formatStamp({ revision: router.revision, sha256: contentDigest(content) });
+  const content = tableContent(formOf([...winners.values()], known, router.confinement));
+  const comment = formatStamp({ installation, revision: router.revision, sha256: contentDigest(content) });
   return { table: { comment, ...content }, statuses };
 }
 
 /** The status of a helper that could not be read; none if its id is unknown. */
-function refusedStatus({ id, reason }: Refused): HelperStatus[] {
+function refusedStatus({ id, reason }: Refused): PlannedStatus[] {
   if (id === '') return [];
   return [{ helperId: id, families: FAMILIES.map((family) => ({ family, status: 'ERROR', reason: `cannot be read: ${reason}` })) }];
 }
@@ -142,15 +142,15 @@ interface Election {
   readonly winners: ReadonlyMap<string, Usable>;
 }
 
-function statusOf(helper: DesiredHelper, election: Election): HelperStatus {
+function statusOf(helper: DesiredHelper, election: Election): PlannedStatus {
   const kernel = kernelHelperOf(helper);
   const families = (kernel?.families ?? FAMILIES).filter((family) => inScope(helper.scope, family));
   const reported = families.length > 0 ? families : [scopeFamily(helper.scope) as Family];
   return { helperId: helper.id, families: reported.map((family) => familyStatus(helper, family, election)) };
 }
 
-function familyStatus(helper: DesiredHelper, family: Family, election: Election): FamilyStatus {
-  const error = (reason: string): FamilyStatus => ({ family, status: 'ERROR', reason });
+function familyStatus(helper: DesiredHelper, family: Family, election: Election): PlannedFamily {
+  const error = (reason: string): PlannedFamily => ({ family, status: 'ERROR', reason });
   const kernel = kernelHelperOf(helper);
   if (!kernel) return error(`no kernel has the helper ${helper.helper} for ${helper.protocol}`);
   if (!kernel.families.includes(family)) return error(`no kernel has the helper ${helper.helper} for ${family}`);
@@ -173,95 +173,20 @@ function familyStatus(helper: DesiredHelper, family: Family, election: Election)
   };
 }
 
-function tableContent(
-  winners: readonly Usable[],
-  known: ReadonlySet<string>,
-  confinement: Confinement | null,
-): Pick<Table, 'objects' | 'chains'> {
+/** What the table says. Scoped helpers come first, the narrowest first. */
+function formOf(winners: readonly Usable[], known: ReadonlySet<string>, confinement: Confinement | null): TableForm {
   const objects = new Map(winners.map(({ kernel }) => [kernel.object, helperObject(kernel, kernelFamilies(kernel, known))]));
-  const forwarded = winners.filter(({ kernel }) => !kernel.localOnly);
-  const local = winners.filter(({ kernel }) => kernel.localOnly);
-  const chains: Chain[] = [];
-  if (forwarded.length > 0) chains.push({ name: CHAINS.assign, rules: assignRules(forwarded) });
-  if (local.length > 0) chains.push({ name: CHAINS.assignLocal, rules: assignRules(local) });
-  const present = new Set(chains.map((chain) => chain.name));
-  for (const { name, base, jumps } of BASE_CHAINS) {
-    const rules = jumps.filter((chain) => present.has(chain)).map(jumpOnNew);
-    if (rules.length > 0) chains.push({ name, base, rules });
-  }
-  if (confinement && forwarded.length > 0) chains.push(...confineChains(forwarded, confinement));
-  return { objects: [...objects.values()].sort((a, b) => compare(a.name, b.name)), chains };
+  return {
+    assignments: winners.map(({ desired: { port, scope }, kernel }) => ({
+      object: objects.get(kernel.object) as HelperObject,
+      port,
+      scope,
+    })),
+    confinement,
+  };
 }
 
 function helperObject(kernel: KernelHelper, families: readonly Family[]): HelperObject {
   const family = families.length === 2 ? 'inet' : families[0] === 'ipv4' ? 'ip' : 'ip6';
   return { name: kernel.object, type: kernel.type, protocol: kernel.protocol, family };
-}
-
-function jumpOnNew(chain: string): Rule {
-  return { matches: [{ kind: 'ct-state', state: 'new' }], action: { kind: 'jump', chain } };
-}
-
-/** Returns one rule per scoped helper, followed by one map lookup per protocol, whatever the number of helpers. */
-function assignRules(winners: readonly Usable[]): Rule[] {
-  const scoped = winners.filter(({ desired }) => desired.scope !== null);
-  const rules: Rule[] = scoped.map(({ desired, kernel }) => ({
-    matches: [...scopeMatches(desired.scope as Scope), { kind: 'dport', protocol: kernel.protocol, port: desired.port }],
-    action: { kind: 'set-helper', object: kernel.object },
-  }));
-  for (const protocol of ['tcp', 'udp'] as const) {
-    const entries = winners
-      .filter(({ desired, kernel }) => desired.scope === null && kernel.protocol === protocol)
-      .map(({ desired, kernel }) => [desired.port, kernel.object] as const)
-      .sort((a, b) => a[0] - b[0]);
-    if (entries.length > 0) rules.push({ matches: [], action: { kind: 'map-helper', protocol, entries } });
-  }
-  return rules;
-}
-
-function scopeMatches(scope: Scope): Match[] {
-  const matches: Match[] = [];
-  if (scope.inInterface) matches.push({ kind: 'in-interface', name: scope.inInterface });
-  if (scope.source) matches.push({ kind: 'address', side: 'source', cidr: scope.source });
-  if (scope.destination) matches.push({ kind: 'address', side: 'destination', cidr: scope.destination });
-  return matches;
-}
-
-/**
- * Returns one chain per data protocol, and the base chain that jumps to them by the helper of the master connection. H.323 helpers
- * open channels that in turn have helpers (RAS → Q.931 → H.245), so that these are confined too.
- */
-function confineChains(winners: readonly Usable[], confinement: Confinement): Chain[] {
-  const data = new Map<string, DataProtocol>(winners.map(({ kernel }) => [kernel.type, kernel.data]));
-  if (data.has('RAS')) data.set('Q.931', (KERNEL_HELPERS.find(({ type }) => type === 'Q.931') as KernelHelper).data);
-  if (data.has('Q.931')) data.set(H245.type, H245.data);
-  const entries = [...data].map(([type, protocol]) => [type, `data-${protocol}`] as const).sort((a, b) => compare(a[0], b[0]));
-  const protocols = [...new Set(data.values())].sort();
-  const action: Action = { kind: 'jump-by-helper', entries };
-  return [
-    ...protocols.map((protocol) => ({ name: `data-${protocol}`, rules: dataRules(protocol, confinement) })),
-    { name: CHAINS.confine, base: FORWARD_CONFINE, rules: [{ matches: [{ kind: 'ct-state', state: 'related' }], action }] },
-  ];
-}
-
-/** Ports below this one need privileges to listen on (`ip_unprivileged_port_start`, net/ipv4/af_inet.c). */
-const FIRST_UNPRIVILEGED_PORT = 1024;
-
-/**
- * Returns the rules for related connections of one data protocol. They drop other protocols, low and blocked ports, and packets
- * over the rate.
- */
-function dataRules(data: DataProtocol, confinement: Confinement): Rule[] {
-  const drop = (...matches: Match[]): Rule => ({ matches, action: { kind: 'drop' } });
-  const burst = Math.max(5, Math.ceil(confinement.ratePerSecond / 2));
-  const rate = drop({ kind: 'rate-over', perSecond: confinement.ratePerSecond, burst });
-  if (data === 'gre') return [drop({ kind: 'l4proto', not: true, protocol: 'gre' }), rate];
-  const protocols: readonly Protocol[] = data === 'tcp-udp' ? ['tcp', 'udp'] : [data];
-  const blocked = [...new Set(confinement.blockedPorts)].sort((a, b) => a - b);
-  return [
-    drop(...protocols.map((protocol): Match => ({ kind: 'l4proto', not: true, protocol }))),
-    ...protocols.map((protocol) => drop({ kind: 'dport-below', protocol, port: FIRST_UNPRIVILEGED_PORT })),
-    ...(blocked.length > 0 ? protocols.map((protocol) => drop({ kind: 'dport-in', protocol, ports: blocked })) : []),
-    rate,
-  ];
 }

@@ -1,4 +1,5 @@
 import { Agent } from '../agent/agent.ts';
+import { cloudInstallation } from '../agent/cloud.ts';
 import { listenHealth } from '../agent/health.ts';
 import { NeutronClient } from '../agent/neutron-client.ts';
 import { ServerClient } from '../agent/server-client.ts';
@@ -11,6 +12,7 @@ import { createLogger } from '../telemetry/log.ts';
 import { createMetrics, observe, REFUSED_MESSAGES } from '../telemetry/metrics.ts';
 import { VERSION } from '../version.ts';
 import { rabbitBus } from './bus-parts.ts';
+import { listenFailure } from './listening.ts';
 
 /**
  * Starts the agent process of one host. It has no capabilities: it changes the kernel through the kernel process.
@@ -25,10 +27,19 @@ export async function startHostAgent(
   const ports = systemPorts(createLogger('agent', config.logLevel));
   const { logger } = ports;
   const files = paths(config);
-  const kernel = new RemoteKernel(files.kernelSocket, ports);
+  const kernel = new RemoteKernel(files.kernelSocket, ports, config.kernel.deadlineSeconds * 1_000);
   const bus = await chooseBus(config, { neutron, ports });
   const namespaces = async () => (await kernel.namespaces()).map(({ netns }) => netns);
-  const source = neutron ? new NeutronClient({ bus, host: config.host, namespaces, ...ports }) : new ServerClient(bus, config.host);
+  const source =
+    config.bus && neutron
+      ? new NeutronClient({
+          bus,
+          host: config.host,
+          namespaces,
+          installation: cloudInstallation(files.cloud, config.bus, logger),
+          ...ports,
+        })
+      : new ServerClient(bus, config.host);
   const agent = new Agent({
     host: config.host,
     version: VERSION,
@@ -37,15 +48,20 @@ export async function startHostAgent(
     ...ports,
     statePath: files.agentState,
     resyncSeconds: config.agent.resyncSeconds,
+    checkSeconds: config.agent.checkSeconds,
     reportSeconds: config.agent.reportSeconds,
     firstPullSeconds: config.agent.firstPullSeconds,
     maxStateAgeSeconds: config.agent.maxStateAgeSeconds,
+    holdRemovalsPercent: config.agent.holdRemovalsPercent,
     keepLive: config.agent.keepLive,
   });
-  agent.start();
   const metrics = createMetrics();
   observe(metrics, REFUSED_MESSAGES, () => bus.refused);
-  const health = await listenHealth(config.agent.listen, agent, metrics);
+  const { host, port } = config.agent.listen;
+  const health = await listenHealth(config.agent.listen, agent, metrics).catch((error) => {
+    throw listenFailure(error, { field: 'agent.listen', address: `${host}:${port}` });
+  });
+  agent.start();
   logger.info({ host: config.host, version: VERSION }, 'agent is running');
   return {
     isWell: () => agent.isWell,

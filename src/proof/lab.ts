@@ -1,20 +1,17 @@
 import type { ChildProcess } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { LinuxKernel } from '../kernel/linux/linux-kernel.ts';
 import { ScratchNetwork } from '../lab/scratch-network.ts';
 import type { Family, Protocol } from '../model/catalogue.ts';
 import { silentLogger } from '../ports/logger.ts';
-import { liveParts } from '../review/ruleset/live.ts';
 import type { Assignment, RulesetView } from '../review/ruleset/view.ts';
 import type { Subject } from '../review/subject.ts';
 import { ATTACKS } from './attacks.ts';
+import { loadRules } from './load-rules.ts';
 import { type LabNetwork, networkFor } from './network.ts';
 
-const PEER = fileURLToPath(new URL('./peer.js', import.meta.url));
+const PEER = fileURLToPath(new URL('../proof/peer.js', import.meta.url));
 /** Output of nft for a counter that is not zero. */
 const COUNTED = /counter packets [1-9]/;
 const READY_MS = 5000;
@@ -114,11 +111,7 @@ export class ProofLab {
    * @returns null: the kernel accepted it; otherwise the error of the program that loads it
    */
   async load(subject: Subject): Promise<string | null> {
-    for (const { argv, input } of loaders(subject)) {
-      const problem = await this.#feed(argv, input);
-      if (problem !== null) return problem;
-    }
-    return null;
+    return loadRules(this.#scratch, 'router', subject);
   }
 
   /**
@@ -133,22 +126,6 @@ export class ProofLab {
     const tables = stdout.split('\n').filter((line) => line !== '' && !line.includes('pinhole_proof'));
     await this.add(tables.map((table) => `delete ${table}\n`).join(''));
     return this.load(subject);
-  }
-
-  /** Passes rules in a file, because nft opens JSON by name, and the standard input that Node creates is a socket without one. */
-  async #feed(argv: readonly string[], input: string): Promise<string | null> {
-    const folder = mkdtempSync(join(tmpdir(), 'pinhole-proof-'));
-    try {
-      const file = join(folder, 'rules');
-      writeFileSync(file, input);
-      await this.#scratch.exec('router', [...argv, file]);
-      return null;
-    } catch (error) {
-      const { stderr = '' } = error as { stderr?: string };
-      return stderr.trim().split('\n').slice(0, 3).join(' ').replaceAll(folder, '') || `${argv[0]} failed`;
-    } finally {
-      rmSync(folder, { recursive: true });
-    }
   }
 
   /** Adds rules of the proof itself to the router. @throws Error with nft's message */
@@ -182,7 +159,7 @@ export class ProofLab {
     const kernel = new LinuxKernel({ allowed: (one) => one === netns, logger: silentLogger });
     try {
       for (const type of types)
-        if ((await kernel.changeLive(netns, { action: 'strip', selectors: [{ protocol, port, type }] })) > 0) return type;
+        if ((await kernel.changeLive(netns, { action: 'strip', selectors: [{ protocol, port, type, except: [] }] })) > 0) return type;
       return null;
     } finally {
       await kernel.close();
@@ -273,48 +250,4 @@ async function heard(child: ChildProcess, events: string[], event: string): Prom
     });
     child.on('close', () => reject(new Error('the attacker ended')));
   });
-}
-
-/** Commands that load a ruleset, with their input. Rulesets that include files are refused before this. */
-function loaders(subject: Subject): { argv: string[]; input: string }[] {
-  switch (subject.kind) {
-    case 'nft':
-      return [{ argv: ['nft', '-f'], input: subject.text }];
-    case 'nft-json':
-      return [{ argv: ['nft', '-j', '-f'], input: subject.text }];
-    case 'iptables': {
-      const parts = { ip: '', ip6: '' };
-      let family: 'ip' | 'ip6' = /\bip6tables/.test(subject.text) && !/\biptables(-\w+)*-save/.test(subject.text) ? 'ip6' : 'ip';
-      for (const line of subject.text.split('\n')) {
-        if (/^#.*\bip6tables/.test(line)) family = 'ip6';
-        else if (/^#.*\biptables/.test(line)) family = 'ip';
-        parts[family] += `${line}\n`;
-      }
-      return [
-        { argv: ['iptables-restore'], input: parts.ip },
-        { argv: ['ip6tables-restore'], input: parts.ip6 },
-      ].filter(({ input }) => /^\*/m.test(input));
-    }
-    case 'live': {
-      const { nft, iptables, ip6tables } = liveParts(subject.text);
-      return [
-        { argv: ['nft', '-j', '-f'], input: withoutIptables(nft, [iptables, ip6tables]) },
-        ...(iptables ? [{ argv: ['iptables-restore'], input: iptables }] : []),
-        ...(ip6tables ? [{ argv: ['ip6tables-restore'], input: ip6tables }] : []),
-      ];
-    }
-    default:
-      return [];
-  }
-}
-
-/** The JSON listing without tables of iptables, which nft cannot load; iptables-restore creates them. */
-function withoutIptables(nft: string, saved: readonly (string | null)[]): string {
-  const owned = new Set(
-    ['ip', 'ip6'].flatMap((family, index) => [...(saved[index] ?? '').matchAll(/^\*(\S+)/gm)].map(([, table]) => `${family} ${table}`)),
-  );
-  const { nftables } = JSON.parse(nft) as { nftables: Readonly<Record<string, { family?: string; table?: string; name?: string }>>[] };
-  const isOwned = (item: (typeof nftables)[number]) =>
-    Object.entries(item).some(([kind, { family, table, name }]) => owned.has(`${family} ${kind === 'table' ? name : table}`));
-  return JSON.stringify({ nftables: nftables.filter((item) => !isOwned(item)) });
 }

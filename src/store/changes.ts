@@ -1,4 +1,4 @@
-import type { Kysely } from 'kysely';
+import { type Kysely, sql } from 'kysely';
 import type { AuditEntry, SignedHead } from '../contract/audit.ts';
 import type { NewEvent } from '../contract/event.ts';
 import type { ConntrackHelper } from '../contract/helper.ts';
@@ -7,14 +7,17 @@ import type { Router } from '../contract/router.ts';
 import { PinholeError } from '../model/errors.ts';
 import type { Database } from './database.ts';
 import type { DialectName } from './dialect.ts';
-import type { Agent, IdempotentAnswer, ProjectUsage, StoredReport, Token, Writes } from './interface.ts';
+import type { Agent, Heard, IdempotentAnswer, ProjectUsage, StoredReport, Token, Writes } from './interface.ts';
 import { JournalEntries } from './journal.ts';
 import { Queries } from './queries.ts';
-import type { UnitLocks } from './router-locks.ts';
+import { LocksCross, type UnitLocks } from './router-locks.ts';
 import { fromHead, fromHelper, fromRouter, toRouter } from './rows.ts';
 import type { AgentRow, Schema } from './schema.ts';
 import type { Statements } from './statements.ts';
 import type { Gained, UnitUsage } from './usage-ledger.ts';
+
+/** The number of an advisory lock of PostgreSQL: "pinh" in ASCII. Each database has advisory locks of its own. */
+const MANIFEST_LOCK = 0x70_69_6e_68;
 
 /** What a unit shares with the other units of its batch. */
 export interface UnitParts {
@@ -31,6 +34,7 @@ export class Changes extends Queries implements Writes {
   /** Entries that the batch writes at its end, if this unit succeeded. */
   readonly entries = new JournalEntries();
   readonly #parts: UnitParts;
+  readonly #hinted = new Set<string>();
   #hasWritten = false;
 
   constructor(database: Database, statements: Statements, parts: UnitParts) {
@@ -60,6 +64,12 @@ export class Changes extends Queries implements Writes {
     await this.#parts.locks?.lock(id);
     const { rows } = await this.statements.lockRouter.run(this.database, { id });
     return rows[0] ? toRouter(rows[0]) : null;
+  }
+
+  async lockManifests(): Promise<void> {
+    // The unit will lock many routers, so it cannot run beside others.
+    if (this.#parts.locks) throw new LocksCross();
+    if (this.#parts.dialect === 'postgres') await sql`select pg_advisory_xact_lock(${MANIFEST_LOCK})`.execute(this.db);
   }
 
   async insertRouter(router: Router): Promise<void> {
@@ -133,7 +143,11 @@ export class Changes extends Queries implements Writes {
       .execute();
   }
 
+  /** A hint names a router and carries nothing else, so that one is enough for all changes of the unit. */
   appendOutbox(host: string, routerId: RouterId, at: string): void {
+    const key = `${routerId} ${host}`;
+    if (this.#hinted.has(key)) return;
+    this.#hinted.add(key);
     this.entries.outbox.push({ host, router_id: routerId, created_at: at });
   }
 
@@ -235,19 +249,47 @@ export class Changes extends Queries implements Writes {
     });
   }
 
-  async saveAgent(agent: Agent): Promise<void> {
-    const row: AgentRow = {
+  async saveAgent(agent: Heard): Promise<void> {
+    const row: Omit<AgentRow, 'silent_since'> = {
       host: agent.host,
       started_at: agent.startedAt,
       seen_at: agent.seenAt,
       interval: agent.interval,
       state: JSON.stringify(agent.state),
+      verified_at: agent.verifiedAt,
+      bound_seconds: agent.boundSeconds,
+      kernel: agent.kernel && JSON.stringify(agent.kernel),
     };
     await this.#writing()
       .insertInto('agents')
-      .values(row)
+      .values({ ...row, silent_since: null })
       .onConflict((conflict) => conflict.column('host').doUpdateSet(row))
       .execute();
+  }
+
+  async markSilent({ host, seenAt }: Pick<Agent, 'host' | 'seenAt'>): Promise<boolean> {
+    const changed = await this.#writing()
+      .updateTable('agents')
+      .set({ silent_since: seenAt })
+      .where('host', '=', host)
+      .where('seen_at', '=', seenAt)
+      .where('silent_since', 'is', null)
+      .executeTakeFirst();
+    return changed.numUpdatedRows > 0n;
+  }
+
+  async markHeard(host: string): Promise<boolean> {
+    const changed = await this.#writing()
+      .updateTable('agents')
+      .set({ silent_since: null })
+      .where('host', '=', host)
+      .where('silent_since', 'is not', null)
+      .executeTakeFirst();
+    return changed.numUpdatedRows > 0n;
+  }
+
+  async forgetAgent(host: string): Promise<void> {
+    await this.#writing().deleteFrom('agents').where('host', '=', host).execute();
   }
 
   async insertToken(token: Token): Promise<void> {

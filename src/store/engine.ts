@@ -69,9 +69,10 @@ export interface StoreParts extends Pick<Ports, 'clock' | 'chance'> {
 }
 
 /** The writing half of a store: batches, their journal, and the translation of errors for callers. */
-export class Engine implements Pick<Store, 'write'> {
+export class Engine implements Pick<Store, 'write' | 'refusesWrites'> {
   readonly #parts: StoreParts;
   readonly #group: GroupCommit<Changes>;
+  #refuses = false;
 
   constructor(parts: StoreParts) {
     this.#parts = parts;
@@ -79,14 +80,24 @@ export class Engine implements Pick<Store, 'write'> {
   }
 
   /** Runs a unit of work, as {@link Store.write} describes. */
-  async write<T>(work: (tx: Writes) => Promise<T>): Promise<T> {
+  async write<T>(work: (tx: Writes) => Promise<T>, owner?: string): Promise<T> {
     const { writer } = this.#parts;
     try {
-      return await this.#group.run(work);
+      const result = await this.#group.run(work, owner);
+      this.#refuses = false;
+      return result;
     } catch (error) {
-      if (error instanceof PinholeError || !writer.isDatabaseError(error)) throw error;
+      if (error instanceof PinholeError && error.code !== 'store-unavailable') throw error;
+      if (!(error instanceof PinholeError) && !writer.isDatabaseError(error)) throw error;
+      this.#refuses = true;
+      if (error instanceof PinholeError) throw error;
       throw new PinholeError('store-unavailable', 'The database cannot take the change now. Nothing was changed.', { cause: error });
     }
+  }
+
+  /** As {@link Store.refusesWrites} describes. */
+  refusesWrites(): boolean {
+    return this.#refuses;
   }
 
   /** Resolves when no unit waits or runs any more. */

@@ -1,3 +1,4 @@
+import { FairQueue } from '../model/fair-queue.ts';
 import type { Ports } from '../ports/ports.ts';
 import { type Backoff, retryDelay } from '../ports/retry.ts';
 
@@ -57,11 +58,13 @@ const YIELD: Backoff = { firstMs: 5, maxMs: 50 };
  *
  * A unit of a batch waits only briefly for another server's lock, because it keeps the batch's own locks meanwhile. If it cannot
  * get the lock, it runs later in a transaction of its own, which holds nothing while it waits.
+ *
+ * When more units wait than a batch has, each owner gets as many of its places as another.
  */
 export class GroupCommit<Unit> {
   readonly #driver: CommitDriver<Unit>;
   readonly #ports: Pick<Ports, 'clock' | 'chance'>;
-  readonly #queue: Waiting<Unit>[] = [];
+  readonly #queue = new FairQueue<Waiting<Unit>>();
   #running = false;
   #idle: (() => void)[] = [];
 
@@ -70,10 +73,13 @@ export class GroupCommit<Unit> {
     this.#ports = ports;
   }
 
-  /** Runs `work` in the next batch. It may run more than once. @throws the error of `work`, or of the batch's commit */
-  run<T>(work: (unit: Unit) => Promise<T>): Promise<T> {
+  /**
+   * Runs `work` in the next batch that has room: owners take turns. It may run more than once.
+   * @throws the error of `work`, or of the batch's commit
+   */
+  run<T>(work: (unit: Unit) => Promise<T>, owner = ''): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      this.#queue.push({ work, resolve: resolve as (value: never) => void, reject, yielded: 0 });
+      this.#queue.push(owner, { work, resolve: resolve as (value: never) => void, reject, yielded: 0 });
       if (this.#running) return;
       this.#running = true;
       // Requests that arrived in the same turn of the event loop join the first batch.
@@ -88,8 +94,8 @@ export class GroupCommit<Unit> {
   }
 
   async #drain(): Promise<void> {
-    while (this.#queue.length > 0) {
-      const batch = this.#queue.splice(0, MAX_BATCH);
+    while (this.#queue.size > 0) {
+      const batch = this.#queue.take(MAX_BATCH);
       const yielded = await this.#commitBatch(batch, false);
       for (const waiting of yielded) await this.#runAlone(waiting);
     }

@@ -16,7 +16,11 @@ export interface Token extends TokenView {
 }
 
 /** An agent as its last heartbeat described it. Whether it is alive is computed at each read and not stored. */
-export type Agent = Omit<AgentView, 'alive'>;
+export type Heard = Omit<AgentView, 'alive'>;
+/** An agent, and since when it is known to be silent; null while it is not. */
+export interface Agent extends Heard {
+  readonly silentSince: string | null;
+}
 
 /** The last report about a router, with the host that sent it and the time (RFC 3339, UTC) at which a server took it. */
 export interface StoredReport extends RouterReport {
@@ -52,6 +56,16 @@ export interface RouterFilter {
   readonly marker?: string;
   /** Maximum number of routers. Absent: no maximum. */
   readonly limit?: number;
+}
+
+/** Which database this is, and which state of it. */
+export interface History {
+  /** Made with the database; what its tables are stamped with. */
+  readonly installation: string;
+  /** As {@link Reads.epoch}. */
+  readonly epoch: string;
+  /** Number of the newest event. It rises with every change, so that an older copy of the database has a lower one. */
+  readonly position: number;
 }
 
 /** The number of routers and helpers of a project, and its limits. A limit of null means that the configured default applies. */
@@ -108,6 +122,10 @@ export interface Reads {
   reports(routerIds: readonly string[]): Promise<StoredReport[]>;
   /** Returns all agents that ever sent a heartbeat, ordered by host. */
   agents(): Promise<Agent[]>;
+  /** Returns the number of routers of each host that routers name; of one host only, if it is named. */
+  routersByHost(host?: string): Promise<Map<string, number>>;
+  /** Returns the agent of a host; null if it never sent a heartbeat. */
+  agent(host: string): Promise<Agent | null>;
   /** Returns the token with this id, also if it has expired or was revoked. */
   token(id: string): Promise<Token | null>;
   /** Returns all tokens, oldest first, including expired and revoked ones. */
@@ -141,6 +159,8 @@ export interface Reads {
    * comparable only within one epoch.
    */
   epoch(): Promise<string>;
+  /** Returns whose database this is, and how far it has come. */
+  history(): Promise<History>;
 }
 
 /**
@@ -151,6 +171,8 @@ export interface Reads {
 export interface Writes extends Reads {
   /** Reads a router and keeps other units from changing it or its helpers until this unit has ended. */
   lockRouter(id: RouterId): Promise<Router | null>;
+  /** Keeps other units that call this from running until this unit has ended, on any server. Called before any other change. */
+  lockManifests(): Promise<void>;
   /** Inserts a router. @throws PinholeError `netns-in-use` if another router has the same host and network namespace */
   insertRouter(router: Router): Promise<void>;
   /** Replaces all fields of the router with this id. @throws PinholeError `netns-in-use`, as {@link insertRouter} */
@@ -198,7 +220,16 @@ export interface Writes extends Reads {
   /** Stores the newest report about a router in place of the previous one. Does nothing if the router has been deleted. */
   saveReport(report: StoredReport): Promise<void>;
   /** Stores an agent's heartbeat in place of the previous one of its host. */
-  saveAgent(agent: Agent): Promise<void>;
+  saveAgent(agent: Heard): Promise<void>;
+  /**
+   * Notes that an agent is silent since its last heartbeat. @returns false, without a change, if another unit did so before, or a later
+   * heartbeat came
+   */
+  markSilent(agent: Pick<Agent, 'host' | 'seenAt'>): Promise<boolean>;
+  /** Notes that an agent is not silent. @returns false, without a change, if it was not noted as silent */
+  markHeard(host: string): Promise<boolean>;
+  /** Deletes the agent of a host. Its last reports stay until the routers' next ones. */
+  forgetAgent(host: string): Promise<void>;
   /** Inserts a token. Its id is random and 64 bits long, so that it is not in use. */
   insertToken(token: Token): Promise<void>;
   /** Revokes a token at the time `at`. The time of an earlier revocation stays. */
@@ -223,9 +254,12 @@ export interface Store {
    * Runs `work` as one unit and resolves when its changes are on stable storage. The unit is atomic: if `work` throws, no change
    * remains and the promise rejects with the same error. Units that wait at the same time share one commit. `work` may run more
    * than once, because a unit that meets another server's lock is repeated: it must have no side effects outside of `tx`.
+   * @param owner whose change it is: owners take turns when more units wait than one commit takes. Default: Pinhole's own
    * @throws PinholeError `store-unavailable` if the database cannot take the change (disk full, I/O error, connection lost)
    */
-  write<T>(work: (tx: Writes) => Promise<T>): Promise<T>;
+  write<T>(work: (tx: Writes) => Promise<T>, owner?: string): Promise<T>;
+  /** Whether the database refused the last unit of work. The next one that it takes ends that. */
+  refusesWrites(): boolean;
   /**
    * Calls `listener` after this or another server of the same database has committed events. Calls may be merged or lost, so that
    * a follower also looks by itself.

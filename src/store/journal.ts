@@ -113,7 +113,7 @@ export class Journal {
       at,
       kind,
       project_id: projectId,
-      router_id: routerId,
+      router_id: routerId ?? '',
       request_id: requestId,
       data: JSON.stringify(data),
     }));

@@ -5,10 +5,12 @@ import type { ConntrackHelper } from '../contract/helper.ts';
 import type { HelperId, RouterId } from '../contract/primitives.ts';
 import type { Router } from '../contract/router.ts';
 import type { Database } from './database.ts';
+import { inChunks } from './in-chunks.ts';
 import type {
   Agent,
   AuditChain,
   AuditFilter,
+  History,
   IdempotentAnswer,
   OutboxItem,
   ProjectUsage,
@@ -22,9 +24,6 @@ import { chainTail } from './journal.ts';
 import { toAgent, toAudit, toEvent, toHead, toHelper, toReport, toRouter, toToken, toUsage } from './rows.ts';
 import type { HelperRow, Schema } from './schema.ts';
 import type { Statements } from './statements.ts';
-
-/** Number of values in one `in (…)` list. A longer list is split into several queries. */
-const IN_CHUNK = 500;
 
 /**
  * All reads, over the whole database or within one transaction. The SQL is the same for every dialect. {@link Reads} documents the
@@ -132,8 +131,24 @@ export class Queries implements Reads {
     return rows.map(toReport);
   }
 
+  async routersByHost(host?: string): Promise<Map<string, number>> {
+    const { count } = this.db.fn;
+    const named = this.db
+      .selectFrom('routers')
+      .select(['host', count<number | string>('id').as('routers')])
+      .where('host', 'is not', null)
+      .groupBy('host');
+    const rows = await (host === undefined ? named : named.where('host', '=', host)).execute();
+    return new Map(rows.map(({ host, routers }) => [host as string, Number(routers)]));
+  }
+
   async agents(): Promise<Agent[]> {
     return (await this.db.selectFrom('agents').selectAll().orderBy('host').execute()).map(toAgent);
+  }
+
+  async agent(host: string): Promise<Agent | null> {
+    const row = await this.db.selectFrom('agents').selectAll().where('host', '=', host).executeTakeFirst();
+    return row ? toAgent(row) : null;
   }
 
   async token(id: string): Promise<Token | null> {
@@ -227,10 +242,9 @@ export class Queries implements Reads {
     const { rows } = await this.statements.epoch.run(this.database, {});
     return (rows[0] as { value: string }).value;
   }
-}
 
-async function inChunks<T>(ids: readonly string[], query: (ids: string[]) => Promise<T[]>): Promise<T[]> {
-  const found: T[] = [];
-  for (let at = 0; at < ids.length; at += IN_CHUNK) found.push(...(await query(ids.slice(at, at + IN_CHUNK))));
-  return found;
+  async history(): Promise<History> {
+    const { rows } = await this.statements.history.run(this.database, {});
+    return rows[0] as History;
+  }
 }

@@ -20,6 +20,7 @@ export function toRouter(row: RouterRow): Router {
     netns: row.netns,
     revision: row.revision,
     confinement: row.confinement && JSON.parse(row.confinement),
+    labels: JSON.parse(row.labels),
     createdAt: row.created_at,
     updatedAt: row.updated_at,
   };
@@ -36,6 +37,7 @@ export function fromRouter(router: Router): RouterRow {
     netns: router.netns,
     revision: router.revision,
     confinement: router.confinement && JSON.stringify(router.confinement),
+    labels: JSON.stringify(router.labels),
     created_at: router.createdAt,
     updated_at: router.updatedAt,
   };
@@ -88,7 +90,17 @@ export function toReport(row: StatusRow): StoredReport {
 
 /** Returns the agent of a row. */
 export function toAgent(row: AgentRow): Agent {
-  return { host: row.host, startedAt: row.started_at, seenAt: row.seen_at, interval: row.interval, state: JSON.parse(row.state) };
+  return {
+    host: row.host,
+    startedAt: row.started_at,
+    seenAt: row.seen_at,
+    interval: row.interval,
+    state: JSON.parse(row.state),
+    verifiedAt: row.verified_at,
+    boundSeconds: row.bound_seconds,
+    kernel: row.kernel === null ? null : JSON.parse(row.kernel),
+    silentSince: row.silent_since,
+  };
 }
 
 /** Returns the token of a row. Roles are checked when a token is created. */
@@ -156,7 +168,7 @@ export function toEvent(row: EventRow): StoredEvent {
     at: row.at,
     kind: row.kind as EventKind,
     projectId: row.project_id,
-    routerId: row.router_id,
+    routerId: row.router_id || null,
     requestId: row.request_id,
     data: JSON.parse(row.data),
   };

@@ -1,8 +1,8 @@
 import type { Generated } from 'kysely';
 
 /**
- * The tables. Times are RFC 3339 text in UTC with milliseconds, so that they sort as text. JSON is text. `meta` holds the epoch,
- * the oldest compatible version and the number of failed commits; `counters` holds the number of the newest event.
+ * The tables. Times are RFC 3339 text in UTC with milliseconds, so that they sort as text. JSON is text. `meta` holds the epoch, the
+ * installation, the oldest compatible version and the number of failed commits; `counters` holds the number of the newest event.
  */
 export interface Schema {
   routers: RouterRow;
@@ -21,7 +21,7 @@ export interface Schema {
   meta: { key: string; value: string };
 }
 
-/** One declared router. `confinement` is JSON, or null for none. */
+/** One declared router. `confinement` is JSON, or null for none; `labels` is JSON. */
 export interface RouterRow {
   id: string;
   name: string;
@@ -31,6 +31,7 @@ export interface RouterRow {
   netns: string | null;
   revision: number;
   confinement: string | null;
+  labels: string;
   created_at: string;
   updated_at: string;
 }
@@ -68,6 +69,13 @@ export interface AgentRow {
   /** Seconds between two heartbeats. */
   interval: number;
   state: string;
+  /** By the server's clock. Null if the agent has not said. */
+  verified_at: string | null;
+  bound_seconds: number | null;
+  /** JSON; null if the agent has not said. */
+  kernel: string | null;
+  /** Null while the agent is not known to be silent. */
+  silent_since: string | null;
 }
 
 /** One API token. */

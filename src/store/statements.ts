@@ -25,6 +25,16 @@ export function prepareStatements(dialect: DialectName) {
         .limit(p('limit')),
     ),
     epoch: new Prepared<Record<string, never>, { value: string }>((db) => db.selectFrom('meta').select('value').where('key', '=', 'epoch')),
+    history: new Prepared<Record<string, never>, { installation: string | null; epoch: string | null; position: number }>((db) =>
+      db
+        .selectFrom('counters')
+        .where('name', '=', 'events')
+        .select('value as position')
+        .select(({ selectFrom }) => [
+          selectFrom('meta').select('value').where('key', '=', 'epoch').as('epoch'),
+          selectFrom('meta').select('value').where('key', '=', 'installation').as('installation'),
+        ]),
+    ),
     helper: new Prepared<{ id: string }, HelperRow>((db, p) => db.selectFrom('conntrack_helpers').selectAll().where('id', '=', p('id'))),
     /** A single statement, because this is the most frequent query. */
     routerHelpers: new Prepared<{ router: string }, { project_id: string } & (HelperRow | { id: null })>(

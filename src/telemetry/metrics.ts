@@ -36,5 +36,11 @@ export function observe(metrics: Metrics, { name, help }: { name: string; help: 
 /** Name and help of the counter of refused bus messages, which server and agent have. */
 export const REFUSED_MESSAGES = { name: 'pinhole_bus_refused_messages', help: 'Messages of the bus that were refused since the start' };
 
+export const HOSTS_ALIVE = { name: 'pinhole_hosts_alive', help: 'Hosts whose agents send heartbeats' };
+export const HOSTS_SILENT = {
+  name: 'pinhole_hosts_silent',
+  help: 'Hosts whose agents missed three heartbeats: is the agent running, and does it reach the bus?',
+};
+
 /** Upper bounds in seconds, from the time of a local call to a delay that a person notices. */
 export const LATENCY_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];

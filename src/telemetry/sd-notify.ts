@@ -1,17 +1,16 @@
 import type { Clock, Timer } from '../ports/clock.ts';
+import { feedWatchdog, type IsWell } from './watchdog.ts';
 
 /** Notifications to systemd, as sd_notify(3) describes them. */
 export interface SdNotify {
   /** Reports that the process serves. From then on, feeds the watchdog as often as systemd wants, as long as `isWell` returns true. */
-  ready(isWell: () => boolean): void;
+  ready(isWell: IsWell): void;
   /** Reports that the process is about to end. */
   stopping(): void;
   /** Stops feeding the watchdog. */
   close(): void;
 }
 
-/** Watchdog messages per watchdog period: one that is late does not get the process killed. */
-const SHARE = 3;
 const AF_UNIX = 1;
 const SOCK_DGRAM = 2;
 const SOCK_CLOEXEC = 0o2000000;
@@ -40,9 +39,7 @@ export async function sdNotify(env: NodeJS.ProcessEnv, onFailure: (reason: strin
     ready: (isWell) => {
       tell('READY=1');
       if (!(microseconds > 0) || timer) return;
-      timer = clock.every(microseconds / 1000 / SHARE, () => {
-        if (isWell()) tell('WATCHDOG=1');
-      });
+      timer = feedWatchdog(clock, microseconds / 1000, isWell, () => tell('WATCHDOG=1'));
     },
     stopping: () => tell('STOPPING=1'),
     close: () => timer?.cancel(),

@@ -1,5 +1,6 @@
 import { styleText } from 'node:util';
 import { lookUp } from '../model/look-up.ts';
+import { printable } from './lines.ts';
 
 /** A name of `util.styleText`, or several. */
 export type Style = Parameters<typeof styleText>[0];
@@ -11,16 +12,13 @@ export interface Column<T> {
   readonly style?: (row: T) => Style | null;
 }
 
-/** Names that tenants choose may contain control characters. They must not reach the terminal. */
-const CONTROL = /\p{Cc}/gu;
-
 /**
  * The text of a table: a line of titles and one line a row, columns padded to equal width, newline at the end. Control characters
  * become `?`.
  * @param colour whether to use colours; default: {@link isColour}
  */
 export function table<T>(rows: readonly T[], columns: readonly Column<T>[], colour = isColour()): string {
-  const cells = rows.map((row) => columns.map(({ value }) => value(row).replace(CONTROL, '?')));
+  const cells = rows.map((row) => columns.map(({ value }) => printable(value(row))));
   const widths = columns.map(({ title }, index) => Math.max(title.length, ...cells.map((row) => (row[index] as string).length)));
   const line = (texts: readonly string[], paint: (text: string, index: number) => string) =>
     texts
@@ -66,6 +64,11 @@ export function statusStyle(status: string): Style | null {
 /** Writes text to standard output, without adding a newline. */
 export function print(text: string): void {
   process.stdout.write(text);
+}
+
+/** Writes a warning to standard error, as a line of its own. */
+export function warn(text: string): void {
+  process.stderr.write(`pinhole: warning: ${text}\n`);
 }
 
 /** Writes a value to standard output as JSON, indented by two spaces, with a newline at the end. */

@@ -18,13 +18,21 @@ export const METHODS = {
   expectation: 'expectation_event',
   /** Requests to an agent. */
   plan: 'plan',
+  diagnose: 'diagnose',
+  confirm: 'confirm',
   reapply: 'reapply',
   expectations: 'expectations',
   watchExpectations: 'watch_expectations',
 } as const;
 
 /** Versions of the interfaces: Neutron's for its methods, 1.0 for Pinhole's own. */
-const VERSIONS: Readonly<Record<string, string>> = { [METHODS.push]: '1.1', [METHODS.bulkPull]: '1.1', [METHODS.reportState]: '1.2' };
+const VERSIONS: Readonly<Record<string, string>> = {
+  [METHODS.push]: '1.1',
+  [METHODS.bulkPull]: '1.1',
+  [METHODS.reportState]: '1.2',
+  // 1.1: times of verification.
+  [METHODS.reportStatus]: '1.1',
+};
 
 /** Returns the version of a method's interface, as oslo.messaging sends it. */
 export function versionOf(method: string): string {

@@ -1,7 +1,12 @@
 import { readFileSync } from 'node:fs';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ServerClient } from '../../src/agent/server-client.ts';
+import { LocalBusClient } from '../../src/bus/local.ts';
 import { paths } from '../../src/config/config.ts';
+import { eventually } from '../support/eventually.ts';
+import { realPorts } from '../support/ports.ts';
+import { freePorts } from '../support/rabbitmq.ts';
 import { STORES } from '../support/stores.ts';
 import { TestServer } from '../support/test-server.ts';
 
@@ -35,9 +40,39 @@ describe.each(STORES)('access, on %s', (store) => {
 
   const as = (who: string, method: string, path: string, body?: unknown) => server.call(method, path, body, { token: tokens[who] ?? '' });
 
+  it('is ready once an agent of this host reports and its kernel process answers, and takes requests before', async () => {
+    const readiness = async () => {
+      const { status, body } = await server.call('GET', '/readyz', undefined, { token: '' });
+      return [status, body.reason ?? ''];
+    };
+    expect(await readiness()).toEqual([503, 'no agent has reported from host here yet: is that its name, and does its agent run?']);
+    const bus = new LocalBusClient(paths(server.config).busSocket, realPorts);
+    try {
+      const agent = new ServerClient(bus, 'here');
+      const at = new Date().toISOString();
+      const tell = (up: boolean, reason: string) =>
+        agent.reportState({
+          startedAt: at,
+          interval: 60,
+          configurations: {},
+          verification: { at, verifiedAt: null, boundSeconds: 60, kernel: { up, since: at, reason } },
+        });
+      await eventually(() =>
+        tell(false, 'went away').then(
+          () => true,
+          () => false,
+        ),
+      );
+      expect(await readiness()).toEqual([503, expect.stringMatching(/^the kernel process on here went away \(since 20/)]);
+      await tell(true, '');
+      expect(await readiness()).toEqual([200, '']);
+    } finally {
+      await bus.close();
+    }
+  });
+
   it('answers only health checks without a token', async () => {
-    for (const path of ['/livez', '/readyz', '/metrics'])
-      expect((await server.call('GET', path, undefined, { token: '' })).status).toBe(200);
+    for (const path of ['/livez', '/healthcheck']) expect((await server.call('GET', path, undefined, { token: '' })).status).toBe(200);
     for (const path of [
       '/v2.0/routers',
       '/v1/routers',
@@ -46,11 +81,30 @@ describe.each(STORES)('access, on %s', (store) => {
       '/v1/tokens',
       '/v1/expectations',
       '/openapi.json',
+      '/metrics',
       '/nothing',
       '/v2.0/',
     ]) {
       expect([path, (await server.call('GET', path, undefined, { token: '' })).status]).toEqual([path, 401]);
     }
+  });
+
+  it('metrics are for those who see all projects, and for every client at an address of their own', async () => {
+    const roles = { admin: 200, viewer: 200, auditor: 200, member: 403, reader: 403 };
+    for (const [role, status] of Object.entries(roles)) {
+      const token = await server.newToken(role, status === 403 ? 'p' : undefined);
+      expect([role, (await server.call('GET', '/metrics', undefined, { token })).status]).toEqual([role, status]);
+    }
+    const [port] = await freePorts(1);
+    const other = await new TestServer(`metrics_listen: 127.0.0.1:${port}\n`).start();
+    try {
+      expect(await (await fetch(`http://127.0.0.1:${port}/metrics`)).text()).toMatch(/^pinhole_hosts_alive \d+$/m);
+      expect((await fetch(`http://127.0.0.1:${port}/v1/routers`)).status).toBe(404);
+      expect((await other.call('GET', '/metrics', undefined, { token: '' })).status).toBe(401);
+    } finally {
+      await other.close();
+    }
+    await expect(fetch(`http://127.0.0.1:${port}/metrics`)).rejects.toThrow();
   });
 
   it.each(['x', 'ph_0_0', `ph_${'0'.repeat(16)}_${'A'.repeat(43)}`, 'ph_../..', "' or 1=1 --"])('refuses the token %s', async (token) => {

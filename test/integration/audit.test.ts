@@ -10,7 +10,7 @@ import { paths } from '../../src/config/config.ts';
 import { STORES } from '../support/stores.ts';
 import { TestServer } from '../support/test-server.ts';
 
-const CLI = resolve(import.meta.dirname, '../../dist/src/cli.js');
+const CLI = resolve(import.meta.dirname, '../../dist/pinhole/cli.js');
 const run = promisify(execFile);
 const FTP = { protocol: 'tcp', port: 21, helper: 'ftp' };
 
@@ -85,6 +85,16 @@ describe.each(STORES)('audit, on %s', (store) => {
     const before = (await server.call('GET', '/v1/audit?limit=1')).body.entries[0].seq;
     await server.call('POST', `/v1/routers/${router}/helpers`, { ...FTP, port: 1 });
     expect((await server.call('GET', '/v1/audit?limit=1')).body.entries[0].seq).toBe(before);
+    expect(await verify()).toMatchObject({ code: 0, ok: true, chains: [{ problems: [] }] });
+  });
+
+  it('verifies after text that a database would store otherwise than it was hashed: such text is refused', async () => {
+    const create = (fields: string) => server.call('POST', '/v1/tokens', undefined, { raw: `{"role":"member",${fields}}` });
+    for (const text of ['p\\ud800', '\\udc00p', 'p\\ud800\\ud800', 'p\\u0000'])
+      for (const fields of [`"project_id":"${text}"`, `"project_id":"p","description":"${text}"`])
+        expect([fields, (await create(fields)).status]).toEqual([fields, 400]);
+    for (const text of ['p\\ud83d\\ude00', 'p\\uffff', 'p\\u00e9', 'pe\\u0301'])
+      expect([text, (await create(`"project_id":"${text}"`)).status]).toEqual([text, 201]);
     expect(await verify()).toMatchObject({ code: 0, ok: true, chains: [{ problems: [] }] });
   });
 

@@ -100,6 +100,15 @@ describe('bad input', () => {
     const send = (raw: string | Uint8Array<ArrayBuffer>) => server.call('POST', path, undefined, { raw });
     expect((await send(`{"conntrack_helper":{"helper":"${'x'.repeat(2 * 1024 * 1024)}"}}`)).status).toBe(413);
     expect((await send(`${'['.repeat(200_000)}${']'.repeat(200_000)}`)).status).toBe(400);
+    for (const depth of [33, 5_000, 100_000])
+      for (const [open, close] of [
+        ['[', ']'],
+        ['{"a":', '}'],
+      ] as const)
+        for (const deepPath of ['/v2.0/routers', '/v1/routers']) {
+          const raw = `{"router":{"name":${open.repeat(depth)}1${close.repeat(depth)}}}`;
+          expect([depth, deepPath, (await server.call('POST', deepPath, undefined, { raw })).status]).toEqual([depth, deepPath, 400]);
+        }
     expect((await send(new Uint8Array([0x7b, 0x22, 0xff, 0xfe, 0x22, 0x7d]))).status).toBe(400);
     expect((await send('not json')).status).toBe(400);
     expect(

@@ -17,20 +17,19 @@ import { eventually } from '../support/eventually.ts';
 import { realPorts } from '../support/ports.ts';
 import { freePorts, RabbitNode } from '../support/rabbitmq.ts';
 
-const CLI = resolve(import.meta.dirname, '../../dist/src/cli.js');
+const CLI = resolve(import.meta.dirname, '../../dist/pinhole/cli.js');
 const EXCHANGE = 'pinhole';
 
-interface Grant {
-  readonly user: string;
-  readonly password: string;
-  readonly commands: readonly (readonly string[])[];
+interface Grants {
+  readonly users: readonly { readonly name: string; readonly password: string }[];
+  readonly definitions: object;
 }
 
 /** A virtual host whose users are made by what `pinhole bus grant` prints: one for the servers, one a host. */
 describe('trust on the bus', () => {
   const directory = mkdtempSync(join(tmpdir(), 'pht-trust-'));
   const node = new RabbitNode();
-  const grants = new Map<string, Grant>();
+  const passwords = new Map<string, string>();
   const open: Bus[] = [];
   let server: RabbitBus;
   let one: RabbitBus;
@@ -48,16 +47,15 @@ describe('trust on the bus', () => {
       `ssl_options.keyfile = ${key}`,
       'ssl_options.verify = verify_none',
     ]);
-    node.control('add_vhost', 'fleet');
     const file = join(directory, 'pinhole.yaml');
     writeFileSync(file, `bus:\n  url: amqp://x:y@127.0.0.1:${node.port}/fleet\n`);
     const printed = execFileSync(process.execPath, [CLI, 'bus', 'grant', '--servers', 'one', 'two', '--json', '--config', file], {
       encoding: 'utf8',
     });
-    for (const grant of JSON.parse(printed) as Grant[]) {
-      grants.set(grant.user, grant);
-      for (const [, ...argv] of grant.commands) node.control(...argv);
-    }
+    const { users, definitions } = JSON.parse(printed) as Grants;
+    for (const { name, password } of users) passwords.set(name, password);
+    writeFileSync(join(directory, 'definitions.json'), JSON.stringify(definitions));
+    node.control('import_definitions', join(directory, 'definitions.json'));
     server = bus('pinhole-server', { declares: true });
     server.serve(SERVER_TOPIC, (method, _args, { user }) => {
       heardByServer.push({ method, user });
@@ -79,7 +77,7 @@ describe('trust on the bus', () => {
   });
 
   function bus(user: string, rest: Partial<RabbitOptions> = {}): RabbitBus {
-    const { password } = grants.get(user) as Grant;
+    const password = passwords.get(user) as string;
     const broker = node.broker({ username: user, password, vhost: 'fleet' });
     const made = new RabbitBus({
       broker,
@@ -105,7 +103,7 @@ describe('trust on the bus', () => {
 
   /** A connection of a host's user that does what it likes. */
   async function raw<T>(user: string, work: (connection: Connection) => Promise<T>): Promise<T> {
-    const { password } = grants.get(user) as Grant;
+    const password = passwords.get(user) as string;
     const connection = new Connection({ hostname: '127.0.0.1', port: node.port, username: user, password, vhost: 'fleet', retryLow: 50 });
     connection.on('error', () => undefined);
     try {
@@ -135,9 +133,8 @@ describe('trust on the bus', () => {
     });
 
   it('passwords are made up, and are words that no command takes for an option', () => {
-    const passwords = [...grants.values()].map(({ password }) => password);
-    expect(new Set(passwords).size).toBe(3);
-    for (const password of passwords) expect(password).toMatch(/^[0-9a-f]{48}$/);
+    expect(new Set(passwords.values()).size).toBe(3);
+    for (const password of passwords.values()) expect(password).toMatch(/^[0-9a-f]{48}$/);
   });
 
   it('the server is told by the broker who speaks, and the agent does what the server asks', async () => {
@@ -200,7 +197,7 @@ describe('trust on the bus', () => {
 
   it('the next broker is tried where one is gone', async () => {
     const [unused] = await freePorts(1);
-    const { password } = grants.get('pinhole-server') as Grant;
+    const password = passwords.get('pinhole-server') as string;
     const hosts = [`127.0.0.1:${unused}`, `127.0.0.1:${node.port}`];
     const broker = node.broker({ hosts, username: 'pinhole-server', password, vhost: 'fleet' });
     const second = new RabbitBus({
@@ -266,7 +263,7 @@ describe('trust on the bus', () => {
   });
 
   it('speaks TLS, and refuses a broker that its authority does not know', async () => {
-    const { password } = grants.get('pinhole-server') as Grant;
+    const password = passwords.get('pinhole-server') as string;
     const ca = (file: string) => execFileSync('cat', [file], { encoding: 'utf8' });
     const broker = (tls: RabbitOptions['broker']['tls']) =>
       node.broker({ hosts: [`localhost:${node.tlsPort}`], username: 'pinhole-server', password, vhost: 'fleet', tls });

@@ -9,7 +9,7 @@ import { eventually } from '../support/eventually.ts';
 import { STORES } from '../support/stores.ts';
 import { TestServer } from '../support/test-server.ts';
 
-const CLI = resolve(import.meta.dirname, '../../dist/src/cli.js');
+const CLI = resolve(import.meta.dirname, '../../dist/pinhole/cli.js');
 const run = promisify(execFile);
 
 describe.each(STORES)('commands of a server’s administration, on %s', (store) => {
@@ -133,8 +133,8 @@ describe('commands, when the answer of a server', () => {
 
   it('has fields of a newer server, they ignore them at any depth, and print them with --json', async () => {
     const newer = { ...STATUS, router: { ...ROUTER, colour: 'red' }, mood: 'fine' };
-    const body = JSON.stringify({ routers: [newer], page: 1 });
-    expect((await pinhole(body, ['status'])).stdout).toMatch(/^ROUTER .*\nedge +h +n +- +- +- +- +no helpers\n$/);
+    const body = JSON.stringify({ routers: [newer], page: 1, agents: [] });
+    expect((await pinhole(body, ['status'])).stdout).toMatch(/^0 helpers.*\n\nROUTER .*\nedge +- +- +- +- +-\n {2}no helpers\n$/);
     expect(JSON.parse((await pinhole(body, ['status', '--json'])).stdout)).toEqual([newer]);
   });
 });

@@ -120,7 +120,7 @@ describe('YAML samples', () => {
 
   it.each(of('manifest'))('%s is applied, once', async (_place, { text }) => {
     const path = file(text);
-    const { routers } = readManifest(path);
+    const { routers } = readManifest(path).manifest;
     const apply = async (...flags: string[]) => {
       const env = { ...process.env, PINHOLE_URL: server.url, PINHOLE_TOKEN: server.token };
       return (await run(process.execPath, [CLI, 'apply', '-f', path, ...flags], { env })).stdout;
@@ -162,7 +162,7 @@ describe('shell samples', () => {
 
   it.each([
     ['helper ad edge ftp', "'pinhole helper ad' is not a command"],
-    ['helper add edge', 'an argument is missing'],
+    ['router add', 'an argument is missing'],
     ['router list edge', 'too many arguments'],
     ['helper add edge ftp --prot udp', '--prot is not an option'],
     ['helper add edge ftp --port', '--port needs a value'],

@@ -1,68 +1,16 @@
 import { readFileSync } from 'node:fs';
-import { request } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ServerClient } from '../../src/agent/server-client.ts';
 import { LocalBusClient } from '../../src/bus/local.ts';
 import { paths } from '../../src/config/config.ts';
 import { METHODS, serverTopic } from '../../src/wire/topics.ts';
 import { eventually } from '../support/eventually.ts';
+import { Follower } from '../support/follower.ts';
 import { realPorts } from '../support/ports.ts';
 import { STORES } from '../support/stores.ts';
 import { TestServer } from '../support/test-server.ts';
 
 const FTP = { protocol: 'tcp', port: 21, helper: 'ftp' };
-
-interface Received {
-  id: number;
-  event: string;
-  data: { seq: number; kind: string; router_id: string; data: Record<string, unknown> };
-}
-
-/** An EventSource as browsers have it: keeps the last id, and what it got. */
-class Follower {
-  readonly events: Received[] = [];
-  status = 0;
-  lastId = '';
-  ended = false;
-  #close: () => void = () => undefined;
-
-  open(server: TestServer, options: { token?: string; after?: string; lastId?: string } = {}): Promise<this> {
-    const query = options.after === undefined ? '' : `?after=${options.after}`;
-    const headers = {
-      authorization: `Bearer ${options.token ?? server.token}`,
-      ...(options.lastId === undefined ? {} : { 'last-event-id': options.lastId }),
-    };
-    return new Promise((resolve, reject) => {
-      const outgoing = request(`${server.url}/v1/events${query}`, { headers }, (response) => {
-        this.status = response.statusCode ?? 0;
-        let rest = '';
-        response.setEncoding('utf8').on('data', (chunk) => {
-          const parts = (rest + chunk).split('\n\n');
-          rest = parts.pop() as string;
-          for (const part of parts) this.#onBlock(part);
-        });
-        response.on('end', () => {
-          this.ended = true;
-        });
-        response.on('error', () => undefined);
-        resolve(this);
-      });
-      outgoing.on('error', reject);
-      outgoing.end();
-      this.#close = () => outgoing.destroy();
-    });
-  }
-
-  close(): void {
-    this.#close();
-  }
-
-  #onBlock(block: string): void {
-    const fields = Object.fromEntries(block.split('\n').map((line) => [line.split(': ')[0], line.slice(line.indexOf(': ') + 2)]));
-    if (fields['id']) this.lastId = fields['id'];
-    if (fields['data']) this.events.push({ id: Number(fields['id']), event: fields['event'] ?? '', data: JSON.parse(fields['data']) });
-  }
-}
 
 describe.each(STORES)('events, on %s', (store) => {
   const server = new TestServer('', { store });
@@ -171,22 +119,39 @@ describe.each(STORES)('events, on %s', (store) => {
       revision: 5,
       reason: '',
       drifts,
-      helpers: [{ helperId: mine, families: [{ family: 'ipv4' as const, status, reason: '' }] }],
+      helpers: [{ helperId: mine, families: [{ family: 'ipv4' as const, status, reason: '', verifiedAt: null }] }],
     });
     await eventually(async () =>
-      agent.reportStatus([report('ACTIVE', 0)]).then(
+      agent.reportStatus([report('ACTIVE', 0)], new Date().toISOString()).then(
         () => true,
         () => false,
       ),
     );
-    await agent.reportStatus([report('ACTIVE', 0)]);
-    await agent.reportStatus([report('ACTIVE', 2)]);
-    await agent.reportStatus([report('ERROR', 2)]);
+    await agent.reportStatus([report('ACTIVE', 0)], new Date().toISOString());
+    await agent.reportStatus([report('ACTIVE', 2)], new Date().toISOString());
+    await agent.reportStatus([report('ERROR', 2)], new Date().toISOString());
     await eventually(() => follower.events.length >= 3);
     expect(follower.events.map(({ event }) => event)).toEqual(['status', 'drift', 'status']);
     expect(follower.events[1]?.data.data).toEqual({ host: 'one', repaired: 2 });
     follower.close();
     await bus.close();
+  });
+
+  it('one project takes no more than its share of the places, and gets one back when it gives one up', async () => {
+    const own = { url: server.url, token: await server.newToken('member', 'greedy') };
+    const all: Follower[] = [];
+    for (let at = 0; at < 45; at++) all.push(await new Follower().open(own));
+    expect(all.filter(({ status }) => status === 200).length).toBe(40);
+    expect(all.filter(({ status }) => status === 503).length).toBe(5);
+    const others = [await new Follower().open({ url: server.url, token: member }), await new Follower().open(server)];
+    expect(others.map(({ status }) => status)).toEqual([200, 200]);
+    all.shift()?.close();
+    await eventually(async () => {
+      const again = await new Follower().open(own);
+      all.push(again);
+      return again.status === 200;
+    });
+    for (const follower of [...all, ...others]) follower.close();
   });
 
   // SQLite is one server's own.

@@ -16,7 +16,7 @@ import { eventually } from '../support/eventually.ts';
 import { realPorts } from '../support/ports.ts';
 import { TestServer } from '../support/test-server.ts';
 
-const CLI = resolve(import.meta.dirname, '../../dist/src/cli.js');
+const CLI = resolve(import.meta.dirname, '../../dist/pinhole/cli.js');
 const run = promisify(execFile);
 const FTP = { protocol: 'tcp', port: 21, helper: 'ftp' };
 const LATER = '2999-01-01T00:00:00.000Z';
@@ -39,9 +39,11 @@ class ConnectedAgent {
       ...realPorts,
       statePath: join(this.#directory, 'desired.json'),
       resyncSeconds: 3600,
+      checkSeconds: 3600,
       reportSeconds: 3600,
       firstPullSeconds: 3600,
       maxStateAgeSeconds: 3600,
+      holdRemovalsPercent: 25,
       keepLive: false,
     });
     this.#agent.start();

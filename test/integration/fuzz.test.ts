@@ -249,7 +249,9 @@ describe.each(STORES)('fuzz: requests of every kind, route and role, on %s', (st
         const after = await rows.read();
         const context = `${request}\n→ ${status} ${text.slice(0, 300)}`;
         seen.set(`${Math.floor(status / 100)}xx`, (seen.get(`${Math.floor(status / 100)}xx`) ?? 0) + 1);
-        expect(status, context).toBeLessThan(500);
+        // No agent runs here, and /readyz says so.
+        const isAnswered = status < 500 || (status === 503 && /^(GET|HEAD) \/readyz[ ?]/.test(request));
+        expect(isAnswered, context).toBe(true);
         const isSafe = /^(GET|HEAD) /.test(request);
         if (status >= 300 || isSafe) expect(JSON.stringify(after), context).toBe(JSON.stringify(before));
         const project = one.role.split('-')[1];

@@ -58,7 +58,7 @@ describe('rates', () => {
     expect(statuses.at(-1)).toBe(429);
     // From the same address, as behind a proxy: one that was let in before, and one that is new.
     expect((await server.call('GET', '/v1/routers')).status).toBe(200);
-    expect((await server.call('GET', '/v1/routers', undefined, { token: fresh })).status).toBe(429);
+    expect((await server.call('GET', '/v1/routers', undefined, { token: fresh })).status).toBe(200);
     expect((await server.call('GET', '/livez')).status).toBe(200);
   });
 
@@ -102,10 +102,13 @@ describe('slow, large and many', () => {
 
   it('requests beyond the limit of concurrency get 503 and a time to wait', async () => {
     await start('limits: { concurrency: 2 }\n');
-    const head = `POST /v1/routers HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${server.token}\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n`;
+    const head = (token: string) =>
+      `POST /v1/routers HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${token}\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n`;
+    const tokens = await Promise.all(['a', 'b'].map((project) => server.newToken('member', project)));
     const waiting: Socket[] = [];
-    const finished = [1, 2].map(() => raw(head, (socket) => waiting.push(socket)));
-    await eventually(async () => (await server.call('GET', '/livez')).status === 503);
+    const finished = tokens.map((token) => raw(head(token), (socket) => waiting.push(socket)));
+    await eventually(async () => (await server.call('GET', '/v1/routers')).status === 503);
+    expect((await server.call('GET', '/livez')).status).toBe(200);
     const refused = await server.call('GET', '/v1/routers');
     expect(refused).toMatchObject({ status: 503, body: { error: { code: 'overloaded' } } });
     expect(refused.headers.get('retry-after')).toBe('1');
@@ -210,6 +213,22 @@ describe('listeners', () => {
     const { Client } = await import('../../src/client/client.ts');
     const client = new Client({ url: server.url, token: '' }, {});
     expect(await client.get('/v1/routers')).toEqual({ routers: [] });
+  });
+
+  it('identity.mode none answers no request that a browser sends to another name of this address', async () => {
+    server = await new TestServer('identity: { mode: none }\n', { insecure: true }).start();
+    const { port } = new URL(server.url);
+    const ask = (host: string) =>
+      new Promise((resolve, reject) => {
+        get(`${server.url}/v1/routers`, { headers: { host } }, (response) => {
+          response.resume();
+          resolve(response.statusCode);
+        }).on('error', reject);
+      });
+    for (const host of [`127.0.0.1:${port}`, `localhost:${port}`, `LOCALHOST:${port}`, `[::1]:${port}`])
+      expect([host, await ask(host)]).toEqual([host, 200]);
+    for (const host of [`rebound.example:${port}`, 'rebound.example', `127.0.0.1.rebound.example:${port}`, `localhost.:${port}`])
+      expect([host, await ask(host)]).toEqual([host, 403]);
   });
 
   it.each([

@@ -33,6 +33,7 @@ describe('several servers on one PostgreSQL', () => {
         netns: null,
         revision: 1,
         confinement: null,
+        labels: {},
         createdAt: at,
         updatedAt: at,
       }),

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
@@ -17,7 +17,7 @@ vi.mock('node:crypto', async (load) => {
   return { ...actual, timingSafeEqual };
 });
 
-const CLI = resolve(import.meta.dirname, '../../dist/src/cli.js');
+const CLI = resolve(import.meta.dirname, '../../dist/pinhole/cli.js');
 
 describe('secrets', () => {
   it('compares every token’s hash in constant time: known, wrong, unknown and malformed tokens', async () => {
@@ -36,6 +36,8 @@ describe('secrets', () => {
 
   it('a server logs no token at its most verbose level, wherever a client puts one', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'phs-log-'));
+    // A server that root starts gives up root, and another user has to enter the folder.
+    chmodSync(directory, 0o755);
     for (const folder of ['server', 'run/server']) mkdirSync(join(directory, folder), { recursive: true });
     const token = newTokenText();
     writeFileSync(join(directory, 'admin-token'), token);

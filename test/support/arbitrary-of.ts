@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import {
   DefaultShape,
+  DictionaryShape,
   DocumentedShape,
   EitherShape,
   ItemsShape,
@@ -10,10 +11,12 @@ import {
   OptionalShape,
   PairShape,
 } from '../../src/contract/compounds.ts';
+import { LABEL_KEY } from '../../src/contract/labels.ts';
 import { Mismatch } from '../../src/contract/mismatch.ts';
 import { ADDRESS, HELPER_NAME, NETWORK, PROTOCOL_NAME, UUID } from '../../src/contract/primitives.ts';
 import { RecordShape, TaggedShape } from '../../src/contract/record.ts';
 import { BOOLEAN, ChoiceShape, IntegerShape, JsonShape, LiteralShape, TextShape } from '../../src/contract/scalars.ts';
+import { SELECTOR } from '../../src/contract/selector.ts';
 import type { Shape } from '../../src/contract/shape.ts';
 import { TimeShape } from '../../src/contract/time.ts';
 import { CATALOGUE } from '../../src/model/catalogue.ts';
@@ -41,6 +44,13 @@ export function wireOf(shape: Shape<unknown>): fc.Arbitrary<unknown> {
   if (shape instanceof NullableShape || shape instanceof DefaultShape)
     return fc.oneof({ weight: 3, arbitrary: wireOf(shape.inner) }, { weight: 1, arbitrary: fc.constant(null) });
   if (shape instanceof ListShape || shape instanceof ItemsShape) return fc.array(wireOf(shape.item), { maxLength: Math.min(shape.max, 3) });
+  if (shape instanceof DictionaryShape)
+    return fc
+      .uniqueArray(fc.tuple(wireOf(shape.key) as fc.Arbitrary<string>, wireOf(shape.value)), {
+        maxLength: Math.min(shape.max, 3),
+        selector: ([key]) => key,
+      })
+      .map((entries) => Object.fromEntries(entries));
   if (shape instanceof PairShape) return fc.tuple(wireOf(shape.first), wireOf(shape.second));
   if (shape instanceof MappedShape) return accepted(shape, wireOf(shape.inner));
   if (shape instanceof EitherShape) return fc.oneof(...shape.choices.map((choice) => wireOf(choice.shape)));
@@ -137,6 +147,11 @@ const SPECIAL: ReadonlyMap<Shape<unknown>, fc.Arbitrary<string>> = new Map<Shape
     ),
   ],
   [UUID, fc.uuid()],
+  [LABEL_KEY, fc.oneof(fc.constantFrom('site', 'example.com/tier'), fc.stringMatching(/^[A-Za-z0-9]{1,8}$/))],
+  [
+    SELECTOR.inner,
+    fc.constantFrom('site=berlin', 'site!=berlin,tier', 'site in (a, b),!tier', 'site notin (a)', 'a==b', 'example.com/site=', 'a,!b'),
+  ],
   [PROTOCOL_NAME, fc.oneof(fc.constantFrom('tcp', 'udp'), fc.stringMatching(/^[a-z0-9-]{1,16}$/))],
   [HELPER_NAME, fc.oneof(fc.constantFrom(...CATALOGUE.map(({ helper }) => helper)), fc.stringMatching(/^[A-Za-z0-9._-]{1,64}$/))],
 ]);

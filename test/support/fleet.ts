@@ -8,9 +8,9 @@ import { paths } from '../../src/config/config.ts';
 import { newTokenText } from '../../src/contract/token.ts';
 import { FakeKernel } from '../../src/kernel/fake/fake-kernel.ts';
 import { KernelService } from '../../src/kernel/service.ts';
-import { silentLogger } from '../../src/ports/logger.ts';
 import { CLI } from './cli-path.ts';
 import { eventually } from './eventually.ts';
+import { realPorts } from './ports.ts';
 import { PostgresCluster } from './postgres.ts';
 import { freePorts, RabbitNode } from './rabbitmq.ts';
 
@@ -189,7 +189,7 @@ export class Fleet {
     const dataDir = this.#folder(`agent-${index}`);
     const files = paths({ dataDir, runDir: join(dataDir, 'run') });
     mkdirSync(files.kernelSocketDir, { recursive: true });
-    const service = new KernelService(kernel, silentLogger);
+    const service = new KernelService(kernel, realPorts);
     await service.listen(files.kernelSocket);
     chmodSync(files.kernelSocket, 0o666);
     this.#services.push(service);

@@ -4,7 +4,8 @@ import type { DesiredHelper } from '../../src/contract/helper.ts';
 import type { Kernel, KernelEvent, Observation, Observed } from '../../src/kernel/interface.ts';
 import { NEUTRON_DEFAULT_PAIRS } from '../../src/model/catalogue.ts';
 import { type ErrorData, type Result, unwrap } from '../../src/model/errors.ts';
-import type { Table } from '../../src/model/table.ts';
+import { formatStamp, type Table } from '../../src/model/table.ts';
+import { tableContent } from '../../src/model/table-form.ts';
 import { diff } from '../../src/plan/diff.ts';
 import { render } from '../../src/plan/render.ts';
 import { ALL_CAPABILITIES, desiredHelper, desiredRouter, parseScope } from './arbitraries.ts';
@@ -28,6 +29,9 @@ export function tableOf(helpers: readonly DesiredHelper[], confine = false): Tab
   if (!table) throw new Error('these helpers make no table');
   return table;
 }
+
+/** The stamp of another installation. */
+const THEIRS = formatStamp({ installation: '0123456789ab', revision: 1, sha256: '0'.repeat(64) });
 
 const FTP = () => tableOf([desiredHelper('ftp', 'tcp', 21)]);
 
@@ -53,13 +57,19 @@ export function kernelContract(name: string, create: () => Promise<KernelHarness
       return observed;
     }
 
+    /** Comment of the table that stands there. */
+    async function standing(host: string): Promise<string | null> {
+      return (await harness.kernel.namespaces()).find(({ netns }) => netns === ns(host))?.comment ?? null;
+    }
+
     async function apply(host: string, table: Table | null) {
-      const [result] = await harness.kernel.apply([{ netns: ns(host), table }]);
+      const [result] = await harness.kernel.apply([{ netns: ns(host), table, replaces: await standing(host) }]);
       return unwrap(result as NonNullable<typeof result>);
     }
 
-    async function refused(host: string, table: Table | null): Promise<ErrorData> {
-      const [result] = await harness.kernel.apply([{ netns: ns(host), table }]);
+    async function refused(host: string, table: Table | null, replaces?: string | null): Promise<ErrorData> {
+      const seen = replaces === undefined ? await standing(host) : replaces;
+      const [result] = await harness.kernel.apply([{ netns: ns(host), table, replaces: seen }]);
       if (!result || result.ok) throw new Error('was not refused');
       return result.error;
     }
@@ -140,6 +150,20 @@ export function kernelContract(name: string, create: () => Promise<KernelHarness
       await apply('a', null);
     });
 
+    it.each([
+      ['none', null],
+      ['another', () => ({ ...FTP(), comment: THEIRS })],
+    ] as const)('changes nothing where the table is not the one that was seen: there is %s', async (_what, make) => {
+      const there = make === null ? null : make();
+      if (there) await apply('a', there);
+      const seen = FTP().comment;
+      for (const table of [tableOf([desiredHelper('tftp', 'udp', 69)]), null])
+        expect(await refused('a', table, seen)).toMatchObject({ code: 'table-changed' });
+      if (there) expect(await refused('a', null, null)).toMatchObject({ code: 'table-changed' });
+      const { table, foreign } = await observe('a');
+      expect([table, foreign]).toEqual([there, []]);
+    });
+
     it('says unchanged for the version that it gave, and only for that', async () => {
       const { cookie, generation } = await apply('a', FTP());
       const ask = async (known: { cookie: string; generation: number }) =>
@@ -153,7 +177,8 @@ export function kernelContract(name: string, create: () => Promise<KernelHarness
 
     it('refuses a helper that it does not have, and then has changed nothing', async () => {
       await apply('a', FTP());
-      const wrong: Table = { ...FTP(), objects: [{ name: 'irc-tcp', type: 'irc', protocol: 'tcp', family: 'ip6' }], chains: [] };
+      const object = { name: 'irc-tcp', type: 'irc', protocol: 'tcp', family: 'ip6' } as const;
+      const wrong: Table = { ...FTP(), ...tableContent({ assignments: [{ object, port: 6667, scope: null }], confinement: null }) };
       expect(await refused('a', wrong)).toMatchObject({ code: 'kernel-refused', details: { errno: 2, field: 'irc-tcp' } });
       expect((await observe('a')).table?.objects.map(({ type }) => type)).toEqual(['ftp']);
     });
@@ -168,7 +193,7 @@ export function kernelContract(name: string, create: () => Promise<KernelHarness
     it('answers a batch item by item: an absent namespace first, middle and last fails alone', async () => {
       await harness.addNamespace('b');
       const names = ['x', 'a', 'y', 'b', 'z'].map(ns);
-      const applied = await harness.kernel.apply(names.map((netns) => ({ netns, table: FTP() })));
+      const applied = await harness.kernel.apply(names.map((netns) => ({ netns, table: FTP(), replaces: null })));
       expect(applied.map((result) => (result.ok ? 'ok' : result.error.code))).toEqual([
         'netns-not-found',
         'ok',
@@ -223,7 +248,7 @@ export function kernelContract(name: string, create: () => Promise<KernelHarness
 
     it('answers what is asked of live connections at the same time', async () => {
       await apply('a', FTP());
-      const selectors = [{ protocol: 'tcp', port: 21, type: 'ftp' }] as const;
+      const selectors = [{ protocol: 'tcp', port: 21, type: 'ftp', except: [] }] as const;
       // The walk for a strip takes the real kernel milliseconds: questions come at all moments of it.
       for (let round = 0; round < 16; round++) {
         let isUnderWay = true;

@@ -43,6 +43,11 @@ export class OwnMachine {
     return this.#directory;
   }
 
+  /** The first process, as the machine outside numbers it: others find the namespaces by it. */
+  get pid(): number {
+    return this.#pid;
+  }
+
   async start(): Promise<this> {
     this.#directory = mkdtempSync(join(tmpdir(), 'phd-'));
     symlinkSync(join(ROOT, 'bin'), join(this.directory, 'bin'));

@@ -24,10 +24,16 @@ export class TestPinhole {
   readonly instance: Instance;
   readonly directory: string;
 
-  constructor(prefix: string, config = '') {
+  constructor(prefix: string, config = '', options: { deadlineSeconds?: number } = {}) {
     const limits = /^limits:/m.test(config) ? '' : 'limits: { requests_per_second: 0 }\n';
     this.directory = mkdtempSync(join(tmpdir(), `${prefix}-`));
-    this.instance = new Instance({ directory: this.directory, namespaces: [`${prefix}-*`], config: limits + config, cli: CLI });
+    this.instance = new Instance({
+      directory: this.directory,
+      namespaces: [`${prefix}-*`],
+      config: limits + config,
+      cli: CLI,
+      ...options,
+    });
   }
 
   start(): Promise<void> {

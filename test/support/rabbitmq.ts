@@ -49,7 +49,7 @@ export class RabbitNode {
   /** Starts the node on what is there. */
   async launch(): Promise<void> {
     const child = spawn(join(BIN, 'rabbitmq-server'), [], {
-      env: this.#env(),
+      env: this.environment(),
       cwd: this.directory,
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
@@ -74,7 +74,7 @@ export class RabbitNode {
 
   control(...argv: string[]): string {
     return execFileSync(join(BIN, 'rabbitmqctl'), ['-q', ...argv], {
-      env: this.#env(),
+      env: this.environment(),
       cwd: this.directory,
       encoding: 'utf8',
       stdio: 'pipe',
@@ -121,7 +121,8 @@ export class RabbitNode {
     }
   }
 
-  #env(): NodeJS.ProcessEnv {
+  /** The environment in which rabbitmqctl finds this node. */
+  environment(): NodeJS.ProcessEnv {
     const { amqp, dist, epmd } = this.#ports;
     return {
       PATH: '/usr/sbin:/usr/bin:/sbin:/bin',

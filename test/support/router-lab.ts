@@ -1,8 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
-import { ScratchNetwork } from '../../src/lab/scratch-network.ts';
-import { eventually } from './eventually.ts';
+import { PeerLab } from './peer-lab.ts';
 
 export const ADDRESSES = {
   v4: { client: '10.78.1.2', lan: '10.78.1.1', wan: '10.78.2.1', server: '10.78.2.2', broadcast: '10.78.2.255' },
@@ -33,24 +29,10 @@ table ip nat {
 }
 `;
 
-const PEERS = resolve(import.meta.dirname, '../system/peers');
-
 /**
  * client ── lan │ router │ wan ── server: IPv4 with NAT, IPv6 without, a forward policy of drop.
  */
-export class RouterLab {
-  readonly network: ScratchNetwork;
-  readonly directory: string;
-
-  constructor(prefix: string) {
-    this.network = new ScratchNetwork(prefix);
-    this.directory = mkdtempSync(join(tmpdir(), `${prefix}-lab-`));
-  }
-
-  get router(): string {
-    return this.network.netns('router');
-  }
-
+export class RouterLab extends PeerLab {
   async build(): Promise<void> {
     const { v4, v6 } = ADDRESSES;
     const net = this.network;
@@ -70,49 +52,8 @@ export class RouterLab {
     await net.nft('router', FIREWALL);
   }
 
-  /** Runs one of test/system/peers to its end. @returns its output as JSON */
-  async peer<T>(host: string, script: string, parameters: object): Promise<T> {
-    const { stdout } = await this.network.exec(host, [process.execPath, join(PEERS, script), JSON.stringify(parameters)], {
-      timeoutMs: 30_000,
-    });
-    return JSON.parse(stdout) as T;
-  }
-
-  /** Starts one that serves, and waits for its word that it listens. */
-  async startPeer(
-    host: string,
-    script: string,
-    parameters: object,
-  ): Promise<{ lines: string[]; signal: (name: NodeJS.Signals) => void; stop: () => void }> {
-    const child = this.network.start(host, [process.execPath, join(PEERS, script), JSON.stringify(parameters)]);
-    const lines: string[] = [];
-    let errors = '';
-    child.stdout?.on('data', (chunk) => lines.push(...String(chunk).split('\n').filter(Boolean)));
-    child.stderr?.on('data', (chunk) => {
-      errors += chunk;
-    });
-    await eventually(() => {
-      if (child.exitCode !== null) throw new Error(`${script} ended: ${errors}`);
-      return lines.length > 0;
-    });
-    return { lines, signal: (name) => child.kill(name), stop: () => child.kill('SIGKILL') };
-  }
-
-  /** Waits until a process in a host listens on a port; with an address (IPv6 in brackets), on that very address. */
-  async listening(host: string, kind: 't' | 'u', port: number, address = ''): Promise<void> {
-    const socket = `${address}:${port} `;
-    await eventually(async () => (await this.network.exec(host, ['ss', `-Hln${kind}`, `sport = :${port}`])).stdout.includes(socket), {
-      what: `${host} listens on ${kind === 't' ? 'tcp' : 'udp'} port ${port}`,
-    });
-  }
-
   /** Forgets connections, so that one test's do not carry another's. */
   async forgetConnections(): Promise<void> {
     await this.network.exec('router', ['conntrack', '-F']).catch(() => undefined);
-  }
-
-  async destroy(): Promise<void> {
-    await this.network.destroy();
-    rmSync(this.directory, { recursive: true, force: true });
   }
 }

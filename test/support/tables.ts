@@ -60,7 +60,7 @@ const object: fc.Arbitrary<HelperObject> = fc.record({
 });
 
 const base = fc.record({
-  hook: fc.constantFrom('prerouting' as const, 'forward' as const, 'output' as const),
+  hook: fc.constantFrom('prerouting' as const, 'input' as const, 'forward' as const, 'output' as const),
   priority: fc.integer({ min: -400, max: 400 }),
 });
 
@@ -84,6 +84,54 @@ export const renderedTable: fc.Arbitrary<Table | null> = fc
     const router = desiredRouter(helpers, { revision, confinement: isConfined ? DEFAULT_CONFINEMENT : null });
     return render(router, ALL_CAPABILITIES, new Date(0)).table;
   });
+
+const edit = fc.record({
+  of: fc.constantFrom('rules' as const, 'chains' as const),
+  verb: fc.constantFrom('double' as const, 'drop' as const, 'turn' as const, 'insert' as const, 'rename' as const, 'rebase' as const),
+  chain: fc.nat(),
+  at: fc.nat(),
+  rule,
+  name,
+});
+type Edit = typeof edit extends fc.Arbitrary<infer T> ? T : never;
+
+/** A table that Pinhole writes, with a few rules or chains doubled, moved, taken away or put in: what an attacker would begin with. */
+export const editedTable: fc.Arbitrary<Table> = fc
+  .tuple(
+    renderedTable.filter((table) => table !== null),
+    fc.array(edit, { minLength: 1, maxLength: 4 }),
+  )
+  .map(([table, edits]) => {
+    let edited = table as Table;
+    for (const one of edits) edited = { ...edited, chains: editedChains(edited.chains, one) };
+    return edited;
+  });
+
+function editedChains(chains: readonly Chain[], change: Edit): readonly Chain[] {
+  const { of, verb, at, rule: added } = change;
+  const chosen = chains[change.chain % Math.max(1, chains.length)];
+  if (!chosen) return chains;
+  const replacedBy = (changed: Chain) => chains.map((one) => (one === chosen ? changed : one));
+  if (verb === 'rename') return replacedBy({ ...chosen, name: change.name });
+  if (verb === 'rebase') return replacedBy({ ...chosen, base: { hook: 'forward', priority: at % 100 } });
+  if (of === 'chains') return editedList(chains, verb, { at, added: chosen });
+  return replacedBy({ ...chosen, rules: editedList(chosen.rules, verb, { at, added }) });
+}
+
+function editedList<T>(items: readonly T[], verb: 'double' | 'drop' | 'turn' | 'insert', { at, added }: { at: number; added: T }): T[] {
+  const index = at % Math.max(1, items.length);
+  const [before, after] = [items.slice(0, index), items.slice(index)];
+  switch (verb) {
+    case 'double':
+      return [...before, ...after.slice(0, 1), ...after];
+    case 'drop':
+      return [...before, ...after.slice(1)];
+    case 'turn':
+      return [...after, ...before];
+    case 'insert':
+      return [...before, added, ...after];
+  }
+}
 
 function ascending(numbers: readonly number[]): number[] {
   return numbers.toSorted((a, b) => a - b);

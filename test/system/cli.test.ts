@@ -66,6 +66,25 @@ describe('command line', () => {
     });
   });
 
+  it('shows the status with problems first, and with --check exits with 1 while there is one', async () => {
+    await run('helper', 'add', 'edge', 'ftp');
+    await eventually(async () => (await run('status', 'edge', '--check')).code === 0);
+    const [, , , row] = (await run('status', 'edge')).stdout.split('\n');
+    expect(row).toMatch(/^edge +ftp +tcp\/21 +ipv4 ipv6 +ACTIVE +\d+ s$/);
+    expect((await run('status', '--problems')).stdout).toMatch(/^1 helper: 1 ACTIVE; 1 host; 1 router not confined\n$/);
+    await run('helper', 'add', 'edge', 'amanda', '--protocol', 'tcp');
+    await eventually(async () => (await run('status', '--problems')).stdout.includes('ERROR'));
+    const { code, stdout, stderr } = await run('status', '--check');
+    expect([code, stderr]).toEqual([1, 'pinhole: 1 problem found\n']);
+    expect(stdout).toMatch(
+      /^2 helpers: 1 ERROR, 1 ACTIVE; 1 host; 1 router not confined\n\nROUTER .*\nedge +amanda .* ERROR +-\n {2}no kernel has the helper amanda for tcp\nedge +ftp /,
+    );
+    expect((await run('status', '--check', '--helper', 'ftp', '--host', 'here')).code).toBe(0);
+    expect((await run('status', '--host', 'other')).stdout).toBe('0 helpers\n');
+    expect((await json('status', '--problems')).map(({ router }: { router: { name: string } }) => router.name)).toEqual(['edge']);
+    for (const name of ['ftp', 'amanda']) await run('helper', 'rm', 'edge', name);
+  });
+
   it('passes scope, time to live and confinement to the kernel', async () => {
     await run('router', 'set', 'edge', '--confine');
     const made = await json('helper', 'add', 'edge', 'ftp', '--source', '10.0.0.0/8', '--in-interface', 'eth0', '--ttl', '2s');
@@ -101,10 +120,8 @@ describe('command line', () => {
     expect((await run('apply', '-f', file)).stdout).toBe('nothing to change\n');
     writeFileSync(file, text(2222));
     expect((await json('diff', '-f', file)).steps).toHaveLength(1);
-    expect((await json('apply', '-f', file, '--prune')).steps.map(({ step }: { step: string }) => step)).toEqual([
-      'delete-helper',
-      'create-helper',
-    ]);
+    expect((await run('apply', '-f', file, '--prune', '--dry-run')).stdout).toContain('~ edge: ftp tcp/2121 (port: 2121 → 2222)');
+    expect((await json('apply', '-f', file, '--prune')).steps.map(({ step }: { step: string }) => step)).toEqual(['update-helper']);
     const exported = join(pinhole.directory, 'exported.yaml');
     writeFileSync(exported, (await run('export')).stdout);
     expect((await run('diff', '-f', exported, '--prune')).stdout).toBe('nothing to change\n');
@@ -127,27 +144,12 @@ describe('command line', () => {
     expect((await run('token', 'list')).stdout).not.toContain(token.slice(20));
   });
 
-  it('doctor says why helpers do not work in a namespace', async () => {
-    await network.addHost('sick');
-    await network.nft(
-      'sick',
-      `table inet filter {
-        chain raw { type filter hook prerouting priority raw; policy accept; tcp dport 21 notrack; }
-        chain forward { type filter hook forward priority filter; policy drop; ct state established accept; }
-      }
-      table ip other { ct helper x { type "ftp" protocol tcp; }
-        chain a { type filter hook prerouting priority -160; policy accept; tcp dport 21 ct helper set "x"; }
-      }\n`,
-    );
-    const sick = await run('doctor', '--netns', network.netns('sick'));
-    expect(sick.code).toBe(1);
-    const lines = (pattern: RegExp) => sick.stdout.split('\n').find((line) => pattern.test(line)) ?? '';
-    expect(lines(/^related connections/)).toMatch(
-      /problem .*inet filter forward by its policy drops the connections that helpers expect: no rule before it accepts/,
-    );
-    expect(lines(/^connections are tracked/)).toMatch(/problem .*inet filter raw: notrack/);
-    expect(lines(/^no other rule assigns/)).toMatch(/note .*ip other a/);
+  it('doctor follows the helpers of a router, and of a namespace that has none', async () => {
     expect((await run('doctor')).code).toBe(0);
+    await network.addHost('plain');
+    const plain = await run('doctor', '--netns', network.netns('plain'));
+    expect(plain).toMatchObject({ code: 0, stdout: expect.stringMatching(/note {5}table inet pinhole\n {9}assigns no helper/) });
+    expect(await run('doctor', '--netns', network.netns('plain'), '--from', 'nowhere')).toMatchObject({ code: 2 });
   });
 
   it('purge removes Pinhole’s tables and no other, and refuses while Pinhole runs', async () => {

@@ -1,5 +1,5 @@
 import { execFileSync, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import Database from 'better-sqlite3';
@@ -10,7 +10,7 @@ import { ROUTER } from '../../src/contract/router.ts';
 import { newTokenText } from '../../src/contract/token.ts';
 import { eventually } from '../support/eventually.ts';
 
-const CLI = resolve(import.meta.dirname, '../../dist/src/cli.js');
+const CLI = resolve(import.meta.dirname, '../../dist/pinhole/cli.js');
 
 /** A server without other processes, under a tracer or on a small disk. */
 class TracedServer {
@@ -21,6 +21,15 @@ class TracedServer {
   #child: ReturnType<typeof spawn> | null = null;
   #mounted = false;
 
+  get #endpoint(): string {
+    return join(this.data, 'run', 'server', 'endpoint');
+  }
+
+  /** Address of the API, once it listens. */
+  get url(): string {
+    return readFileSync(this.#endpoint, 'utf8').trim();
+  }
+
   /** Mounts a disk of this many KiB as the data folder. */
   mountSmallDisk(kib: number): void {
     mkdirSync(this.data);
@@ -29,6 +38,8 @@ class TracedServer {
   }
 
   async start(strace: readonly string[] = []): Promise<Client> {
+    // The server gives up root, and another user has to enter the folder.
+    chmodSync(this.directory, 0o755);
     for (const path of [join(this.data, 'server'), join(this.data, 'run', 'server')]) mkdirSync(path, { recursive: true });
     writeFileSync(join(this.data, 'admin-token'), this.#token);
     const config = join(this.directory, 'pinhole.yaml');
@@ -36,9 +47,8 @@ class TracedServer {
     const argv = [process.execPath, CLI, 'server', '--config', config, '--data-dir', this.data, '--listen', '127.0.0.1:0'];
     const [command = '', ...rest] = [...strace, ...argv];
     this.#child = spawn(command, rest, { stdio: 'ignore', detached: true });
-    const endpoint = join(this.data, 'run', 'server', 'endpoint');
-    await eventually(() => existsSync(endpoint), { what: 'the server listens', timeoutMs: 30_000 });
-    return new Client({ url: readFileSync(endpoint, 'utf8').trim(), token: this.#token }, {});
+    await eventually(() => existsSync(this.#endpoint), { what: 'the server listens', timeoutMs: 30_000 });
+    return new Client({ url: this.url, token: this.#token }, {});
   }
 
   /** Hints that were delivered are removed a little later, in a commit of its own. */
@@ -107,6 +117,48 @@ describe('durability: an acknowledged write is on disk', () => {
     return { answered, refused };
   }
 
+  it('a server that is killed in the middle of a file has made all of its changes or none', { timeout: 120_000 }, async () => {
+    const server = traced();
+    const ports = Array.from({ length: 60 }, (_, index) => 100 + index);
+    const file = {
+      routers: Array.from({ length: 40 }, (_, name) => ({ name: `r${name}`, helpers: ports.map((port) => ({ helper: 'ftp', port })) })),
+    };
+    const declared = async (client: Client) => {
+      const { routers } = (await client.call('GET', '/v1/routers')) as { routers: { id: string }[] };
+      const counts = await Promise.all(routers.map(async ({ id }) => (await helpersOf(client, id)).length));
+      return [routers.length, counts.reduce((sum, count) => sum + count, 0)];
+    };
+    let client = await server.start();
+    const started = performance.now();
+    await client.call('POST', '/v1/apply', file);
+    const whole = performance.now() - started;
+    expect(await declared(client)).toEqual([40, 2_400]);
+    let killed = 0;
+    for (let round = 1; round <= 5; round++) {
+      await client.call('POST', '/v1/apply?prune=true', { routers: [] });
+      const begun = performance.now();
+      let isAnswered = false;
+      const answer = client.call('POST', '/v1/apply', file).then(
+        () => {
+          isAnswered = true;
+        },
+        () => undefined,
+      );
+      await eventually(() => isAnswered || performance.now() - begun > (whole * round) / 6, { what: 'the moment to kill the server' });
+      await server.stop();
+      await answer;
+      if (!isAnswered) killed++;
+      client = await server.start();
+      const found = await declared(client);
+      expect([
+        [0, 0],
+        [40, 2_400],
+      ]).toContainEqual(found);
+      if (isAnswered) expect(found).toEqual([40, 2_400]);
+    }
+    expect(killed).toBeGreaterThan(0);
+  });
+
   it('a trace shows that the server writes the write-ahead log, syncs it, and then answers', async () => {
     const server = traced();
     const client = await server.start([
@@ -163,7 +215,7 @@ describe('durability: an acknowledged write is on disk', () => {
     expect((await helpers(client, id)).sort((a, b) => a - b)).toEqual(answered);
   });
 
-  it('a full disk gives 503 and leaves no row; once there is room, writes succeed again', async () => {
+  it('a full disk gives 503, also to load balancers, and leaves no row; once there is room, writes succeed again', async () => {
     const server = traced();
     server.mountSmallDisk(1200);
     let client = await server.start();
@@ -172,9 +224,12 @@ describe('durability: an acknowledged write is on disk', () => {
     writeFileSync(join(server.data, 'ballast'), Buffer.alloc(64 * 1024));
     const { answered, refused } = await createMany(client, id, { count: 1900, untilRefused: 20 });
     expect(refused).toBe(20);
+    const health = async () => (await fetch(`${server.url}/healthcheck`)).status;
+    expect(await health()).toBe(503);
     expect((await helpers(client, id)).sort((a, b) => a - b)).toEqual(answered);
     rmSync(join(server.data, 'ballast'));
     await create(client, id, 60000);
+    expect(await health()).toBe(200);
     await server.stop();
     client = await server.start();
     expect((await helpers(client, id)).sort((a, b) => a - b)).toEqual([...answered, 60000]);

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { eventually } from '../support/eventually.ts';
 import { Fleet } from '../support/fleet.ts';
+import { Follower } from '../support/follower.ts';
 
 const SOAK = process.env['PINHOLE_SOAK'] !== undefined;
 const SERVERS = 3;
@@ -111,6 +112,9 @@ describe('a fleet', () => {
   });
 
   it('a silent agent is shown as not alive, and its routers as UNKNOWN with the time of the last report', async () => {
+    const follower = await new Follower().open({ url: fleet.urls[0] as string, token: fleet.token }, { after: '0' });
+    const became = () =>
+      follower.events.filter(({ data }) => data.kind === 'host' && data.data['host'] === 'host-3').map(({ data }) => data.data['became']);
     await fleet.agents[3]?.end();
     const router = routers.find(({ host }) => host === 3) as Known;
     await eventually(
@@ -120,10 +124,15 @@ describe('a fleet', () => {
       },
       { what: 'the status is UNKNOWN', timeoutMs: 60_000 },
     );
+    await eventually(() => became().includes('silent'), { what: 'an event says so', timeoutMs: 20_000 });
     fleet.agents[3]?.start();
     await eventually(async () => ((await fleet.call(0, 'GET', `/v1/status/${router.id}`)).body as { reason: string }).reason === '', {
       timeoutMs: 20_000,
     });
+    await eventually(() => became().includes('alive'));
+    // Every server looks at every host; one of them tells.
+    expect(became().filter((word) => word === 'silent' || word === 'alive')).toEqual(['silent', 'alive']);
+    follower.close();
   }, 120_000);
 
   it('agents that reconnect at the same time compare, and write nothing', async () => {

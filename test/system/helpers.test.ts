@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Router } from '../../src/contract/router.ts';
@@ -6,6 +6,7 @@ import { ownPrefix } from '../../src/lab/scratch-network.ts';
 import { eventually } from '../support/eventually.ts';
 import { TestPinhole } from '../support/pinhole.ts';
 import { ADDRESSES, RouterLab } from '../support/router-lab.ts';
+import { SipCall } from '../support/sip-call.ts';
 
 const PREFIX = `${ownPrefix('pht')}-e2e`;
 const { v4, v6 } = ADDRESSES;
@@ -117,93 +118,22 @@ describe('real packets', () => {
   });
 
   describe('sip: sipp, and RTP both ways to the addresses in the SDP', () => {
-    /** sipp's built-in scenario, with media on a port that the test uses itself. */
-    async function scenario(name: 'uac' | 'uas', port: number): Promise<string> {
-      const { stdout } = await lab.network.exec('client', ['sipp', '-sd', name]).catch((error: { stdout: string }) => error);
-      const file = join(lab.directory, `${name}.xml`);
-      writeFileSync(file, stdout.slice(stdout.indexOf('<?xml')).replaceAll('[media_port]', String(port)));
-      return file;
-    }
-
     /** Makes one call. Each end sends media to the address in the other's SDP. */
     async function call(
       transport: 'u1' | 't1',
       family: 'v4' | 'v6',
     ): Promise<{ toServer: boolean; toClient: boolean; rewritten: boolean }> {
-      const [client, server] = family === 'v4' ? [v4.client, v4.server] : [v6.client, v6.server];
-      const bracket = (address: string) => (address.includes(':') ? `[${address}]` : address);
-      const messages = join(lab.directory, `uas-${transport}-${family}-${Date.now()}.log`);
-      const uas = lab.network.start(
-        'server',
-        [
-          'sipp',
-          '-sf',
-          await scenario('uas', 36000),
-          '-i',
-          bracket(server),
-          '-p',
-          '5060',
-          '-t',
-          transport,
-          '-mi',
-          bracket(server),
-          '-mp',
-          '16000',
-          '-trace_msg',
-          '-message_file',
-          messages,
-          '-nostdin',
-        ],
-        { cwd: lab.directory },
-      );
-      await lab.listening('server', transport === 'u1' ? 'u' : 't', 5060);
-      const uac = lab.network.start(
-        'client',
-        [
-          'sipp',
-          '-sf',
-          await scenario('uac', 36010),
-          `${bracket(server)}:5060`,
-          '-i',
-          bracket(client),
-          '-t',
-          transport,
-          '-mi',
-          bracket(client),
-          '-mp',
-          '26000',
-          '-m',
-          '1',
-          '-d',
-          '4000',
-          '-nostdin',
-        ],
-        { cwd: lab.directory },
-      );
+      const sip = await SipCall.start(lab, { transport, ends: ADDRESSES[family], seconds: 4 });
       try {
-        const sdp = () => /INVITE[\s\S]*?\bc=IN IP[46] (\S+)[\s\S]*?m=audio (\d+)/.exec(readText(messages));
-        await eventually(() => sdp() !== null && /ACK sip/.test(readText(messages)), { what: 'the call is set up' });
-        const [, address = '', port = ''] = sdp() ?? [];
+        const media = sip.media();
         const [atServer, atClient] = await Promise.all([
-          lab.peer<{ received: number }>('server', 'rtp.mjs', { own: server, port: 36000, to: { address, port: Number(port) } }),
-          lab.peer<{ received: number }>('client', 'rtp.mjs', { own: client, port: 36010, to: { address: server, port: 36000 } }),
+          lab.peer<{ received: number }>('server', 'rtp.mjs', media.server),
+          lab.peer<{ received: number }>('client', 'rtp.mjs', media.client),
         ]);
-        return { toServer: atServer.received > 10, toClient: atClient.received > 10, rewritten: address === v4.wan };
+        return { toServer: atServer.received > 10, toClient: atClient.received > 10, rewritten: sip.toClient.address === v4.wan };
       } finally {
-        for (const child of [uac, uas]) child.kill('SIGKILL');
-        for (const host of ['client', 'server']) for (const pid of await sippPids(host)) process.kill(pid, 'SIGKILL');
-        await eventually(async () => !(await lab.network.exec('server', ['ss', '-Hlntu', 'sport = :5060'])).stdout.includes('5060'));
+        await sip.stop();
       }
-    }
-    const readText = (file: string) => {
-      try {
-        return readFileSync(file, 'utf8');
-      } catch {
-        return '';
-      }
-    };
-    async function sippPids(host: string): Promise<number[]> {
-      return (await lab.network.pids(host)).filter((pid) => readText(`/proc/${pid}/cmdline`).startsWith('sipp'));
     }
 
     it.each([

@@ -1,9 +1,10 @@
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { median } from '../../bench/measure.ts';
 import { ownPrefix, ScratchNetwork } from '../../src/lab/scratch-network.ts';
 import { NEUTRON_DEFAULT_PAIRS } from '../../src/model/catalogue.ts';
 import { eventually } from '../support/eventually.ts';
@@ -142,6 +143,8 @@ describe('one host', () => {
     // The kernel frees namespaces with a delay, and slab also counts objects that it keeps for reuse.
     await eventually(() => usage().namespaces <= before.namespaces + 16, { what: 'namespaces are freed', timeoutMs: 30_000 });
     expect(usage().rss).toBeLessThan(before.rss + 30_000);
+    const isGone = async () => (await pinhole.status(id)).helpers[0]?.families[0]?.status === 'PENDING';
+    await eventually(isGone, { what: 'the status says that the namespace is gone' });
     expect((await pinhole.status(id)).helpers[0]?.families[0]).toMatchObject({
       status: 'PENDING',
       reason: `network namespace ${network.netns('reborn')} is not here`,
@@ -163,27 +166,41 @@ describe('one host', () => {
   });
 
   it('runs each process with the rights that it needs, and no others', () => {
-    const NET_ADMIN_AND_SYS_ADMIN = ((1n << 12n) | (1n << 21n)).toString(16).padStart(16, '0');
-    const NONE = '0'.repeat(16);
+    const [NET_ADMIN, SYS_ADMIN] = [1n << 12n, 1n << 21n];
+    const rights = { opener: NET_ADMIN | SYS_ADMIN, kernel: NET_ADMIN, server: 0n, agent: 0n } as const;
+    const names = Object.keys(rights) as (keyof typeof rights)[];
     const pids = pinhole.instance.pids();
-    const field = (name: string, of: 'kernel' | 'server' | 'agent') =>
-      new RegExp(`^${name}:\\s+(\\S+)`, 'm').exec(readFileSync(`/proc/${pids.get(of)}/status`, 'utf8'))?.[1];
-    for (const name of ['kernel', 'server', 'agent'] as const) {
-      const wanted = name === 'kernel' ? NET_ADMIN_AND_SYS_ADMIN : NONE;
-      expect([name, field('CapEff', name), field('CapBnd', name), field('NoNewPrivs', name)]).toEqual([name, wanted, wanted, '1']);
-      expect(Number(field('Uid', name))).toBeGreaterThan(0);
+    const field = (name: string, of: keyof typeof rights) =>
+      new RegExp(`^${name}:[ \\t]*(.*)`, 'm').exec(readFileSync(`/proc/${pids.get(of)}/status`, 'utf8'))?.[1]?.split('\t')[0];
+    for (const name of names) {
+      const wanted = rights[name].toString(16).padStart(16, '0');
+      const seen = ['CapEff', 'CapPrm', 'CapBnd', 'NoNewPrivs', 'Seccomp'].map((key) => field(key, name));
+      expect([name, ...seen]).toEqual([name, wanted, wanted, wanted, '1', '2']);
+      expect(field('Groups', name)?.trim()).toBe('');
+      for (const id of ['Uid', 'Gid']) expect(Number(field(id, name))).toBeGreaterThan(0);
     }
-    expect(field('Uid', 'kernel')).not.toBe(field('Uid', 'agent'));
+    for (const id of ['Uid', 'Gid']) expect(new Set(names.map((name) => field(id, name))).size).toBe(names.length);
+    const network = (name: keyof typeof rights) => readlinkSync(`/proc/${pids.get(name)}/ns/net`);
+    expect(network('kernel')).not.toBe(network('opener'));
     const { files } = pinhole.instance;
-    const mode = (path: string) => (statSync(path).mode & 0o777).toString(8);
-    expect([
-      mode(files.adminToken),
-      mode(files.kernelSocketDir),
-      mode(files.kernelSocket),
-      mode(files.serverDir),
-      mode(files.agentDir),
-    ]).toEqual(['640', '750', '660', '700', '700']);
-    expect(statSync(files.adminToken).uid).toBe(0);
+    const mode = (path: string) => {
+      const { mode, uid, gid } = statSync(path);
+      const owner = (id: 'Uid' | 'Gid', value: number) => names.find((name) => field(id, name) === String(value)) ?? 'root';
+      return `${(mode & 0o7777).toString(8)} ${owner('Uid', uid)} ${owner('Gid', gid)}`;
+    };
+    expect(Object.fromEntries(Object.entries(files).flatMap(([key, path]) => (existsSync(path) ? [[key, mode(path)]] : [])))).toMatchObject(
+      {
+        adminToken: '640 root server',
+        serverDir: '700 server server',
+        agentDir: '700 agent agent',
+        serverSocketDir: '2750 server agent',
+        busSocket: '660 server agent',
+        kernelSocketDir: '2750 kernel agent',
+        kernelSocket: '660 kernel agent',
+        openerSocketDir: '2750 opener kernel',
+        openerSocket: '660 opener kernel',
+      },
+    );
   });
 
   it('the kernel process survives garbage on its socket', async () => {
@@ -198,7 +215,3 @@ describe('one host', () => {
     expect(pinhole.instance.pids().get('kernel')).toBe(pid);
   });
 });
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
-}

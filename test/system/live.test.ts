@@ -1,10 +1,14 @@
+import { execFile } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Diagnosis } from '../../src/contract/diagnosis.ts';
 import { HELPER } from '../../src/contract/helper.ts';
 import { LIVE_PLAN } from '../../src/contract/plan.ts';
 import { ownPrefix } from '../../src/lab/scratch-network.ts';
+import { CLI } from '../support/cli-path.ts';
 import { eventually } from '../support/eventually.ts';
 import { TestPinhole } from '../support/pinhole.ts';
 import { ADDRESSES, RouterLab } from '../support/router-lab.ts';
@@ -45,6 +49,46 @@ describe('commands that read the live kernel', () => {
     await pinhole.removeHelper(router, id);
     await pinhole.settled(router);
     expect(await plan()).toMatchObject({ changes: [], table: null });
+  });
+
+  describe('doctor', () => {
+    const doctor = async (...argv: string[]) => {
+      const env = { PATH: process.env['PATH'], PINHOLE_URL: pinhole.instance.url, PINHOLE_TOKEN: pinhole.instance.token };
+      const answer = promisify(execFile)(process.execPath, [CLI, 'doctor', '--json', ...argv], { env });
+      const { code, stdout } = await answer.then(
+        (said) => ({ code: 0, ...said }),
+        ({ code, stdout }) => ({ code, stdout }),
+      );
+      return { code, found: JSON.parse(stdout) as Diagnosis[] };
+    };
+
+    it('asks the agent of a router that another host has, and learns what root learns there', async () => {
+      const { id } = await pinhole.addHelper(router, 'ftp', 'tcp', 21);
+      await pinhole.settled(router);
+      await lab.network.nft(
+        'router',
+        'table inet theirs { chain c { type filter hook forward priority 50; policy accept; ct state related drop; }\n}\n',
+      );
+      try {
+        // This host is not named 'here', as the router's host is.
+        const remote = await doctor(router, '--from', ADDRESSES.v4.client, '--to', ADDRESSES.v4.server);
+        expect(remote.code).toBe(1);
+        expect(remote.found[0]).toMatchObject({ result: 'problem', detail: expect.stringContaining('inet theirs c handle') });
+        const local = await doctor('--netns', lab.router, '--from', ADDRESSES.v4.client, '--to', ADDRESSES.v4.server);
+        // Without the router, nothing is known of what is declared.
+        const ofRules = remote.found.filter(({ check }) => !check.endsWith('status') && check !== 'confinement');
+        expect(local.found).toEqual(expect.arrayContaining(ofRules));
+      } finally {
+        await lab.network.nft('router', 'delete table inet theirs');
+        await pinhole.removeHelper(router, id);
+      }
+      await pinhole.settled(router);
+      expect((await doctor(router)).found.map(({ result }) => result)).not.toContain('problem');
+    });
+
+    it('is refused an address that is none, and names what is wrong', async () => {
+      await expect(pinhole.call('GET', `/v1/routers/${router}/diagnosis?from=nowhere`)).rejects.toMatchObject({ code: 'invalid-input' });
+    });
   });
 
   describe.each([

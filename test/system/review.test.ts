@@ -3,14 +3,12 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { ownPrefix, ScratchNetwork } from '../../src/lab/scratch-network.ts';
 import type { Report } from '../../src/review/report.ts';
-import { resolveAccounts } from '../../src/supervisor/accounts.ts';
 import { CLI } from '../support/cli-path.ts';
 import { corpus } from '../support/corpus.ts';
 import { eventually } from '../support/eventually.ts';
-import { TestPinhole } from '../support/pinhole.ts';
 import { reviewOne } from '../support/review.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
@@ -451,38 +449,12 @@ COMMIT
     expect(await namespaces()).toBe(before);
   });
 
-  describe('asked by a user other than root', () => {
-    const pinhole = new TestPinhole(PREFIX);
-    const { group } = resolveAccounts({ pinhole: 'pinhole', kernel: 'pinhole-kernel', group: 'pinhole' });
-    beforeAll(() => pinhole.start());
-    afterAll(() => pinhole.stop());
-
-    const as = (gid: number, netns: string) =>
-      new Promise<{ code: unknown; stdout: string; stderr: string }>((done) => {
-        const argv = ['--reuid=65533', `--regid=${gid}`, '--clear-groups', process.execPath, CLI, 'review', '--netns', netns, '--json'];
-        execFile('setpriv', argv, { env: pinhole.instance.env, cwd: '/' }, (error, stdout, stderr) =>
-          done({ code: error?.code ?? 0, stdout, stderr }),
-        );
-      });
-
-    it('goes through the kernel process, for members of its group and for the namespaces that it serves', async () => {
-      await network.addHost('edge');
-      await network.nft(
-        'edge',
-        table(chain('pre', PRE, ASSIGN[0] as string), chain('forward', FORWARD, 'ct state established,related accept')),
-      );
-      const { code, stdout, stderr } = await as(group, network.netns('edge'));
-      expect(code, stderr).toBe(0);
-      const report = JSON.parse(stdout) as Report;
-      const own = await review('--netns', network.netns('edge'));
-      expect(report.findings.length).toBeGreaterThan(2);
-      expect(report.findings.map(({ rule, line }) => `${line} ${rule}`)).toEqual(own.findings.map(({ rule, line }) => `${line} ${rule}`));
-      expect(await as(group, 'elsewhere')).toMatchObject({ code: 4, stdout: expect.stringContaining('elsewhere') });
+  it('is denied to users other than root, as the kernel process answers its agent only', async () => {
+    const argv = ['--reuid=65533', '--regid=65533', '--clear-groups', process.execPath, CLI, 'review', '--netns', 'any', '--json'];
+    const { code, stdout } = await new Promise<{ code: unknown; stdout: string }>((done) => {
+      execFile('setpriv', argv, { cwd: '/' }, (error, out) => done({ code: error?.code ?? 0, stdout: out }));
     });
-
-    it('is denied to all other users', async () => {
-      expect(await as(65_533, network.netns('edge'))).toMatchObject({ code: 4, stdout: expect.stringContaining('needs root') });
-    });
+    expect({ code, stdout }).toMatchObject({ code: 4, stdout: expect.stringContaining('needs root') });
   });
 
   it('notes that nothing was tried for a ruleset that this kernel does not accept', async () => {

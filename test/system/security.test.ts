@@ -4,9 +4,10 @@ import { ownPrefix } from '../../src/lab/scratch-network.ts';
 import { eventually } from '../support/eventually.ts';
 import { TestPinhole } from '../support/pinhole.ts';
 import { ADDRESSES, RouterLab } from '../support/router-lab.ts';
+import { SipCall } from '../support/sip-call.ts';
 
 const PREFIX = `${ownPrefix('pht')}-security`;
-const { v4 } = ADDRESSES;
+const { v4, v6 } = ADDRESSES;
 
 describe('ports that helpers open, and confinement', () => {
   const lab = new RouterLab(PREFIX);
@@ -15,7 +16,7 @@ describe('ports that helpers open, and confinement', () => {
 
   beforeAll(async () => {
     await lab.build();
-    await lab.startPeer('server', 'forged-port-server.mjs', { address: v4.server });
+    for (const { server } of [v4, v6]) await lab.startPeer('server', 'forged-port-server.mjs', { address: server });
     await pinhole.start();
     router = await pinhole.addRouter(lab.router);
   });
@@ -24,16 +25,48 @@ describe('ports that helpers open, and confinement', () => {
     await lab.destroy();
   });
 
-  const forge = async (port: number) =>
-    (await lab.peer<{ connected: boolean }>('client', 'forged-port-client.mjs', { own: v4.client, server: v4.server, port })).connected;
+  /** The router itself is attacked where a process on it speaks FTP: what it announces arrives in the router's input hook. */
+  it.each([
+    ['a client behind the router, over IPv4', 'client', v4.client, v4.server],
+    ['a client behind the router, over IPv6', 'client', v6.client, v6.server],
+    ['a process on the router, over IPv4', 'router', v4.wan, v4.server],
+    ['a process on the router, over IPv6', 'router', v6.wan, v6.server],
+  ])(
+    'a port forged by %s is open; confinement keeps low and listed ports closed, and data ports open',
+    async (_what, host, own, server) => {
+      const forge = async (port: number) =>
+        (await lab.peer<{ connected: boolean }>(host, 'forged-port-client.mjs', { own, server, port })).connected;
+      const { id } = await pinhole.addHelper(router.id, 'ftp', 'tcp', 21);
+      await pinhole.settled(router.id);
+      expect([await forge(22), await forge(3306), await forge(40000)]).toEqual([true, true, true]);
+      await pinhole.call('PUT', `/v1/routers/${router.id}`, { confine: true });
+      await pinhole.settled(router.id);
+      expect([await forge(22), await forge(3306), await forge(40000)]).toEqual([false, false, true]);
+      await pinhole.call('PUT', `/v1/routers/${router.id}`, { confine: false });
+      await pinhole.removeHelper(router.id, id);
+      await pinhole.settled(router.id);
+    },
+  );
 
-  it('a forged PORT opens the client’s ports; confinement keeps low and listed ports closed, and data ports open', async () => {
-    const { id } = await pinhole.addHelper(router.id, 'ftp', 'tcp', 21);
-    await pinhole.settled(router.id);
-    expect([await forge(22), await forge(3306), await forge(40000)]).toEqual([true, true, true]);
-    await pinhole.call('PUT', `/v1/routers/${router.id}`, { confine: true });
-    await pinhole.settled(router.id);
-    expect([await forge(22), await forge(3306), await forge(40000)]).toEqual([false, false, true]);
+  it('media of a call that flows one way only arrives through a confined router, whatever its rate of packets', async () => {
+    const { id } = await pinhole.addHelper(router.id, 'sip', 'udp', 5060);
+    const received: number[] = [];
+    for (const confine of [false, { rate_per_second: 5 }]) {
+      await pinhole.call('PUT', `/v1/routers/${router.id}`, { confine });
+      await pinhole.settled(router.id);
+      await lab.forgetConnections();
+      const call = await SipCall.start(lab, { transport: 'u1', ends: v4, seconds: 6 });
+      const { server, client } = call.media();
+      const [heard] = await Promise.all([
+        lab.peer<{ received: number }>('client', 'rtp.mjs', { ...client, to: null, ms: 3_000 }),
+        lab.peer('server', 'rtp.mjs', { ...server, ms: 2_500 }),
+      ]);
+      received.push(heard.received);
+      await call.stop();
+    }
+    const [open = 0, confined = 0] = received;
+    expect(open).toBeGreaterThan(60);
+    expect(confined).toBeGreaterThan(open * 0.8);
     await pinhole.call('PUT', `/v1/routers/${router.id}`, { confine: false });
     await pinhole.removeHelper(router.id, id);
     await pinhole.settled(router.id);

@@ -6,7 +6,7 @@ import { FakeKernel } from '../../src/kernel/fake/fake-kernel.ts';
 import { PinholeError } from '../../src/model/errors.ts';
 import { silentLogger } from '../../src/ports/logger.ts';
 import { HELPER_TOPIC, METHODS, REPORTS_TOPIC, SERVER_TOPIC } from '../../src/wire/topics.ts';
-import { AgentHarness } from '../support/agent-harness.ts';
+import { AgentHarness, INSTALLATION_A } from '../support/agent-harness.ts';
 import { TestClock } from '../support/test-clock.ts';
 
 interface NeutronHelper {
@@ -93,7 +93,7 @@ describe('an agent beside Neutron’s L3 agent', () => {
     prepare(neutron, kernel);
     const namespaces = async () => (await kernel.namespaces()).map(({ netns }) => netns);
     const clock = new TestClock();
-    const source = new NeutronClient({ bus: neutron, host: 'h', namespaces, logger: silentLogger, clock });
+    const source = new NeutronClient({ bus: neutron, host: 'h', installation: INSTALLATION_A, namespaces, logger: silentLogger, clock });
     harness = new AgentHarness({ kernel, source });
     harness.agent.start();
     neutron.connect();

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { DesiredState } from '../../src/agent/desired-state.ts';
 import { Puller, type PullListener } from '../../src/agent/puller.ts';
-import type { FullPull, KnownState, PulledRouters, Source } from '../../src/agent/source.ts';
+import type { FullPull, History, KnownState, PulledRouters, Source } from '../../src/agent/source.ts';
 import type { DesiredRouter, Refused } from '../../src/contract/desired-router.ts';
 import { desiredHelper, desiredRouter } from '../support/arbitraries.ts';
 import { testPorts } from '../support/ports.ts';
@@ -17,6 +17,7 @@ class ScriptedSource implements Source {
   refused: Refused[] = [];
   failures = 0;
   unchanged = false;
+  history: History = { installation: '00000000000a', epoch: 'e', position: 1 };
   /** Answers wait for this. */
   gate: Promise<void> = Promise.resolve();
 
@@ -28,16 +29,23 @@ class ScriptedSource implements Source {
   async reportState(): Promise<void> {}
   async tellExpectation(): Promise<void> {}
 
-  async pullAll(known: KnownState | null): Promise<FullPull | null> {
+  async pullAll(known: KnownState | null): Promise<FullPull> {
     this.asked.push(known ? 'compared' : 'all');
     await this.#answer();
-    return known && this.unchanged ? null : { epoch: 'e', routers: [...this.routers.values()], refused: this.refused };
+    const routers = [...this.routers.values()];
+    return { history: this.history, pulled: known && this.unchanged ? null : { routers, refused: this.refused } };
   }
 
-  async pull(ids: readonly string[]): Promise<PulledRouters> {
+  async pull(ids: readonly string[]): Promise<PulledRouters & Pick<History, 'epoch' | 'position'>> {
     this.asked.push(ids);
     await this.#answer();
-    return { routers: ids.flatMap((id) => this.routers.get(id) ?? []), refused: this.refused.filter(({ id }) => ids.includes(id)) };
+    const routers = ids.flatMap((id) => this.routers.get(id) ?? []);
+    return {
+      epoch: this.history.epoch,
+      position: this.history.position,
+      routers,
+      refused: this.refused.filter(({ id }) => ids.includes(id)),
+    };
   }
 
   async #answer(): Promise<void> {
@@ -79,7 +87,10 @@ describe('puller', () => {
       refused: (id, reason) => told.push(`refused ${id}: ${reason}`),
       pulledAll: async ({ isFirst, isNew }) => void told.push(`pulled all${isFirst ? ', first' : ''}${isNew ? '' : ', nothing new'}`),
     };
-    puller = new Puller({ ...ports, source, desired, statePath: statePath(), maxStateAgeSeconds: 3_600 }, listener);
+    puller = new Puller(
+      { ...ports, source, desired, statePath: statePath(), maxStateAgeSeconds: 3_600, holdRemovalsPercent: 25 },
+      listener,
+    );
   }
 
   function declare(netns: string, revision = 1): DesiredRouter {
@@ -87,6 +98,22 @@ describe('puller', () => {
     source.routers.set(router.id, router);
     return router;
   }
+
+  it('holds a pull of a database that is older than what it pulled after a hint', async () => {
+    declare('a');
+    await pullAll();
+    const later = declare('b');
+    source.history = { ...source.history, position: 5 };
+    puller.hint([later.id]);
+    await ports.clock.settle();
+    expect([...desired.netnsNames()].sort()).toEqual(['a', 'b']);
+    // A copy of the time between, in which nothing but events has happened since.
+    source.history = { ...source.history, position: 3 };
+    source.routers.delete(later.id);
+    await pullAll();
+    expect(puller.hold).toMatchObject({ removed: 1, live: 2 });
+    expect([...desired.netnsNames()].sort()).toEqual(['a', 'b']);
+  });
 
   /** A gate that is shut, and how to open it. */
   function shut(): () => void {
@@ -233,11 +260,11 @@ describe('puller', () => {
     expect(JSON.parse(readFileSync(statePath(), 'utf8'))).toMatchObject({ epoch: 'e', routers: [{ name: 'a' }] });
     await ports.clock.advance(1_000_000);
     open();
-    await puller.fallBackToDisk();
-    expect([told, desired.origin, desired.epoch]).toEqual([
+    puller.fallBackToDisk();
+    expect([told, desired.origin, desired.history]).toEqual([
       ['declared a', 'changed a'],
       { from: 'disk', savedAt: '2026-01-01T00:00:00.000Z' },
-      'e',
+      source.history,
     ]);
     await pullAll({ comparing: true });
     expect([source.asked.at(-1), desired.origin]).toEqual(['compared', { from: 'server' }]);
@@ -272,7 +299,7 @@ describe('puller', () => {
 
   it('does not fall back once it has pulled', async () => {
     await pullAll();
-    await puller.fallBackToDisk();
+    puller.fallBackToDisk();
     expect(desired.origin).toEqual({ from: 'server' });
   });
 

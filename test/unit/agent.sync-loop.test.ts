@@ -12,8 +12,8 @@ import { testPorts } from '../support/ports.ts';
 /** Takes no reports: they are looked at where they are made. */
 const NOWHERE: Source = {
   start: () => undefined,
-  pullAll: async () => null,
-  pull: async () => ({ routers: [], refused: [] }),
+  pullAll: async () => ({ history: { installation: null, epoch: '', position: null }, pulled: null }),
+  pull: async () => ({ epoch: '', position: null, routers: [], refused: [] }),
   onNamespace: () => [],
   reportStatus: async () => undefined,
   reportState: async () => undefined,
@@ -44,7 +44,7 @@ describe('sync loop', () => {
     kernel = new SlowKernel();
     ports = testPorts();
     desired = new DesiredState();
-    reporter = new Reporter(NOWHERE, ports);
+    reporter = new Reporter(NOWHERE, ports, { boundMs: 60_000, hindrance: () => '' });
     loop = new SyncLoop({ ...ports, kernel, desired, reporter, keepLive: false });
   });
 

@@ -6,7 +6,7 @@ import { FakeKernel } from '../../src/kernel/fake/fake-kernel.ts';
 import { NEUTRON_DEFAULT_PAIRS } from '../../src/model/catalogue.ts';
 import { PinholeError } from '../../src/model/errors.ts';
 import { AgentHarness } from '../support/agent-harness.ts';
-import { desiredHelper, desiredRouter } from '../support/arbitraries.ts';
+import { desiredHelper, desiredRouter, parseScope } from '../support/arbitraries.ts';
 import { eventually } from '../support/eventually.ts';
 
 const FTP = () => desiredHelper('ftp', 'tcp', 21);
@@ -60,7 +60,7 @@ describe('agent', () => {
     at.server.hint(router.id);
     at.kernel.emit({ event: 'namespace', netns: 'a', present: true });
     await at.clock.advance(60_000);
-    expect([at.kernel.counts.applies, at.agent.isReady]).toEqual([0, false]);
+    expect([at.kernel.counts.applies, at.agent.unreadiness]).toEqual([0, 'nothing was pulled from the server yet']);
     at.server.connect();
     await at.settled();
     expect(at.types('a')).toEqual(['ftp']);
@@ -190,7 +190,7 @@ describe('agent', () => {
     await at.clock.until(() => at.server.reports.size === 1);
     const broken = at.server.reports.get(router.id)?.helpers.filter(({ families }) => families.some(({ status }) => status !== 'ACTIVE'));
     expect(broken?.map(({ families }) => families[0])).toEqual([
-      { family: 'ipv4', status: 'ERROR', reason: 'no kernel has the helper amanda for tcp' },
+      { family: 'ipv4', status: 'ERROR', reason: 'no kernel has the helper amanda for tcp', verifiedAt: null },
     ]);
     expect(at.types('a')).toHaveLength(11);
   });
@@ -256,6 +256,26 @@ describe('agent', () => {
     await at.settled();
     await at.clock.until(() => at.agent.counts.stripped === 1);
     expect(at.kernel.connections('a').map(({ type }) => type)).toEqual([null, 'tftp', 'ftp']);
+  });
+
+  it('narrows a scope: only connections outside of the new scope lose the helper; widens it: none does', async () => {
+    const at = harness();
+    at.kernel.addNamespace('a');
+    const scoped = (source: string) => ({ ...FTP(), scope: parseScope({ source }) });
+    const router = declare(at, 'a', FTP(), TFTP());
+    await at.start();
+    const connection = (source: string) => ({ protocol: 'tcp', port: 21, source, type: 'ftp' }) as const;
+    at.kernel.connections('a').push(connection('10.1.0.1'), connection('10.2.0.1'), { protocol: 'udp', port: 69, type: 'tftp' });
+    const types = () => at.kernel.connections('a').map(({ type }) => type);
+    change(at, router, scoped('10.1.0.0/16'), TFTP());
+    at.server.hint(router.id);
+    await at.settled();
+    await at.clock.until(() => at.agent.counts.stripped === 1);
+    expect(types()).toEqual(['ftp', null, 'tftp']);
+    change(at, router, FTP(), TFTP());
+    at.server.hint(router.id);
+    await at.settled();
+    expect([types(), at.agent.counts.stripped]).toEqual([['ftp', null, 'tftp'], 1]);
   });
 
   it('leaves the helper on live connections with keepLive', async () => {
@@ -386,7 +406,8 @@ describe('agent', () => {
     at.server.isUp = false;
     await at.clock.advance(11_000);
     const told: string[] = [];
-    const logger = { ...at.ports.logger, warn: (_fields: object, text: string) => void told.push(text) };
+    const tell = (_fields: object, text: string) => void told.push(text);
+    const logger = { ...at.ports.logger, warn: tell, error: tell };
     const startCutOff = async (maxStateAgeSeconds: number) => {
       at.agent = at.create({ firstPullSeconds: 1, maxStateAgeSeconds, logger });
       at.agent.start();

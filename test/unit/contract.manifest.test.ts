@@ -2,12 +2,13 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { HELPER } from '../../src/contract/helper.ts';
+import type { Declared, DeclaredHelper } from '../../src/contract/manifest.ts';
 import type { RouterId } from '../../src/contract/primitives.ts';
 import { ROUTER } from '../../src/contract/router.ts';
 import { formatScope } from '../../src/contract/scope.ts';
+import { planSteps } from '../../src/control/manifest-steps.ts';
 import { toManifest } from '../../src/manifest/export.ts';
 import { parseManifest } from '../../src/manifest/read-file.ts';
-import { type Declared, type DeclaredHelper, planSteps } from '../../src/manifest/steps.ts';
 import { arbitraryOf } from '../support/arbitrary-of.ts';
 import { runs } from '../support/runs.ts';
 import { LAW_TIMEOUT_MS } from '../support/shape-laws.ts';
@@ -41,7 +42,7 @@ const declared: fc.Arbitrary<Declared[]> = fc.uniqueArray(
 
 describe('what export writes, apply reads back to the same', () => {
   const stepsOf = (text: string, state: readonly Declared[]) =>
-    planSteps(parseManifest(text, 'export.yaml'), state, { prune: true, now: NOW });
+    planSteps(parseManifest(text, 'export.yaml').manifest, state, { prune: true, now: NOW });
 
   it(
     'in one document',

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { momentOf, timed } from '../../src/agent/verification.ts';
 import type { DesiredRouter } from '../../src/contract/desired-router.ts';
 import { type ConntrackHelper, HELPER_CREATE } from '../../src/contract/helper.ts';
 import { type HelperId, MAX_HELPERS_PER_ROUTER, REVISION, type RouterId } from '../../src/contract/primitives.ts';
@@ -14,6 +15,7 @@ import { ALL_CAPABILITIES } from '../support/arbitraries.ts';
 import { arbitraryOf, wireOf } from '../support/arbitrary-of.ts';
 import { runs } from '../support/runs.ts';
 import { LAW_TIMEOUT_MS } from '../support/shape-laws.ts';
+import { TestClock } from '../support/test-clock.ts';
 
 const NOW = new Date('1970-01-01T00:00:00Z');
 
@@ -31,6 +33,7 @@ function storedRouter(body: unknown, revision = 1): Router {
     host: input.host ?? 'h',
     netns: input.netns ?? 'n',
     confinement: input.confinement ?? null,
+    labels: input.labels ?? {},
     revision,
     createdAt: NOW.toISOString(),
     updatedAt: NOW.toISOString(),
@@ -60,12 +63,14 @@ function pulled(router: Router, helpers: readonly ConntrackHelper[]): DesiredRou
 /** Renders what an agent pulled, has the kernel process read its table, and the server its report. */
 function applied(desired: DesiredRouter): ReturnType<typeof render> {
   const plan = render(desired, ALL_CAPABILITIES, NOW);
-  const request = { method: 'apply', items: [{ netns: desired.netns, table: plan.table }] };
+  const request = { method: 'apply', items: [{ netns: desired.netns, table: plan.table, replaces: null }] };
   const { request: taken } = parseRequest(carried({ id: 1, request }));
-  expect(taken).toEqual({ method: 'apply', items: [{ ok: true, value: { netns: desired.netns, table: plan.table } }] });
-  const report = { routerId: desired.id, revision: desired.revision, reason: '', helpers: plan.statuses, drifts: 0 };
+  expect(taken).toEqual({ method: 'apply', items: [{ ok: true, value: { netns: desired.netns, table: plan.table, replaces: null } }] });
+  const synced = { routerId: desired.id, revision: desired.revision, reason: '', helpers: plan.statuses, drifts: 0 };
+  const clock = new TestClock();
+  const report = timed(synced, momentOf(clock), clock);
   const reports = [{ ok: true as const, value: report }];
-  expect(read(REPORT_STATUS.request, carried(REPORT_STATUS.request.write({ host: 'h', reports }))).reports).toEqual(reports);
+  expect(read(REPORT_STATUS.request, carried(REPORT_STATUS.request.write({ host: 'h', at: null, reports }))).reports).toEqual(reports);
   return plan;
 }
 

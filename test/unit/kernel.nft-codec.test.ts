@@ -74,6 +74,32 @@ function payloadOffsets(data: Buffer, start = 0): number[] {
   return offsets;
 }
 
+describe('notes for nft', () => {
+  /** NFTNL_UDATA_SET_* of libnftnl. With 4, DATA_TYPEOF, nft 0.9.8 calls a reader that it does not have for verdicts. */
+  const [KEY_BYTE_ORDER, DATA_BYTE_ORDER, DATA_INTERVAL] = [0, 1, 6];
+
+  function noteTypes(message: Parameters<typeof Attributes.ofMessage>[0]): number[] {
+    const notes = Attributes.ofMessage(message).get(nft.SET.USERDATA) ?? BUFFER;
+    const types: number[] = [];
+    for (let at = 0; at < notes.length; at += 2 + (notes[at + 1] as number)) types.push(notes[at] as number);
+    return types;
+  }
+
+  it('never say what the data of a map is, of which nft 0.9.8 dies', () => {
+    const rules: Rule[] = [
+      { matches: [{ kind: 'dport-in', protocol: 'tcp', ports: [2049] }], action: { kind: 'jump-by-helper', entries: [['ftp', 'c']] } },
+      { matches: [], action: { kind: 'map-helper', protocol: 'tcp', entries: [[21, 'ftp-tcp']] } },
+    ];
+    const { bytes } = encodeReplacement({ comment: '', objects: [], chains: [{ name: 'c', rules }] }, writer);
+    const sets = [...messages(bytes)].filter(({ type }) => type === ((NFNL_SUBSYS_NFTABLES << 8) | nft.MSG.NEWSET));
+    expect(sets.map(noteTypes)).toEqual([
+      [KEY_BYTE_ORDER],
+      [KEY_BYTE_ORDER, DATA_BYTE_ORDER, DATA_INTERVAL],
+      [KEY_BYTE_ORDER, DATA_INTERVAL],
+    ]);
+  });
+});
+
 describe('law: what is written is read back', () => {
   it('holds for any table that the types allow', () => {
     fc.assert(

@@ -7,7 +7,7 @@ import { render } from '../../src/plan/render.ts';
 import { ALL_CAPABILITIES, desiredHelper, desiredRouter, parseScope } from '../support/arbitraries.ts';
 
 const now = new Date('2026-01-01T00:00:00Z');
-const known = { capabilities: ALL_CAPABILITIES, now };
+const known = { capabilities: ALL_CAPABILITIES, now, installation: null };
 
 function lab(...helpers: DesiredHelper[]) {
   const kernel = new FakeKernel();
@@ -22,7 +22,7 @@ describe('plan', () => {
     expect(before.changes).toEqual([{ change: 'add', what: 'table', name: 'pinhole', detail: '' }]);
     expect(before.table).toContain('ct helper ftp-tcp');
     expect(kernel.counts.applies).toBe(0);
-    await kernel.apply([{ netns: 'r', table: render(router, ALL_CAPABILITIES, now).table }]);
+    await kernel.apply([{ netns: 'r', table: render(router, ALL_CAPABILITIES, now).table, replaces: null }]);
     expect((await live.plan(router, known)).changes).toEqual([]);
     kernel.meddle('r', (table) => table, ['a rule of another program']);
     expect((await live.plan(router, known)).foreign).toEqual(['a rule of another program']);
@@ -47,6 +47,17 @@ describe('reapply', () => {
       );
     expect(await live.reapply(router, ftp.id, known)).toEqual({ connections: 1 });
     expect(kernel.connections('r').map(({ type }) => type)).toEqual(['ftp', null, 'ftp']);
+  });
+
+  it('refuses a namespace in which another installation assigns helpers, and gives no connection a helper', async () => {
+    const ftp = desiredHelper('ftp', 'tcp', 21);
+    const { kernel, router, live } = lab(ftp);
+    const { table } = render(router, ALL_CAPABILITIES, now, 'bbbbbbbbbbbb');
+    await kernel.apply([{ netns: 'r', table, replaces: null }]);
+    kernel.connections('r').push({ protocol: 'tcp', port: 21, type: null });
+    const asked = live.reapply(router, ftp.id, { ...known, installation: 'aaaaaaaaaaaa' });
+    await expect(asked).rejects.toThrow(/not assigned here: table inet pinhole in r belongs to installation bbbbbbbbbbbb/);
+    expect(kernel.connections('r').map(({ type }) => type)).toEqual([null]);
   });
 
   it.each([

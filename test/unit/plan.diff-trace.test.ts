@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { networkContains, parseNetwork } from '../../src/model/address.ts';
 import type { Table } from '../../src/model/table.ts';
-import { diff, revoked } from '../../src/plan/diff.ts';
+import { diff, revocations, revoked } from '../../src/plan/diff.ts';
 import { render } from '../../src/plan/render.ts';
 import { type Packet, trace } from '../../src/plan/tracer.ts';
 import { ALL_CAPABILITIES, desiredHelper, desiredRouter, helperWith, parseScope, scopeInput } from '../support/arbitraries.ts';
@@ -46,21 +46,84 @@ describe('diff', () => {
   });
 });
 
-describe('revoked', () => {
-  it('lists assignments that no rule makes any more', () => {
-    expect(revoked(tableOf(['ftp', 'tcp', 21]), tableOf(['ftp', 'tcp', 21], ['sip', 'udp', 5060]))).toEqual([
-      { protocol: 'udp', port: 5060, type: 'sip' },
+/** A table with one helper for each of these sources. */
+const scopedTo = (...sources: (string | null)[]): Table | null =>
+  render(
+    desiredRouter(sources.map((source) => desiredHelper('ftp', 'tcp', 21, { scope: source === null ? null : parseScope({ source }) }))),
+    ALL_CAPABILITIES,
+    NOW,
+  ).table;
+
+describe('what live connections lose', () => {
+  const lost = (desired: Table | null, observed: Table | null) => revocations(revoked(desired, observed), desired);
+  const ftp = { protocol: 'tcp', port: 21, type: 'ftp' };
+  const reach = (source: string) => ({ families: ['ipv4', 'ipv6'], source, destination: null });
+
+  it('is each assignment that no rule makes any more', () => {
+    expect(lost(tableOf(['ftp', 'tcp', 21]), tableOf(['ftp', 'tcp', 21], ['sip', 'udp', 5060]))).toEqual([
+      { protocol: 'udp', port: 5060, type: 'sip', except: [] },
     ]);
-    expect(revoked(null, tableOf(['ftp', 'tcp', 21]))).toEqual([{ protocol: 'tcp', port: 21, type: 'ftp' }]);
+    expect(lost(null, tableOf(['ftp', 'tcp', 21]))).toEqual([{ ...ftp, except: [] }]);
   });
 
-  it('keeps live connections of a helper whose scope became narrower', () => {
-    const narrow = render(
-      desiredRouter([desiredHelper('ftp', 'tcp', 21, { scope: parseScope({ source: '10.0.0.0/8' }) })]),
-      ALL_CAPABILITIES,
-      NOW,
-    ).table;
-    expect(revoked(narrow, tableOf(['ftp', 'tcp', 21]))).toEqual([]);
+  it('is, for a narrower scope, the helper of the connections outside of the new scope', () => {
+    expect(lost(scopedTo('10.0.0.0/8'), scopedTo(null))).toEqual([{ ...ftp, except: [reach('10.0.0.0/8')] }]);
+    expect(lost(scopedTo('10.1.0.0/16'), scopedTo('10.0.0.0/8'))).toEqual([{ ...ftp, except: [reach('10.1.0.0/16')] }]);
+    expect(lost(scopedTo('10.1.0.0/16', '10.2.0.0/16'), scopedTo('10.0.0.0/8'))).toEqual([
+      { ...ftp, except: [reach('10.1.0.0/16'), reach('10.2.0.0/16')] },
+    ]);
+  });
+
+  it('is nothing for a wider scope, or for one scope of several that another covers', () => {
+    expect(lost(scopedTo(null), scopedTo('10.0.0.0/8'))).toEqual([]);
+    expect(lost(scopedTo('10.0.0.0/8'), scopedTo('10.1.0.0/16'))).toEqual([]);
+    expect(lost(scopedTo('10.0.0.0/8'), scopedTo('10.0.0.0/8', '10.1.0.0/16'))).toEqual([]);
+  });
+
+  it('is nothing where only the interface differs, which the connection table does not record', () => {
+    const at = (name: string) =>
+      render(desiredRouter([desiredHelper('ftp', 'tcp', 21, { scope: parseScope({ in_interface: name }) })]), ALL_CAPABILITIES, NOW).table;
+    expect(lost(at('eth1'), at('eth0'))).toEqual([]);
+  });
+
+  it('never is a helper that the new table gives to the same connection, and always is one that no rule gives', () => {
+    const flow = fc.record({
+      source: fc.oneof(fc.ipV4(), fc.ipV6()),
+      other: fc.oneof(fc.ipV4(), fc.ipV6()),
+      port: fc.constantFrom(21, 69),
+    });
+    const helper = fc
+      .record({
+        pair: fc.constantFrom(['ftp', 'tcp'] as const, ['sip', 'udp'] as const, ['tftp', 'udp'] as const),
+        port: fc.constantFrom(21, 69),
+        scope: fc.option(scopeInput),
+      })
+      .map(({ pair, port, scope }) =>
+        desiredHelper(pair[0], pair[1], port, { scope: scope && parseScope({ ...scope, in_interface: null }) }),
+      );
+    const table = fc.array(helper, { maxLength: 6 }).map((list) => render(desiredRouter(list), ALL_CAPABILITIES, NOW).table);
+    fc.assert(
+      fc.property(table, table, flow, (before, after, { source, other, port }) => {
+        if (source.includes(':') !== other.includes(':')) return;
+        for (const protocol of ['tcp', 'udp'] as const) {
+          const packet: Packet = { hook: 'prerouting', protocol, source, destination: other, port };
+          const type = trace(before, packet);
+          if (type === null) continue;
+          const family = source.includes(':') ? 'ipv6' : 'ipv4';
+          const contains = (network: string | null, address: string) =>
+            network === null || networkContains(parseNetwork(network, ''), parseNetwork(address, ''));
+          const isLost = lost(after, before).some(
+            (one) =>
+              [one.protocol, one.port, one.type].join() === [protocol, port, type].join() &&
+              !one.except.some(
+                (kept) => kept.families.includes(family) && contains(kept.source, source) && contains(kept.destination, other),
+              ),
+          );
+          if (trace(after, packet) === type) expect(isLost).toBe(false);
+          if (trace(after, packet) === null) expect(isLost).toBe(true);
+        }
+      }),
+    );
   });
 });
 

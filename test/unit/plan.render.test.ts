@@ -125,10 +125,10 @@ describe('render', () => {
     expect(render(router, ALL_CAPABILITIES, NOW)).toEqual({ table: null, statuses: [] });
   });
 
-  it('stamps revision and digest, and the digest is of the content alone', () => {
+  it('stamps installation, revision and digest, and the digest is of the content alone', () => {
     const list = [desiredHelper('ftp', 'tcp', 21)];
-    const [one, two] = [1, 2].map((revision) => render(desiredRouter(list, { revision }), ALL_CAPABILITIES, NOW).table);
-    expect(parseStamp(one?.comment ?? '')).toEqual({ revision: 1, sha256: one && contentDigest(one) });
+    const [one, two] = [1, 2].map((revision) => render(desiredRouter(list, { revision }), ALL_CAPABILITIES, NOW, 'aaaaaaaaaaaa').table);
+    expect(parseStamp(one?.comment ?? '')).toEqual({ installation: 'aaaaaaaaaaaa', revision: 1, sha256: one && contentDigest(one) });
     expect(parseStamp(two?.comment ?? '')?.sha256).toBe(parseStamp(one?.comment ?? '')?.sha256);
   });
 });

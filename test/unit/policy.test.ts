@@ -1,8 +1,12 @@
+import { Command } from 'commander';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { defineToken } from '../../src/cli/administer.ts';
+import { ROLES } from '../../src/contract/token.ts';
 import { type Credentials, compileCheck, type Target } from '../../src/control/policy/language.ts';
-import { helperTarget, Policy, routerTarget } from '../../src/control/policy/policy.ts';
-import { withRole } from '../../src/control/principal.ts';
+import { helperTarget, Policy, type RuleName, routerTarget } from '../../src/control/policy/policy.ts';
+import { DEFAULT_RULES } from '../../src/control/policy/rules.ts';
+import { ofSystem, principalOf, withRole } from '../../src/control/principal.ts';
 import { PinholeError } from '../../src/model/errors.ts';
 
 const member = withRole({ name: 'm', projectId: 'p', userId: 'u' }, 'member', 'q');
@@ -123,6 +127,44 @@ describe('policy: rules', () => {
     [{ get_router: 'role:a and' }, 'Policy get_router ends where a check is expected.'],
   ])('refuses %j when the policy is made', (rules, message) => {
     expect(() => new Policy(rules)).toThrow(message);
+  });
+
+  it('only reading is a viewer’s, of all projects; the audit log is an auditor’s', () => {
+    const policy = new Policy();
+    const [viewer, auditor] = (['viewer', 'auditor'] as const).map((role) => withRole({ name: role, projectId: null }, role, 'q'));
+    const rules = Object.keys(DEFAULT_RULES) as RuleName[];
+    const allowed = (who: Credentials | undefined) =>
+      rules.filter(
+        (rule) =>
+          /^(get|create|update|delete|reapply)_/.test(rule) && policy.allows(who as Credentials, rule, helperTarget({ projectId: 'x' })),
+      );
+    expect(allowed(viewer)).toEqual(rules.filter((rule) => /^get_(?!router_diagnosis|audit|token)/.test(rule)));
+    expect(allowed(auditor)).toEqual(rules.filter((rule) => /^get_(?!router_diagnosis|token)/.test(rule)));
+  });
+
+  it('a role of a project that is called viewer or auditor reads nothing of other projects', () => {
+    const policy = new Policy();
+    const who = principalOf({ name: 'keystone:u', projectId: 'p', userId: 'u' }, ['viewer', 'auditor'], 'q');
+    for (const rule of ['get_router', 'get_event', 'get_agent', 'get_audit'] as const)
+      expect([rule, policy.allows(who, rule, FOREIGN)]).toEqual([rule, false]);
+  });
+
+  it('of Keystone’s system scope only what reads counts', () => {
+    const policy = new Policy();
+    const system = (...roles: string[]) => ofSystem({ name: 'keystone:u', projectId: null, userId: 'u' }, roles, 'q');
+    const may = (who: Credentials) =>
+      (['get_router', 'get_audit', 'update_router'] as const).map((rule) => policy.allows(who, rule, FOREIGN));
+    expect(may(system('admin', 'member', 'reader'))).toEqual([true, false, false]);
+    expect(may(system('Reader'))).toEqual([true, false, false]);
+    expect(may(system('auditor'))).toEqual([true, true, false]);
+    expect(may(system('viewer', 'service'))).toEqual([false, false, false]);
+  });
+
+  it('the command line knows every role', () => {
+    const program = new Command();
+    defineToken(program);
+    const create = program.commands[0]?.commands.find((command) => command.name() === 'create');
+    expect(create?.options.find(({ long }) => long === '--role')?.argChoices).toEqual([...ROLES]);
   });
 
   it('a token without a project has no rights', () => {

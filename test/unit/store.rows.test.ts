@@ -3,6 +3,7 @@ import pg from 'pg';
 import { describe, expect, it } from 'vitest';
 import type { SignedHead } from '../../src/contract/audit.ts';
 import type { ConntrackHelper } from '../../src/contract/helper.ts';
+import { LABELS } from '../../src/contract/labels.ts';
 import type { HelperId, RouterId } from '../../src/contract/primitives.ts';
 import type { Router } from '../../src/contract/router.ts';
 import { PinholeError } from '../../src/model/errors.ts';
@@ -21,6 +22,7 @@ import {
   toUsage,
 } from '../../src/store/rows.ts';
 import { parseScope, scopeInput } from '../support/arbitraries.ts';
+import { arbitraryOf } from '../support/arbitrary-of.ts';
 import { runs } from '../support/runs.ts';
 
 const text = fc.string({ maxLength: 12 });
@@ -34,6 +36,7 @@ const router: fc.Arbitrary<Router> = fc.record({
   host: fc.option(text),
   netns: fc.option(text),
   revision: count,
+  labels: arbitraryOf(LABELS),
   confinement: fc.option(
     fc.record({ blockedPorts: fc.array(fc.integer({ min: 1, max: 65_535 }), { maxLength: 4 }), ratePerSecond: count }),
   ),
@@ -98,13 +101,19 @@ describe('law: what a row keeps is what was given', () => {
       helpers: [],
       reportedAt: 't',
     });
-    expect(toAgent({ host: 'h', started_at: 'a', seen_at: 'b', interval: 30, state: '{"version":"1"}' })).toEqual({
+    const agent = { host: 'h', started_at: 'a', seen_at: 'b', interval: 30, state: '{"version":"1"}', silent_since: 's' };
+    expect(toAgent({ ...agent, verified_at: 'c', bound_seconds: 60, kernel: '{"up":true}' })).toEqual({
       host: 'h',
       startedAt: 'a',
       seenAt: 'b',
       interval: 30,
       state: { version: '1' },
+      verifiedAt: 'c',
+      boundSeconds: 60,
+      kernel: { up: true },
+      silentSince: 's',
     });
+    expect(toAgent({ ...agent, verified_at: null, bound_seconds: null, kernel: null }).kernel).toBeNull();
     const token = { id: 'i', hash: 'h', role: 'admin', description: 'd' };
     expect(toToken({ ...token, project_id: 'p', created_at: 'c', expires_at: null, revoked_at: null })).toEqual({
       ...token,

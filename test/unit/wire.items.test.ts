@@ -5,7 +5,17 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { loadState, StateSaver } from '../../src/agent/state-file.ts';
 import { DESIRED_ROUTER } from '../../src/contract/desired-router.ts';
-import { asReason, EPOCH, MAX_HELPERS_PER_ROUTER, REASON, REVISION, TIME, UUID } from '../../src/contract/primitives.ts';
+import {
+  asReason,
+  COUNT,
+  EPOCH,
+  INSTALLATION,
+  MAX_HELPERS_PER_ROUTER,
+  REASON,
+  REVISION,
+  TIME,
+  UUID,
+} from '../../src/contract/primitives.ts';
 import { read } from '../../src/contract/shape.ts';
 import { ROUTER_REPORT, type RouterReport } from '../../src/contract/status.ts';
 import { PinholeError } from '../../src/model/errors.ts';
@@ -60,7 +70,7 @@ describe('lists of a peer are read item by item', () => {
     const reports = fc.array(arbitraryOf(ROUTER_REPORT), { maxLength: 6 });
     fc.assert(
       fc.property(reports, spoilt, (all, how) => {
-        const request = carried(REPORT_STATUS.request.write({ host: 'h', reports: all.map((value) => ({ ok: true, value })) }));
+        const request = carried(REPORT_STATUS.request.write({ host: 'h', at: null, reports: all.map((value) => ({ ok: true, value })) }));
         const { reports: sent, ...rest } = request as { reports: unknown[] };
         const isBad = (index: number) => how[index] === 'revision' || how[index] === 'unknown';
         const garbled = sent.map((one, index) => (isBad(index) ? withoutField(one, how[index] ?? '') : one));
@@ -94,7 +104,12 @@ describe('reports', () => {
 
   it('the largest report that an agent can make is read', () => {
     const reason = asReason('😀'.repeat(REASON.max));
-    const families = (['ipv4', 'ipv6'] as const).map((family) => ({ family, status: 'ERROR' as const, reason }));
+    const families = (['ipv4', 'ipv6'] as const).map((family) => ({
+      family,
+      status: 'ERROR' as const,
+      reason,
+      verifiedAt: '2030-01-31T12:00:00.000Z',
+    }));
     const helpers = Array.from({ length: MAX_HELPERS_PER_ROUTER }, (_, index) => ({
       helperId: `22222222-2222-4222-8222-${String(index).padStart(12, '0')}`,
       families,
@@ -106,7 +121,7 @@ describe('reports', () => {
       drifts: 0,
       helpers,
     };
-    const request = { host: 'h'.repeat(255), reports: [{ ok: true as const, value }] };
+    const request = { host: 'h'.repeat(255), at: '2030-01-31T12:00:00.000Z', reports: [{ ok: true as const, value }] };
     expect(read(REPORT_STATUS.request, carried(REPORT_STATUS.request.write(request)))).toEqual(request);
   });
 });
@@ -115,18 +130,24 @@ describe('an agent’s state file', () => {
   law('is read back as it was saved; a router that was garbled is left out, and the others are not', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'phw-'));
     const path = join(folder, 'desired.json');
-    const states = fc.record({ savedAt: arbitraryOf(TIME), epoch: arbitraryOf(EPOCH), routers });
+    const states = fc.record({
+      savedAt: arbitraryOf(TIME),
+      installation: fc.option(arbitraryOf(INSTALLATION)),
+      epoch: arbitraryOf(EPOCH),
+      position: fc.option(arbitraryOf(COUNT)),
+      routers,
+    });
     const property = fc.asyncProperty(states, async (state) => {
       const saver = new StateSaver(path, () => state, realPorts);
       saver.saveSoon();
       await saver.close();
-      const loaded = await loadState(path, silentLogger);
+      const loaded = loadState(path, silentLogger);
       expect(loaded).toEqual(state);
       const [first, ...others] = state.routers;
       if (!first) return;
       const garbled = [withoutField(DESIRED_ROUTER.write(first), 'netns'), ...others.map((one) => DESIRED_ROUTER.write(one))];
       writeFileSync(path, JSON.stringify({ saved_at: state.savedAt, epoch: state.epoch, routers: garbled }));
-      expect((await loadState(path, silentLogger))?.routers).toEqual(others);
+      expect(loadState(path, silentLogger)?.routers).toEqual(others);
     });
     // Each state is synced to the disk.
     await fc.assert(property, runs(0.02));

@@ -4,7 +4,7 @@ import { wireShapes } from '../support/shapes.ts';
 
 describe('the messages between servers and agents', () => {
   it('are all found', () => {
-    expect(wireShapes().length).toBe(2 * 8);
+    expect(wireShapes().length).toBe(2 * 10);
   });
 
   it.each(wireShapes())(

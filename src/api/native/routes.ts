@@ -1,13 +1,34 @@
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 import { AGENT } from '../../contract/agent.ts';
-import { list } from '../../contract/compounds.ts';
+import { documented, list, nullable, optional } from '../../contract/compounds.ts';
+import { ROUTER_DIAGNOSIS } from '../../contract/diagnosis.ts';
 import { EXPECTATION, MAX_EXPECTATIONS } from '../../contract/expectation.ts';
-import { type ConntrackHelper, HELPER, HELPER_CREATE, HELPER_UPDATE, type HelperChange, type HelperInput } from '../../contract/helper.ts';
+import {
+  type ConntrackHelper,
+  HELPER,
+  HELPER_ANSWER,
+  HELPER_CREATE,
+  HELPER_UPDATE,
+  type HelperChange,
+  type HelperInput,
+} from '../../contract/helper.ts';
 import { LIVE_PLAN } from '../../contract/plan.ts';
 import { COUNT, type HelperId, MAX_HELPERS_PER_ROUTER, type RouterId } from '../../contract/primitives.ts';
-import { HELPER_PARAMS, ROUTER_PARAMS, ROUTER_QUERY } from '../../contract/query.ts';
+import {
+  CHANGE_QUERY,
+  type ChangeQuery,
+  DIAGNOSIS_QUERY,
+  type DiagnosisQuery,
+  HELPER_PARAMS,
+  ROUTER_PARAMS,
+  ROUTER_QUERY,
+  type RouterQuery,
+  STATUS_QUERY,
+  type StatusQuery,
+} from '../../contract/query.ts';
 import { record } from '../../contract/record.ts';
-import { ROUTER, ROUTER_INPUT, type RouterInput } from '../../contract/router.ts';
+import { ROUTER, ROUTER_INPUT, ROUTER_PATCH, type RouterInput, type RouterPatch } from '../../contract/router.ts';
+import { isSelected } from '../../contract/selector.ts';
 import { ROUTER_STATUS } from '../../contract/status.ts';
 import type { Identity } from '../../control/identity/interface.ts';
 import type { RouterView } from '../../control/status.ts';
@@ -16,15 +37,19 @@ import type { Clock } from '../../ports/clock.ts';
 import { readByContract, schemaOf } from '../contract.ts';
 import type { Services } from '../services.ts';
 import { adminRoutes } from './admin-routes.ts';
+import { hostRoutes } from './host-routes.ts';
+import { manifestRoutes } from './manifest-routes.ts';
 import { streamRoutes } from './streams.ts';
 
 const ROUTERS = ['routers'];
 const HELPERS = ['conntrack helpers'];
 const MANY = 1_000_000;
 
-const ROUTER_LIST = record({ routers: list(ROUTER, MANY) });
+/** Only in answers to requests with a `limit`. */
+const NEXT = optional(documented(nullable(ROUTER.fields.id), 'the marker of the next page; null after the last one'));
+const ROUTER_LIST = record({ routers: list(ROUTER, MANY), next: NEXT });
 const HELPER_LIST = record({ helpers: list(HELPER, MAX_HELPERS_PER_ROUTER) });
-const STATUS_LIST = record({ routers: list(ROUTER_STATUS, MANY) });
+const STATUS_LIST = record({ routers: list(ROUTER_STATUS, MANY), next: NEXT });
 const AGENT_LIST = record({ agents: list(AGENT, MANY) });
 const EXPECTATION_LIST = record({ expectations: list(EXPECTATION, MAX_EXPECTATIONS) });
 const REAPPLIED = record({ connections: COUNT });
@@ -46,7 +71,9 @@ export function nativeRoutes(services: Services, identity: Identity, clock: Cloc
     await app.register(routerRoutes(services));
     await app.register(helperRoutes(services));
     await app.register(statusRoutes(services));
+    await app.register(hostRoutes(services));
     await app.register(streamRoutes(services, identity, clock));
+    await app.register(manifestRoutes(services));
     await app.register(adminRoutes(services));
   };
 }
@@ -55,15 +82,16 @@ function routerRoutes({ routers, live, expectations }: Services): FastifyPluginA
   return async (app) => {
     const one = { tags: ROUTERS, params: schemaOf(ROUTER_PARAMS) };
     const shown = schemaOf(ROUTER);
-    app.get<{ Querystring: { find?: string } }>(
+    app.get<{ Querystring: RouterQuery }>(
       '/routers',
       {
         schema: { tags: ROUTERS, querystring: schemaOf(ROUTER_QUERY), response: { 200: schemaOf(ROUTER_LIST) } },
         config: { policy: 'get_router' },
       },
-      async ({ principal, query: { find } }) => {
+      async ({ principal, query: { find, selector = [], limit, marker } }) => {
+        if (find === undefined && limit !== undefined) return ROUTER_LIST.write(await routers.page(principal, selector, { limit, marker }));
         const found = find === undefined ? await routers.list(principal) : await routers.find(principal, find);
-        return ROUTER_LIST.write({ routers: found });
+        return ROUTER_LIST.write({ routers: found.filter(({ labels }) => isSelected(labels, selector)) });
       },
     );
     app.post<{ Body: RouterInput }>(
@@ -82,12 +110,38 @@ function routerRoutes({ routers, live, expectations }: Services): FastifyPluginA
         return withEtag(reply, found.revision).send(ROUTER.write(found));
       },
     );
-    app.put<OneRouter & { Body: RouterInput }>(
+    app.put<OneRouter & { Body: RouterInput; Querystring: ChangeQuery }>(
       '/routers/:id',
-      { schema: { ...one, body: schemaOf(ROUTER_INPUT), response: { 200: shown } }, config: { policy: 'update_router' } },
+      {
+        schema: { ...one, querystring: schemaOf(CHANGE_QUERY), body: schemaOf(ROUTER_INPUT), response: { 200: shown } },
+        config: { policy: 'update_router' },
+      },
       async (request, reply) => {
-        const change = { input: request.body, revision: ifMatch(request) };
+        const change = { input: request.body, revision: ifMatch(request), force: request.query.force };
         const changed = await routers.update(request.principal, request.params.id, change);
+        return withEtag(reply, changed.revision).send(ROUTER.write(changed));
+      },
+    );
+    app.patch<OneRouter & { Body: RouterPatch; Querystring: ChangeQuery }>(
+      '/routers/:id',
+      {
+        schema: {
+          ...one,
+          description: 'Like PUT, but leaves labels alone that the body does not name.',
+          querystring: schemaOf(CHANGE_QUERY),
+          body: schemaOf(ROUTER_PATCH),
+          response: { 200: shown },
+        },
+        config: { policy: 'update_router' },
+      },
+      async (request, reply) => {
+        const { labels, ...input } = request.body;
+        const changed = await routers.update(request.principal, request.params.id, {
+          input,
+          labels,
+          revision: ifMatch(request),
+          force: request.query.force,
+        });
         return withEtag(reply, changed.revision).send(ROUTER.write(changed));
       },
     );
@@ -105,6 +159,15 @@ function routerRoutes({ routers, live, expectations }: Services): FastifyPluginA
       { schema: { ...one, response: { 200: schemaOf(LIVE_PLAN) } }, config: { policy: 'get_router_plan' } },
       async ({ principal, params }) => LIVE_PLAN.write(await live.plan(principal, params.id)),
     );
+    app.get<OneRouter & { Querystring: DiagnosisQuery }>(
+      '/routers/:id/diagnosis',
+      {
+        schema: { ...one, querystring: schemaOf(DIAGNOSIS_QUERY), response: { 200: schemaOf(ROUTER_DIAGNOSIS) } },
+        config: { policy: 'get_router_diagnosis' },
+      },
+      async ({ principal, params, query: { from = null, to = null } }) =>
+        ROUTER_DIAGNOSIS.write(await live.diagnose(principal, params.id, { from, to })),
+    );
   };
 }
 
@@ -113,6 +176,9 @@ function helperRoutes({ routers, helpers, live }: Services): FastifyPluginAsync 
     const all = { tags: HELPERS, params: schemaOf(ROUTER_PARAMS) };
     const one = { tags: HELPERS, params: schemaOf(HELPER_PARAMS) };
     const shown = schemaOf(HELPER);
+    const answered = schemaOf(HELPER_ANSWER);
+    const answer = async ({ principal }: FastifyRequest, helper: ConntrackHelper) =>
+      HELPER_ANSWER.write({ ...helper, warnings: await helpers.warnings(principal, helper) });
     // Neutron's answers reveal which routers and helpers exist in other projects. This dialect reveals nothing.
     app.addHook('preHandler', async (request) => {
       await routers.get(request.principal, (request.params as OneRouter['Params']).id);
@@ -125,12 +191,12 @@ function helperRoutes({ routers, helpers, live }: Services): FastifyPluginAsync 
     app.post<OneRouter & { Body: HelperInput }>(
       '/routers/:id/helpers',
       {
-        schema: { ...all, body: schemaOf(HELPER_CREATE), response: { 201: shown } },
+        schema: { ...all, body: schemaOf(HELPER_CREATE), response: { 201: answered } },
         config: { policy: 'create_router_conntrack_helper' },
       },
       async (request, reply) => {
-        const [made] = await helpers.create(request.principal, request.params.id, [request.body]);
-        return withEtag(reply.code(201), (made as ConntrackHelper).revision).send(HELPER.write(made as ConntrackHelper));
+        const [made] = (await helpers.create(request.principal, request.params.id, [request.body])) as [ConntrackHelper];
+        return withEtag(reply.code(201), made.revision).send(await answer(request, made));
       },
     );
     app.get<OneHelper>(
@@ -144,13 +210,13 @@ function helperRoutes({ routers, helpers, live }: Services): FastifyPluginAsync 
     app.put<OneHelper & { Body: HelperChange }>(
       '/routers/:id/helpers/:helper',
       {
-        schema: { ...one, body: schemaOf(HELPER_UPDATE), response: { 200: shown } },
+        schema: { ...one, body: schemaOf(HELPER_UPDATE), response: { 200: answered } },
         config: { policy: 'update_router_conntrack_helper' },
       },
       async (request, reply) => {
         const { id, helper } = request.params;
         const changed = await helpers.update(request.principal, id, helper, { input: request.body, revision: ifMatch(request) });
-        return withEtag(reply, changed.revision).send(HELPER.write(changed));
+        return withEtag(reply, changed.revision).send(await answer(request, changed));
       },
     );
     app.delete<OneHelper>(
@@ -179,10 +245,17 @@ function helperRoutes({ routers, helpers, live }: Services): FastifyPluginAsync 
 function statusRoutes({ status }: Services): FastifyPluginAsync {
   return async (app) => {
     const tags = ['status'];
-    app.get(
+    app.get<{ Querystring: StatusQuery }>(
       '/status',
-      { schema: { tags, response: { 200: schemaOf(STATUS_LIST) } }, config: { policy: 'get_router_status' } },
-      async ({ principal }) => STATUS_LIST.write({ routers: (await status.routers(principal)).map(shownStatus) }),
+      {
+        schema: { tags, querystring: schemaOf(STATUS_QUERY), response: { 200: schemaOf(STATUS_LIST) } },
+        config: { policy: 'get_router_status' },
+      },
+      async ({ principal, query: { selector, limit, marker } }) => {
+        if (limit === undefined) return STATUS_LIST.write({ routers: (await status.routers(principal, selector)).map(shownStatus) });
+        const { routers, next } = await status.page(principal, selector ?? [], { limit, marker });
+        return STATUS_LIST.write({ routers: routers.map(shownStatus), next });
+      },
     );
     app.get<OneRouter>(
       '/status/:id',

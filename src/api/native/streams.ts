@@ -9,6 +9,7 @@ import type { Identity } from '../../control/identity/interface.ts';
 import { errorToData } from '../../model/errors.ts';
 import type { Clock } from '../../ports/clock.ts';
 import { authenticate } from '../access.ts';
+import { Collected } from '../collected.ts';
 import { schemaOf } from '../contract.ts';
 import type { Services } from '../services.ts';
 
@@ -28,15 +29,17 @@ export function streamRoutes({ expectations, events }: Services, identity: Ident
       },
       async (request, reply) => {
         const stream = openStream(request);
-        // Each event waits for the previous one and authenticates again, so that a revoked token sees nothing more.
-        let sent: Promise<unknown> = Promise.resolve();
-        const stop = await expectations.watch(request.principal, (event) => {
+        const collected = new Collected<string>(clock, async (lines) => {
           if (stream.writableLength > MAX_STREAM_BACKLOG) stream.destroy();
-          sent = sent
-            .then(() => authenticate(identity, request))
-            .then(() => stream.write(`${JSON.stringify(EXPECTATION_EVENT.write(event))}\n`))
-            .catch(() => stream.destroy());
+          // A revoked token sees nothing more.
+          await authenticate(identity, request).then(
+            () => stream.write(lines.join('')),
+            () => stream.destroy(),
+          );
         });
+        const stop = await expectations.watch(request.principal, (event) =>
+          collected.add(`${JSON.stringify(EXPECTATION_EVENT.write(event))}\n`),
+        );
         stream.on('close', stop);
         stream.write('\n');
         app.stopCounting(request);
@@ -54,8 +57,8 @@ export function streamRoutes({ expectations, events }: Services, identity: Ident
         config: { policy: 'get_event' },
       },
       async (request, reply) => {
-        const from = await events.start(resumeAfter(request, request.query.after));
-        const stream = openStream(request);
+        const { from, leave } = await events.start(request.principal, resumeAfter(request, request.query.after));
+        const stream = openStream(request).on('close', leave);
         const stopped = new AbortController();
         const heartbeat = clock.every(HEARTBEAT_MS, () => stream.write(':\n\n'));
         stream.on('close', () => {

@@ -1,14 +1,12 @@
-import { kept } from '../../client/answer.ts';
 import { Client } from '../../client/client.ts';
-import { findRouter, helpersPath } from '../../client/resources.ts';
-import { HELPER } from '../../contract/helper.ts';
+import { findRouter } from '../../client/resources.ts';
+import { declare } from './declare.ts';
 import { type HelperFlags, protocolAndPort, scopeAndExpiry } from './flags.ts';
-import { showHelper } from './show-helpers.ts';
+import type { WaitFlags } from './outcome.ts';
 
-/** Declares a helper of the catalogue in a router and prints it. */
-export async function add(router: string, helper: string, flags: HelperFlags): Promise<void> {
-  const client = new Client(flags);
-  const { id, name } = (await findRouter(client, router)).value;
+/** Declares a helper of the catalogue in a router and prints it; {@link declare} says what else. */
+export async function add(router: string, helper: string, flags: HelperFlags & WaitFlags): Promise<void> {
+  const { value } = await findRouter(new Client(flags), router);
   const fields = { helper, ...protocolAndPort(helper, flags), ...scopeAndExpiry(flags) };
-  showHelper({ router: name, helper: await client.read(kept(HELPER), 'POST', helpersPath(id), fields) }, flags);
+  await declare({ router: value, id: null, fields }, flags);
 }

@@ -3,6 +3,7 @@ import type { Client } from '../../client/client.ts';
 import { type Helper, helpersOf } from '../../client/resources.ts';
 import type { Router } from '../../contract/router.ts';
 import { PinholeError } from '../../model/errors.ts';
+import { didYouMean } from '../../model/nearest.ts';
 
 /**
  * Finds a helper of a router by its id, or by its name if the router has one such helper: `ftp`, `sip/udp`, `ftp/tcp/2121`.
@@ -23,6 +24,12 @@ export async function findOne(client: Client, router: Router, text: string): Pro
       'invalid-input',
       `router ${router.name} has ${matches.length} helpers '${text}'; use an id: ${matches.map(({ value }) => value.id).join(', ')}`,
     );
-  if (!matches[0]) throw new PinholeError('helper-not-found', `Conntrack Helper ${text} could not be found.`);
+  if (!matches[0]) {
+    const question = didYouMean(
+      text,
+      helpers.map(({ value }) => value.helper),
+    );
+    throw new PinholeError('helper-not-found', `Conntrack Helper ${text} could not be found.${question}`);
+  }
   return matches[0];
 }

@@ -1,7 +1,10 @@
 import type { ClientFlags } from '../../client/client.ts';
+import { Mismatch } from '../../contract/mismatch.ts';
 import { PORT } from '../../contract/primitives.ts';
-import { findHelper } from '../../model/catalogue.ts';
+import { TTL } from '../../contract/ttl.ts';
+import { CATALOGUE, findHelper } from '../../model/catalogue.ts';
 import { InvalidInput, PinholeError } from '../../model/errors.ts';
+import { didYouMean } from '../../model/nearest.ts';
 
 /** The flags of `helper add` and `helper set`. */
 export interface HelperFlags extends ClientFlags {
@@ -10,7 +13,10 @@ export interface HelperFlags extends ClientFlags {
   readonly source?: string;
   readonly destination?: string;
   readonly inInterface?: string;
-  readonly ttl?: string;
+  /** False: no end. */
+  readonly ttl?: string | boolean;
+  /** False: no scope. */
+  readonly scope?: boolean;
 }
 
 /**
@@ -22,12 +28,19 @@ export function protocolAndPort(helper: string, flags: HelperFlags): { protocol:
   const known = findHelper(helper)?.protocols;
   const usable = Object.entries(known ?? {}).filter(([, { kernel }]) => kernel !== null);
   const protocol = flags.protocol ?? (usable.length === 1 ? usable[0]?.[0] : undefined);
-  if (!known && flags.protocol === undefined) throw new PinholeError('helper-not-allowed', `Conntrack Helper ${helper} is not allowed.`);
+  if (!known && flags.protocol === undefined) throw notAllowed(helper);
   if (protocol === undefined)
     throw new InvalidInput('protocol', `${helper} runs over ${Object.keys(known ?? {}).join(' and ')}: say which with --protocol.`);
   const port = flags.port === undefined ? known?.[protocol as 'tcp' | 'udp']?.port : parsePort(flags.port);
   if (port === undefined) throw new InvalidInput('port', `--port is needed: ${helper} has no usual port for ${protocol}.`);
   return { protocol, port };
+}
+
+/** The error for a helper that is not allowed, in the API's words; for one that the catalogue does not have, with the nearest that it has. */
+export function notAllowed(helper: string): PinholeError {
+  const names = CATALOGUE.map((entry) => entry.helper);
+  const question = names.includes(helper) ? '' : didYouMean(helper, names);
+  return new PinholeError('helper-not-allowed', `Conntrack Helper ${helper} is not allowed.${question}`);
 }
 
 /** The port of `--port`. @throws InvalidInput for a text that is no port */
@@ -45,16 +58,21 @@ export function parsePort(text: string): number {
 export function scopeAndExpiry(flags: HelperFlags): object {
   const scope = { source: flags.source, destination: flags.destination, in_interface: flags.inInterface };
   const scoped = Object.values(scope).some((value) => value !== undefined);
+  if (flags.scope === false && scoped) throw new InvalidInput('scope', '--no-scope excludes --source, --destination and --in-interface.');
   return {
     ...(scoped ? { scope } : {}),
-    ...(flags.ttl === undefined ? {} : { expires_at: new Date(Date.now() + parseTtl(flags.ttl)).toISOString() }),
+    ...(flags.scope === false ? { scope: null } : {}),
+    ...(flags.ttl === false ? { expires_at: null } : {}),
+    ...(typeof flags.ttl !== 'string' ? {} : { expires_at: new Date(Date.now() + parseTtl(flags.ttl) * 1000).toISOString() }),
   };
 }
 
-const UNITS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-
+/** Seconds of a time like 30m. */
 function parseTtl(text: string): number {
-  const [, count, unit] = /^(\d{1,6})([smhd])$/.exec(text) ?? [];
-  if (!count || !unit || Number(count) === 0) throw new InvalidInput('ttl', `--ttl: '${text}' is not a time like 90s, 30m, 12h or 7d.`);
-  return Number(count) * (UNITS[unit] as number);
+  try {
+    return TTL.read(text);
+  } catch (error) {
+    if (error instanceof Mismatch) throw new InvalidInput('ttl', `--ttl: '${text}' is not ${error.expected}.`);
+    throw error;
+  }
 }

@@ -1,13 +1,12 @@
-import { kept } from '../../client/answer.ts';
 import { Client } from '../../client/client.ts';
-import { findRouter, helpersPath } from '../../client/resources.ts';
-import { HELPER } from '../../contract/helper.ts';
+import { findRouter } from '../../client/resources.ts';
+import { declare } from './declare.ts';
 import { findOne } from './find-one.ts';
 import { type HelperFlags, parsePort, scopeAndExpiry } from './flags.ts';
-import { showHelper } from './show-helpers.ts';
+import type { WaitFlags } from './outcome.ts';
 
-/** Changes the fields of a helper that flags name, leaves the others as they are, and prints the helper. */
-export async function set(router: string, helper: string, flags: HelperFlags & { helper?: string }): Promise<void> {
+/** Changes the fields of a helper that flags name, leaves the others as they are, and prints it; {@link declare} says what else. */
+export async function set(router: string, helper: string, flags: HelperFlags & WaitFlags & { helper?: string }): Promise<void> {
   const client = new Client(flags);
   const found = (await findRouter(client, router)).value;
   const { id } = (await findOne(client, found, helper)).value;
@@ -17,5 +16,5 @@ export async function set(router: string, helper: string, flags: HelperFlags & {
     ...(flags.port === undefined ? {} : { port: parsePort(flags.port) }),
     ...scopeAndExpiry(flags),
   };
-  showHelper({ router: found.name, helper: await client.read(kept(HELPER), 'PUT', helpersPath(found.id, id), change) }, flags);
+  await declare({ router: found, id, fields: change }, flags);
 }

@@ -2,7 +2,8 @@ import type { Answer } from '../../client/answer.ts';
 import type { ClientFlags } from '../../client/client.ts';
 import type { Helper } from '../../client/resources.ts';
 import { formatScope } from '../../contract/scope.ts';
-import { type Column, print, printJson, table } from '../../terminal/table.ts';
+import { type NarrowColumn, narrowTable } from '../../terminal/narrow.ts';
+import { print, printJson } from '../../terminal/table.ts';
 
 /** A helper with the name of its router. */
 export interface HelperRow {
@@ -14,14 +15,14 @@ interface Row extends Helper {
   readonly router: string;
 }
 
-const COLUMNS: readonly Column<Row>[] = [
-  { title: 'ID', value: ({ id }) => id },
-  { title: 'ROUTER', value: ({ router }) => router },
+const COLUMNS: readonly NarrowColumn<Row>[] = [
+  { title: 'ID', value: ({ id }) => id, below: true },
+  { title: 'ROUTER', value: ({ router }) => router, cut: true },
   { title: 'HELPER', value: ({ helper }) => helper },
   { title: 'PROTOCOL', value: ({ protocol }) => protocol },
   { title: 'PORT', value: ({ port }) => String(port) },
-  { title: 'SCOPE', value: ({ scope }) => formatScope(scope) || '-' },
-  { title: 'UNTIL', value: ({ expiresAt }) => expiresAt ?? '-' },
+  { title: 'SCOPE', value: ({ scope }) => formatScope(scope) || '-', below: true },
+  { title: 'UNTIL', value: ({ expiresAt }) => expiresAt ?? '-', below: true },
 ];
 
 /** Prints helpers as a table; with `--json`, an array of the API's objects, each with the router's name as `router`. */
@@ -36,12 +37,13 @@ export function showHelper(row: HelperRow, flags: ClientFlags): void {
   else print(tableOf([row]));
 }
 
-function jsonOf({ router, helper }: HelperRow): object {
+/** The API's object of a helper, with the router's name as `router`. */
+export function jsonOf({ router, helper }: HelperRow): object {
   return { ...helper.json, router };
 }
 
 function tableOf(rows: readonly HelperRow[]): string {
-  return table(
+  return narrowTable(
     rows.map(({ router, helper }) => ({ ...helper.value, router })),
     COLUMNS,
   );

@@ -3,9 +3,11 @@ import { Client, type ClientFlags } from '../../client/client.ts';
 import { allRouters, findRouter } from '../../client/resources.ts';
 import { LIVE_PLAN, type LivePlan } from '../../contract/plan.ts';
 import type { Router } from '../../contract/router.ts';
-import { paint, print, printJson } from '../../terminal/table.ts';
+import { lineWidth, wrapped } from '../../terminal/lines.ts';
+import { paint, print, printJson, type Style } from '../../terminal/table.ts';
 
 const SIGNS = { add: ['green', '+'], remove: ['red', '-'], replace: ['yellow', '~'] } as const;
+const INDENT = ' '.repeat(4);
 
 /**
  * Prints what a sync would change in the live kernel, router by router. Without a router: for every router that the token may see
@@ -30,8 +32,14 @@ function show({ id, name }: Router, { changes, foreign, table }: LivePlan, withT
   print(`${name || id}: ${isSame ? 'as declared' : `${changes.length + foreign.length} differences`}\n`);
   for (const { change, what, name: object, detail } of changes) {
     const [style, sign] = SIGNS[change];
-    print(`  ${paint(style, sign)} ${what} ${object}${detail ? `: ${detail}` : ''}\n`);
+    printChange(style, sign, `${what} ${object}${detail ? `: ${detail}` : ''}`);
   }
-  for (const part of foreign) print(`  ${paint('red', '-')} not Pinhole's: ${part}\n`);
+  for (const part of foreign) printChange('red', '-', `not Pinhole's: ${part}`);
   if (withTable && table !== null) print(`${table.replace(/^/gm, '    ').trimEnd()}\n`);
+}
+
+/** A change behind its sign, in lines that fit. */
+function printChange(style: Style, sign: string, text: string): void {
+  const [head = '', ...more] = wrapped(text, lineWidth(), INDENT);
+  print([`  ${paint(style, sign)} ${head.slice(INDENT.length)}`, ...more].map((line) => `${line}\n`).join(''));
 }

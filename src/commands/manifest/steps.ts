@@ -1,65 +1,100 @@
 import type { Client, ClientFlags } from '../../client/client.ts';
-import { allRouters, helpersOf } from '../../client/resources.ts';
-import { HELPER_CREATE } from '../../contract/helper.ts';
-import type { Manifest } from '../../contract/manifest.ts';
+import {
+  APPLIED,
+  APPLIED_STEP,
+  type Applied,
+  type AppliedStep,
+  type ChangedField,
+  MANIFEST_PLAN,
+  type ManifestPlan,
+} from '../../contract/applied.ts';
+import type { DeclaredFields } from '../../contract/helper.ts';
 import { showNetns } from '../../contract/netns.ts';
 import { formatScope } from '../../contract/scope.ts';
-import { type Declared, planSteps, type Step } from '../../manifest/steps.ts';
-import { systemClock } from '../../ports/clock.ts';
-import { Progress } from '../../terminal/progress.ts';
-import { paint, print, printJson } from '../../terminal/table.ts';
+import type { Shape } from '../../contract/shape.ts';
+import { compact } from '../../manifest/export.ts';
+import { readManifest } from '../../manifest/read-file.ts';
+import { errorFromData, type PinholeError } from '../../model/errors.ts';
+import { paint, print, printJson, warn } from '../../terminal/table.ts';
 
-/**
- * The steps that make the declared state equal to a manifest; empty if it is equal.
- * @param prune whether routers and helpers that the manifest does not name are removed
- */
-export async function stepsTo(client: Client, manifest: Manifest, prune: boolean): Promise<Step[]> {
-  return planSteps(manifest, await declared(client), { prune, now: new Date() });
+/** The flags of every command that reads a manifest. */
+export interface ManifestFlags extends ClientFlags {
+  readonly file: string;
+  /** Whether routers and helpers that the file does not name are removed. */
+  readonly prune?: boolean;
+  /** Whether routers may move to hosts that do not serve them now. */
+  readonly force?: boolean;
 }
 
-/** Every router that the token may see, with its helpers. */
-export async function declared(client: Client): Promise<Declared[]> {
-  const routers = (await allRouters(client)).map(({ value }) => value);
-  const progress = new Progress('reading', systemClock);
-  const found: Declared[] = [];
-  for (const router of routers) {
-    found.push({ router, helpers: (await helpersOf(client, router.id)).map(({ value }) => value) });
-    progress.update(found.length, routers.length);
+/** Makes the declared state equal to a file. @throws InvalidInput for the file; PinholeError of the server with the file's line */
+export function applyFile(client: Client, flags: ManifestFlags): Promise<Applied> {
+  return send(client, 'apply', APPLIED, flags).then(({ value }) => value);
+}
+
+/** What {@link applyFile} would do. `refusal`: the error with which the server would refuse the file. @throws as {@link applyFile} */
+export async function planFile(client: Client, flags: ManifestFlags): Promise<Pick<Applied, 'steps'> & { refusal: PinholeError | null }> {
+  const { value, located } = await send<ManifestPlan>(client, 'plan', MANIFEST_PLAN, flags);
+  const { refusal, steps } = value;
+  if (refusal === null) return { steps, refusal };
+  const { code, message, field } = refusal;
+  const error = errorFromData({ code: code as PinholeError['code'], message, details: field === null ? {} : { field } });
+  return { steps, refusal: located(error) as PinholeError };
+}
+
+async function send<T>(client: Client, route: 'apply' | 'plan', shape: Shape<T>, { file, prune = false, force = false }: ManifestFlags) {
+  const { manifest, located } = readManifest(file);
+  try {
+    return { value: await client.read(shape, 'POST', `/v1/${route}?prune=${prune}&force=${force}`, compact(manifest)), located };
+  } catch (error) {
+    throw located(error);
   }
-  progress.end();
-  return found;
+}
+
+/** Prints what a server did, as {@link reportSteps}, and what it foresees of the helpers (on standard error; with `--json`, `warnings`). */
+export function reportApplied({ steps, warnings }: Applied, flags: ClientFlags): void {
+  for (const { helperId, code, message } of warnings) {
+    const { router, helper } = steps.find((step) => step.helperId === helperId) ?? {};
+    const name = helper ? `router ${router}, ${helper.helper} ${helper.protocol}/${helper.port}` : helperId;
+    warn(`${name}: ${code}: ${message}`);
+  }
+  if (flags.json) printJson(APPLIED.write({ steps, warnings }));
+  else reportSteps(steps, flags, 'changed');
 }
 
 /** Prints steps and their number ("2 things changed", with the `verb` given); with `--json`, `{"steps": […]}`. */
-export function reportSteps(steps: readonly Step[], flags: ClientFlags, verb: string): void {
+export function reportSteps(steps: readonly AppliedStep[], flags: ClientFlags, verb: string): void {
   if (flags.json) {
-    printJson({
-      steps: steps.map(({ step, router, ...rest }) => ({
-        step,
-        router,
-        ...('helper' in rest ? { helper: HELPER_CREATE.write(rest.helper) } : {}),
-      })),
-    });
+    printJson({ steps: steps.map((step) => APPLIED_STEP.write(step)) });
     return;
   }
   for (const step of steps) print(`${describe(step)}\n`);
   print(steps.length === 0 ? 'nothing to change\n' : `${steps.length} ${steps.length === 1 ? 'thing' : 'things'} ${verb}\n`);
 }
 
-function describe(step: Step): string {
-  const plus = paint('green', '+');
-  const minus = paint('red', '-');
-  switch (step.step) {
-    case 'create-router':
-      return `${plus} router ${step.router} (netns ${showNetns(step.fields.netns)})`;
-    case 'update-router':
-      return `${paint('yellow', '~')} router ${step.router}: ${step.changes.join(', ')}`;
-    case 'delete-router':
-      return `${minus} router ${step.router}`;
-    default: {
-      const { helper, protocol, port, scope } = step.helper;
-      const sign = { 'create-helper': plus, 'update-helper': paint('yellow', '~'), 'delete-helper': minus }[step.step];
-      return `${sign} ${step.router}: ${[helper, `${protocol}/${port}`, formatScope(scope)].filter(Boolean).join(' ')}`;
-    }
+function describe({ step, router, netns, helper, before, changes }: AppliedStep): string {
+  const sign = { create: paint('green', '+'), update: paint('yellow', '~'), delete: paint('red', '-') }[step.split('-')[0] as 'create'];
+  if (helper) {
+    const detail = before ? ` (${changes.map((field) => changeText(field, before, helper)).join(', ')})` : scopeSuffix(helper);
+    return `${sign} ${router}: ${helperText(before ?? helper)}${detail}`;
   }
+  const detail =
+    step === 'create-router' ? ` (netns ${showNetns(netns ?? null)})` : step === 'update-router' ? `: ${changes.join(', ')}` : '';
+  return `${sign} router ${router}${detail}`;
+}
+
+function helperText({ helper, protocol, port }: DeclaredFields): string {
+  return `${helper} ${protocol}/${port}`;
+}
+
+function scopeSuffix({ scope }: DeclaredFields): string {
+  return scope ? ` ${formatScope(scope)}` : '';
+}
+
+/** A changed field with its values, like `scope: all traffic → from 10.0.0.0/8`. */
+function changeText(field: ChangedField, before: DeclaredFields, after: DeclaredFields): string {
+  const value = ({ port, scope, expiresAt }: DeclaredFields) => {
+    if (field === 'port') return String(port);
+    return field === 'scope' ? formatScope(scope) || 'all traffic' : (expiresAt ?? 'never');
+  };
+  return `${field}: ${value(before)} → ${value(after)}`;
 }

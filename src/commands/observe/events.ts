@@ -4,14 +4,17 @@ import { allRouters } from '../../client/resources.ts';
 import { AUDIT_ENTRY } from '../../contract/audit.ts';
 import { list } from '../../contract/compounds.ts';
 import { EVENT, type StoredEvent } from '../../contract/event.ts';
-import { COUNT } from '../../contract/primitives.ts';
+import { COUNT, HOST_NAME } from '../../contract/primitives.ts';
 import { partial, record } from '../../contract/record.ts';
+import { text } from '../../contract/scalars.ts';
 import { FAMILY_STATUS, ROUTER_REPORT } from '../../contract/status.ts';
 import { PinholeError } from '../../model/errors.ts';
 import { paint, print } from '../../terminal/table.ts';
 
 /** What is printed of an event's data, which differs from kind to kind. */
 const DATA = partial({
+  host: HOST_NAME,
+  became: text({ max: 64, what: 'what a host became' }),
   action: AUDIT_ENTRY.fields.action,
   target: AUDIT_ENTRY.fields.target,
   reason: ROUTER_REPORT.fields.reason,
@@ -19,7 +22,7 @@ const DATA = partial({
   helpers: list(record({ families: list(FAMILY_STATUS, ANY_NUMBER) }), ANY_NUMBER),
 });
 
-const STYLES = { change: 'green', status: 'blue', drift: 'yellow' } as const;
+const STYLES = { change: 'green', status: 'blue', drift: 'yellow', host: 'magenta' } as const;
 const RETRY_MS = 1_000;
 
 /**
@@ -60,12 +63,14 @@ function isNumbered(json: unknown): boolean {
 }
 
 function describe({ seq, at, kind, routerId, data }: StoredEvent, names: ReadonlyMap<string, string>): string {
-  const { action, target, reason, repaired, helpers } = readAnswer(DATA, data, { path: 'event.data' });
+  const { host, became, action, target, reason, repaired, helpers } = readAnswer(DATA, data, { path: 'event.data' });
   const statuses = [...new Set(helpers?.flatMap(({ families }) => families.map(({ status }) => status)))].join(', ');
   const what = {
     change: `${action} ${target}`,
     status: [statuses, reason].filter(Boolean).join(': ') || 'no helpers',
     drift: `${repaired} change${repaired === 1 ? '' : 's'} by others repaired`,
+    host: [became, reason].filter(Boolean).join(': '),
   }[kind];
-  return `${seq}  ${at}  ${paint(STYLES[kind], kind.padEnd(6))}  ${names.get(routerId) ?? routerId}  ${what}`;
+  const whose = routerId === null ? (host ?? '') : (names.get(routerId) ?? routerId);
+  return `${seq}  ${at}  ${paint(STYLES[kind], kind.padEnd(6))}  ${whose}  ${what}`;
 }

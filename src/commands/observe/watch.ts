@@ -14,11 +14,17 @@ export async function watch(flags: ClientFlags): Promise<void> {
     for await (const line of client.lines('/v1/expectations', stop.signal)) {
       if (line === '') continue;
       const event = readAnswer(EXPECTATION_EVENT, parseAnswer(line), { path: 'expectation' });
-      print(flags.json ? `${line}\n` : `${describe(event, names)}\n`);
+      print(flags.json ? `${line}\n` : `${leftOut(event, names)}${describe(event, names)}\n`);
     }
   } catch (error) {
     if (!stop.signal.aborted) throw error;
   }
+}
+
+/** A line about what the stream does not show; empty if it shows all. */
+function leftOut({ at, routerId, leftOut: count }: ExpectationEvent, names: ReadonlyMap<string, string>): string {
+  if (count === 0) return '';
+  return `${at.slice(11, 23)} … ${names.get(routerId) ?? routerId}  ${count} ${count === 1 ? 'change' : 'changes'} left out: too many at once\n`;
 }
 
 function describe({ at, routerId, change, expectation }: ExpectationEvent, names: ReadonlyMap<string, string>): string {

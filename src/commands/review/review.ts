@@ -2,8 +2,6 @@ import { HOST_NETNS } from '../../contract/netns.ts';
 import type { LiveRules } from '../../inspect/live-rules.ts';
 import { Reported } from '../../model/errors.ts';
 import { systemClock } from '../../ports/clock.ts';
-import { silentLogger } from '../../ports/logger.ts';
-import { systemPorts } from '../../ports/ports.ts';
 import { applyBaseline, writeBaseline } from '../../review/baseline.ts';
 import { ReviewEngine, type SubjectReport } from '../../review/engine.ts';
 import { type FileCandidate, type Found, filesUnder, readStream, readSubject, type Unread } from '../../review/files.ts';
@@ -80,7 +78,7 @@ async function piped(paths: readonly string[], kind: SubjectKind | null): Promis
 async function liveRules(flags: ReviewFlags): Promise<LiveRules | null> {
   if (flags.netns === undefined && !flags.hostNetns) return null;
   const live = await import('../../inspect/live-rules.ts');
-  return live.liveRules(flags.netns ?? HOST_NETNS, flags.config, systemPorts(silentLogger));
+  return live.liveRules(flags.netns ?? HOST_NETNS);
 }
 
 function conclude(report: Report, outcome: { failOn: Severity | null; named: readonly Unread[]; broken: number }): void {

@@ -9,6 +9,8 @@ export interface RouterFlags extends ClientFlags {
   readonly host?: string;
   readonly project?: string;
   readonly confine?: boolean;
+  /** Each like `site=berlin`, or `site-` to remove it. */
+  readonly label?: readonly string[];
 }
 
 /**
@@ -23,5 +25,14 @@ export function routerFields(flags: RouterFlags): object {
     ...(flags.host === undefined ? {} : { host: flags.host }),
     ...(flags.project === undefined ? {} : { project_id: flags.project }),
     ...(flags.confine === undefined ? {} : { confine: flags.confine }),
+    ...(flags.label === undefined ? {} : { labels: Object.fromEntries(flags.label.map(parseLabel)) }),
   };
+}
+
+/** The key of a label with its value; null removes the label. */
+function parseLabel(label: string): [string, string | null] {
+  const [, key, value] = /^([^=]+)=(.*)$/.exec(label) ?? [];
+  if (key !== undefined && value !== undefined) return [key, value];
+  if (label.endsWith('-')) return [label.slice(0, -1), null];
+  throw new InvalidInput('label', `--label: '${label}' is neither a label like site=berlin nor, to remove it, like site-.`);
 }

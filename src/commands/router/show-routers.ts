@@ -2,17 +2,27 @@ import type { Answer } from '../../client/answer.ts';
 import type { ClientFlags } from '../../client/client.ts';
 import { showNetns } from '../../contract/netns.ts';
 import type { Router } from '../../contract/router.ts';
-import { type Column, print, printJson, table } from '../../terminal/table.ts';
+import { type NarrowColumn, narrowTable } from '../../terminal/narrow.ts';
+import { print, printJson } from '../../terminal/table.ts';
 
-const COLUMNS: readonly Column<Router>[] = [
-  { title: 'ID', value: ({ id }) => id },
-  { title: 'NAME', value: ({ name }) => name },
-  { title: 'HOST', value: ({ host }) => host ?? '-' },
-  { title: 'NETNS', value: ({ netns }) => showNetns(netns) },
-  { title: 'PROJECT', value: ({ projectId }) => projectId || '-' },
+const COLUMNS: readonly NarrowColumn<Router>[] = [
+  { title: 'ID', value: ({ id }) => id, below: true },
+  { title: 'NAME', value: ({ name }) => name, cut: true },
+  { title: 'HOST', value: ({ host }) => host ?? '-', cut: true },
+  { title: 'NETNS', value: ({ netns }) => showNetns(netns), below: true },
+  { title: 'PROJECT', value: ({ projectId }) => projectId || '-', below: true },
   { title: 'CONFINED', value: ({ confinement }) => (confinement ? 'yes' : 'no') },
   { title: 'REVISION', value: ({ revision }) => String(revision) },
 ];
+
+const LABELS: NarrowColumn<Router> = {
+  title: 'LABELS',
+  value: ({ labels }) =>
+    Object.entries(labels)
+      .map(([key, value]) => `${key}=${value}`)
+      .join(','),
+  below: true,
+};
 
 /** Prints routers as a table; with `--json`, the API's objects as an array. */
 export function showRouters(routers: readonly Answer<Router>[], flags: ClientFlags): void {
@@ -27,8 +37,8 @@ export function showRouter(router: Answer<Router>, flags: ClientFlags): void {
 }
 
 function tableOf(routers: readonly Answer<Router>[]): string {
-  return table(
+  return narrowTable(
     routers.map(({ value }) => value),
-    COLUMNS,
+    routers.some(({ value: { labels } }) => Object.keys(labels).length > 0) ? [...COLUMNS, LABELS] : COLUMNS,
   );
 }

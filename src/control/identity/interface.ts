@@ -17,4 +17,6 @@ export interface Identity {
   authenticate(presented: Presented): Promise<Principal>;
   /** For the `WWW-Authenticate` header of a 401. */
   readonly challenge: string;
+  /** Whether an unknown token costs a request to another service. If not, a token costs one look into the database. */
+  readonly asksElsewhere: boolean;
 }

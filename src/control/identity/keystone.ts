@@ -3,7 +3,7 @@ import { Reader } from '../../contract/reader.ts';
 import { PinholeError } from '../../model/errors.ts';
 import type { Ports } from '../../ports/ports.ts';
 import { type Backoff, Retry } from '../../ports/retry.ts';
-import { type Principal, principalOf } from '../principal.ts';
+import { ofSystem, type Principal, principalOf } from '../principal.ts';
 import type { Identity, Presented } from './interface.ts';
 
 /** Where Keystone is, the service account that validates tokens, and limits. */
@@ -33,6 +33,7 @@ export type KeystoneTransport = (request: {
 interface Validated {
   readonly who: { name: string; projectId: string | null; userId: string };
   readonly roles: readonly string[];
+  readonly isOfSystem: boolean;
   readonly expiresAt: number;
 }
 
@@ -53,6 +54,7 @@ const TOKEN = /^[\x21-\x7e]+$/;
  * Keystone cannot be asked, the request gets 503 and never a guess.
  */
 export class KeystoneIdentity implements Identity {
+  readonly asksElsewhere = true;
   readonly #options: KeystoneOptions;
   readonly #send: KeystoneTransport;
   readonly #ports: Ports;
@@ -80,7 +82,7 @@ export class KeystoneIdentity implements Identity {
     if (token === '' || token.length > MAX_TOKEN || !TOKEN.test(token)) throw unauthenticated();
     const verdict = await this.#verdict(token);
     if (!verdict || verdict.expiresAt <= this.#now()) throw unauthenticated();
-    return principalOf(verdict.who, verdict.roles, requestId);
+    return (verdict.isOfSystem ? ofSystem : principalOf)(verdict.who, verdict.roles, requestId);
   }
 
   #now(): number {
@@ -169,8 +171,8 @@ export class KeystoneIdentity implements Identity {
 }
 
 /**
- * Reads the body of a validation. Roles count only together with a project: unscoped, domain-scoped and system-scoped tokens have
- * no rights, as with Neutron's `scope_types`.
+ * Reads the body of a validation. Roles count only together with a project, or with system scope: unscoped and domain-scoped tokens
+ * have no rights, as with Neutron's `scope_types`.
  */
 function readToken(text: string): Validated {
   let body: { token?: Record<string, unknown> };
@@ -185,10 +187,12 @@ function readToken(text: string): Validated {
   const userId = new Reader(user['id'], 'token.user.id').string(255);
   const expiresAt = Date.parse(new Reader(token['expires_at'], 'token.expires_at').string(64));
   const roles = (Array.isArray(token['roles']) ? token['roles'] : []) as { name?: unknown }[];
+  const isOfSystem = (token['system'] as Record<string, unknown> | undefined)?.['all'] === true;
   const projectId = project ? new Reader(project['id'], 'token.project.id').string(255) : null;
   return {
     who: { name: `keystone:${userId}`, projectId, userId },
-    roles: projectId === null ? [] : roles.flatMap(({ name }) => (typeof name === 'string' ? [name] : [])),
+    roles: projectId === null && !isOfSystem ? [] : roles.flatMap(({ name }) => (typeof name === 'string' ? [name] : [])),
+    isOfSystem: projectId === null && isOfSystem,
     expiresAt: Number.isNaN(expiresAt) ? 0 : expiresAt,
   };
 }

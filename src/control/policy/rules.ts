@@ -3,14 +3,18 @@
  * l3_conntrack_helper.py). Where Neutron 21 has PROJECT_MEMBER, admins are allowed too, as in later versions. The rules further
  * below cover what Neutron does not have.
  */
+const VIEWER = 'rule:admin_only or rule:view_all';
 const MEMBER = 'rule:admin_only or (role:member and project_id:%(project_id)s)';
-const READER = 'rule:admin_only or (role:reader and project_id:%(project_id)s)';
+const READER = `${VIEWER} or (role:reader and project_id:%(project_id)s)`;
 const PARENT_MEMBER = 'rule:admin_only or (role:member and rule:ext_parent_owner)';
-const PARENT_READER = 'rule:admin_only or (role:reader and rule:ext_parent_owner)';
+const PARENT_READER = `${VIEWER} or (role:reader and rule:ext_parent_owner)`;
 
 export const DEFAULT_RULES = {
   context_is_admin: 'role:admin',
   admin_only: 'rule:context_is_admin',
+  /** Reads all projects. A role of that name within a project, which a cloud may have for its own purposes, does not. */
+  view_all: 'role:viewer and system_scope:all',
+  audit_all: 'role:auditor and system_scope:all',
   owner: 'tenant_id:%(tenant_id)s',
   admin_or_owner: 'rule:context_is_admin or rule:owner',
   ext_parent_owner: 'tenant_id:%(ext_parent:tenant_id)s',
@@ -39,9 +43,14 @@ export const DEFAULT_RULES = {
   get_router_status: READER,
   get_router_expectations: READER,
   get_router_plan: READER,
+  // It quotes rules of the host's firewall.
+  get_router_diagnosis: 'rule:admin_only',
   get_event: READER,
-  get_agent: 'rule:admin_only',
-  get_audit: 'rule:admin_only',
+  get_agent: VIEWER,
+  get_metrics: VIEWER,
+  delete_agent: 'rule:admin_only',
+  confirm_agent: 'rule:admin_only',
+  get_audit: 'rule:admin_only or rule:audit_all',
   get_token: 'rule:admin_only',
   create_token: 'rule:admin_only',
   delete_token: 'rule:admin_only',

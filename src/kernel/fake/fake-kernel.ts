@@ -1,6 +1,7 @@
 import type { Capabilities } from '../../contract/agent.ts';
 import type { Expectation } from '../../contract/expectation.ts';
 import { HOST_NETNS, type Netns } from '../../contract/netns.ts';
+import { networkContains, parseNetwork } from '../../model/address.ts';
 import { capabilityKey, FAMILIES, KERNEL_HELPERS } from '../../model/catalogue.ts';
 import { attempt, KernelRefused, PinholeError, type Result } from '../../model/errors.ts';
 import type { Table } from '../../model/table.ts';
@@ -11,8 +12,10 @@ import type {
   KernelEvent,
   LiveChange,
   NamespaceInfo,
+  NetworkTexts,
   Observation,
   ObserveRequest,
+  Reach,
   StripSelector,
   TableChange,
   Version,
@@ -21,10 +24,12 @@ import type {
 const ENOENT = 2;
 const EEXIST = 17;
 
-/** A live connection of the fake: to a port, with the helper that it got. */
+/** A live connection of the fake: to a port, with the helper that it got. Addresses are IPv4 unless a test gives others. */
 export interface FakeConnection {
   readonly protocol: 'tcp' | 'udp';
   readonly port: number;
+  readonly source?: string;
+  readonly destination?: string;
   type: string | null;
 }
 
@@ -37,6 +42,18 @@ interface FakeNamespace {
   lockedByOther: boolean;
   readonly connections: FakeConnection[];
 }
+
+const NO_NETWORK: NetworkTexts = {
+  addresses: '',
+  rules4: '',
+  rules6: '',
+  routes4: '',
+  routes6: '',
+  neighbours: '',
+  listening: '',
+  filtered: '',
+  expectations: '',
+};
 
 /**
  * A kernel in memory that obeys the real one's rules: whole transactions, ENOENT for a helper that it does not have,
@@ -69,7 +86,7 @@ export class FakeKernel implements Kernel {
   async namespaces(): Promise<NamespaceInfo[]> {
     return [...this.#namespaces]
       .filter(([netns]) => this.#allowed(netns))
-      .map(([netns, { cookie, table }]) => ({ netns, cookie, comment: table?.comment ?? null }));
+      .map(([netns, { table }]) => ({ netns, comment: table?.comment ?? null }));
   }
 
   async observe(requests: readonly ObserveRequest[]): Promise<Result<Observation>[]> {
@@ -104,7 +121,15 @@ export class FakeKernel implements Kernel {
 
   async allRules(netns: Netns): Promise<AllRules> {
     this.#get(netns);
-    return { nft: JSON.stringify({ nftables: [] }), listing: '', iptables: null, ip6tables: null, settings: {} };
+    return {
+      nft: JSON.stringify({ nftables: [] }),
+      listing: '',
+      iptables: null,
+      ip6tables: null,
+      legacy: '',
+      network: NO_NETWORK,
+      settings: {},
+    };
   }
 
   onEvent(listener: (event: KernelEvent) => void): void {
@@ -173,6 +198,8 @@ export class FakeKernel implements Kernel {
       throw new PinholeError('netns-locked', `another Pinhole writes to network namespace ${change.netns}; one writer a namespace`);
     namespace.watched = true;
     this.beforeApply(change);
+    if ((namespace.table?.comment ?? null) !== change.replaces)
+      throw new PinholeError('table-changed', `table inet pinhole in ${change.netns} is not the one that was to be replaced`);
     if (change.table) checkTable(change.table, new Set(this.#capabilities.helpers));
     namespace.table = change.table;
     namespace.foreign = [];
@@ -191,7 +218,13 @@ export class FakeKernel implements Kernel {
 
 function strip(connections: FakeConnection[], selectors: readonly StripSelector[]): number {
   const hit = connections.filter((connection) =>
-    selectors.some(({ protocol, port, type }) => connection.protocol === protocol && connection.port === port && connection.type === type),
+    selectors.some(
+      ({ protocol, port, type, except }) =>
+        connection.protocol === protocol &&
+        connection.port === port &&
+        connection.type === type &&
+        !except.some((reach) => isReached(connection, reach)),
+    ),
   );
   for (const connection of hit) connection.type = null;
   return hit.length;
@@ -200,12 +233,22 @@ function strip(connections: FakeConnection[], selectors: readonly StripSelector[
 function attach(connections: FakeConnection[], selectors: readonly AttachSelector[]): number {
   let count = 0;
   for (const connection of connections) {
-    const found = selectors.find(({ protocol, port }) => connection.protocol === protocol && connection.port === port);
+    const found = selectors.find(
+      (selector) => connection.protocol === selector.protocol && connection.port === selector.port && isReached(connection, selector),
+    );
     if (connection.type !== null || !found) continue;
     connection.type = found.type;
     count++;
   }
   return count;
+}
+
+function isReached({ source = '192.0.2.1', destination = '198.51.100.1' }: FakeConnection, reach: Reach): boolean {
+  const within = (address: string, network: string | null) =>
+    network === null || networkContains(parseNetwork(network, 'network'), parseNetwork(address, 'address'));
+  return (
+    reach.families.includes(parseNetwork(source, 'source').family) && within(source, reach.source) && within(destination, reach.destination)
+  );
 }
 
 /** The checks that nf_tables makes of a batch, as far as our tables can fail them. */

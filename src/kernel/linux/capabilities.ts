@@ -3,15 +3,20 @@ import { release } from 'node:os';
 import type { Capabilities } from '../../contract/agent.ts';
 import { capabilityKey, FAMILIES, KERNEL_HELPERS } from '../../model/catalogue.ts';
 import type { Table } from '../../model/table.ts';
-import type { MessageWriter } from './netlink.ts';
-import type { NetlinkSocket } from './netns-socket.ts';
+import type { NetlinkSocket } from './netlink-socket.ts';
 import { encodeReplacement } from './nft-encode.ts';
+import type { HostFacts } from './opener.ts';
+import type { Scratch } from './served-namespace.ts';
 
 /**
  * Asks this kernel which helpers it has, by making each one's object in a table of a throw-away namespace: the only
  * answer that counts, and on distribution kernels what loads the module. `socket` is open in that namespace.
  */
-export function probeCapabilities(socket: NetlinkSocket, writer: MessageWriter, buffer: Buffer): Capabilities {
+export function probeCapabilities(
+  socket: NetlinkSocket,
+  { writer, buffer }: Scratch,
+  { conntrackEvents }: Pick<HostFacts, 'conntrackEvents'>,
+): Capabilities {
   const helpers = KERNEL_HELPERS.flatMap(({ type, protocol, object }) =>
     FAMILIES.filter((family) => {
       const probe: Table = {
@@ -27,7 +32,7 @@ export function probeCapabilities(socket: NetlinkSocket, writer: MessageWriter, 
     kernelRelease: release(),
     helpers,
     missingNat: missingNatModules(),
-    conntrackEvents: readSysctl('/proc/sys/net/netfilter/nf_conntrack_events') !== '0',
+    conntrackEvents,
   };
 }
 
@@ -48,10 +53,6 @@ function missingNatModules(): string[] {
 /** A NAT helper's initialiser, which a kernel that has it built in lists among its symbols. */
 function natSymbol(module: string): RegExp {
   return new RegExp(` nf_nat_(helper_)?${module.replace('nf_nat_', '')}_init$`, 'm');
-}
-
-function readSysctl(path: string): string | null {
-  return readText(path)?.trim() ?? null;
 }
 
 function readText(path: string): string | null {

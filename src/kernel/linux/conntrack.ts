@@ -1,7 +1,8 @@
 import ipaddr from 'ipaddr.js';
 import type { Expectation } from '../../contract/expectation.ts';
-import { parseNetwork } from '../../model/address.ts';
-import type { AttachSelector, LiveChange, StripSelector } from '../interface.ts';
+import { type Network, parseNetwork } from '../../model/address.ts';
+import type { Family } from '../../model/catalogue.ts';
+import type { AttachSelector, LiveChange, Reach, StripSelector } from '../interface.ts';
 import * as libc from './libc.ts';
 import {
   Attributes,
@@ -15,9 +16,9 @@ import {
   NLM_F_EXCL,
   NLM_F_REQUEST,
 } from './netlink.ts';
-import type { NetlinkSocket } from './netns-socket.ts';
+import type { NetlinkSocket } from './netlink-socket.ts';
 import { L4_NUMBER } from './nft-constants.ts';
-import { CTA, HELP_NAME, IP, isReattachable, isWithin, PROTO, readTuple, TUPLE, writeAnew, writeIdentity } from './reattach.ts';
+import { CTA, HELP_NAME, IP, isReattachable, isWithin, PROTO, readTuple, TUPLE, type Tuple, writeAnew, writeIdentity } from './reattach.ts';
 
 /** Numbers of linux/netfilter/nfnetlink_conntrack.h and nf_conntrack_common.h. */
 const MSG = { CT_NEW: 0, CT_GET: 1, CT_DELETE: 2, EXP_NEW: 0, EXP_GET: 1, EXP_DELETE: 2 } as const;
@@ -86,37 +87,35 @@ export class Conntrack {
   }
 
   async #strip(selectors: readonly StripSelector[]): Promise<number> {
-    const wanted = new Set(selectors.map(({ protocol, port, type }) => `${L4_NUMBER[protocol]}/${port}/${type}`));
+    const wanted = new Map(
+      selectors.map(({ protocol, port, type, except }) => [`${L4_NUMBER[protocol]}/${port}/${type}`, except.map(parseReach)]),
+    );
     const found: Found[] = [];
-    await this.#each(onlyWithHelper, (message, attributes) => {
-      const proto = attributes.nested(CTA.TUPLE_ORIG).nested(TUPLE.PROTO);
-      const key = `${proto.u8(PROTO.NUM)}/${proto.u16(PROTO.DST_PORT)}/${attributes.nested(CTA.HELP).string(HELP_NAME)}`;
-      if (wanted.has(key)) found.push({ family: message.family, attributes });
+    await this.#each(onlyWithHelper, ({ family }, attributes) => {
+      const original = attributes.nested(CTA.TUPLE_ORIG);
+      const tuple = readTuple(original);
+      const type = attributes.nested(CTA.HELP).string(HELP_NAME);
+      const except = wanted.get(`${original.nested(TUPLE.PROTO).u8(PROTO.NUM)}/${tuple.destinationPort}/${type}`);
+      if (except && !except.some((reach) => isReached(tuple, family, reach))) found.push({ family, attributes });
     });
     return found.filter(({ family, attributes }) => this.#removeHelper(family, attributes)).length;
   }
 
   async #attach(selectors: readonly AttachSelector[]): Promise<number> {
-    const wanted = selectors.map(({ source, destination, ...selector }) => ({
-      ...selector,
-      source: source && parseNetwork(source, 'source'),
-      destination: destination && parseNetwork(destination, 'destination'),
-    }));
+    const wanted = selectors.map((selector) => ({ ...selector, reach: parseReach(selector) }));
     const found: (Found & { type: string })[] = [];
     await this.#each(
       () => undefined,
       (message, attributes) => {
         if (!isReattachable(attributes)) return;
-        const tuple = readTuple(attributes.nested(CTA.TUPLE_ORIG));
-        const protocol = attributes.nested(CTA.TUPLE_ORIG).nested(TUPLE.PROTO).u8(PROTO.NUM);
-        const family = message.family === libc.AF_INET6 ? 'ipv6' : 'ipv4';
+        const original = attributes.nested(CTA.TUPLE_ORIG);
+        const tuple = readTuple(original);
+        const protocol = original.nested(TUPLE.PROTO).u8(PROTO.NUM);
         const match = wanted.find(
           (selector) =>
             L4_NUMBER[selector.protocol] === protocol &&
             selector.port === tuple.destinationPort &&
-            selector.families.includes(family) &&
-            isWithin(tuple.source, selector.source || null) &&
-            isWithin(tuple.destination, selector.destination || null),
+            isReached(tuple, message.family, selector.reach),
         );
         if (match) found.push({ family: message.family, attributes, type: match.type });
       },
@@ -190,6 +189,25 @@ export class Conntrack {
     body(this.#out);
     return this.#out.end().bytes();
   }
+}
+
+interface ParsedReach {
+  readonly families: readonly Family[];
+  readonly source: Network | null;
+  readonly destination: Network | null;
+}
+
+function parseReach({ families, source, destination }: Reach): ParsedReach {
+  const parse = (network: string | null) => (network === null ? null : parseNetwork(network, 'network'));
+  return { families, source: parse(source), destination: parse(destination) };
+}
+
+function isReached({ source, destination }: Tuple, family: number, reach: ParsedReach): boolean {
+  return (
+    reach.families.includes(family === libc.AF_INET6 ? 'ipv6' : 'ipv4') &&
+    isWithin(source, reach.source) &&
+    isWithin(destination, reach.destination)
+  );
 }
 
 function onlyWithHelper(out: MessageWriter): void {

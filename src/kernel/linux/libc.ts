@@ -11,19 +11,24 @@ export const AF_INET6 = 10;
 export const AF_NETLINK = 16;
 export const SOCK_RAW = 3;
 export const SOCK_DGRAM = 2;
+export const SOCK_SEQPACKET = 5;
 export const SOCK_CLOEXEC = 0o2000000;
 export const SOCK_NONBLOCK = 0o4000;
 export const NETLINK_NETFILTER = 12;
+export const SOL_SOCKET = 1;
 export const CLONE_NEWNET = 0x40000000;
 export const ENOENT = 2;
 export const EEXIST = 17;
 export const EINTR = 4;
 export const EAGAIN = 11;
+export const ENOPROTOOPT = 92;
 export const ENOBUFS = 105;
+export const ERESTART = 85;
 export const EADDRINUSE = 98;
 
 /** A process that ends on an error waits for its pool threads: none may be blocked for good. */
 const WAIT_MS = 1_000;
+const MFD_CLOEXEC = 1;
 const EPOLLIN = 1;
 const EPOLL_CTL_ADD = 1;
 const EPOLL_CTL_DEL = 2;
@@ -33,7 +38,8 @@ const EPOLL_EVENT_SIZE = process.arch === 'x64' ? 12 : 16;
 const EPOLL_DATA_OFFSET = EPOLL_EVENT_SIZE - 8;
 
 type Async = (...args: unknown[]) => void;
-type Call = ((...args: unknown[]) => number) & { async: Async };
+/** A call of the C library. `async` runs it on a pool thread. */
+export type Call = ((...args: unknown[]) => number) & { async: Async };
 
 export interface Libc {
   /** socket(2). @returns the descriptor. @throws KernelRefused, as every method here that fails */
@@ -44,8 +50,8 @@ export interface Libc {
   tryBind(fd: number, address: Buffer): number;
   /** setsockopt(2). */
   setOption(fd: number, level: number, name: number, value: Buffer): void;
-  /** getsockopt(2). @param size bytes of the value. @returns that many bytes */
-  getOption(fd: number, level: number, name: number, size: number): Buffer;
+  /** getsockopt(2). @param size bytes of the value. @returns that many bytes, or null where the kernel has no such option */
+  findOption(fd: number, level: number, name: number, size: number): Buffer | null;
   /** send(2) of one whole datagram. */
   send(fd: number, message: Buffer): void;
   /** @returns bytes read; -errno when there is nothing (EAGAIN) or the buffer was overrun (ENOBUFS) */
@@ -60,6 +66,8 @@ export interface Libc {
   unshareNetns(): void;
   /** epoll_create1(2), close-on-exec. */
   epoll(): Epoll;
+  /** memfd_create(2), close-on-exec: a file without a path. */
+  memoryFile(name: string): number;
   /** close(2). */
   close(fd: number): void;
   /** Closes on a pool thread: closing a netlink socket soon after a commit waits up to 15 ms in the kernel. */
@@ -87,6 +95,7 @@ export function loadLibc(): Libc {
   const getsockopt = call('int getsockopt(int fd, int level, int name, uint8_t *value, uint8_t *length)');
   const send = call('intptr_t send(int fd, const uint8_t *data, size_t length, int flags)');
   const recv = call('intptr_t recv(int fd, uint8_t *data, size_t length, int flags)');
+  const memfd = call('int memfd_create(const char *name, unsigned int flags)');
   const setns = call('int setns(int fd, int nstype)');
   const unshare = call('int unshare(int flags)');
   const close = call('int close(int fd)');
@@ -144,12 +153,14 @@ export function loadLibc(): Libc {
     bind: (fd, address) => void checked('bind', bind(fd, address, address.length)),
     tryBind: (fd, address) => (bind(fd, address, address.length) < 0 ? koffi.errno() : 0),
     setOption: (fd, level, name, value) => void checked('setsockopt', setsockopt(fd, level, name, value, value.length)),
-    getOption: (fd, level, name, size) => {
+    findOption: (fd, level, name, size) => {
       const value = Buffer.alloc(size);
       const length = Buffer.alloc(4);
       length.writeUInt32LE(size, 0);
-      checked('getsockopt', getsockopt(fd, level, name, value, length));
-      return value;
+      if (getsockopt(fd, level, name, value, length) >= 0) return value;
+      const errno = koffi.errno();
+      if (errno === ENOPROTOOPT) return null;
+      throw systemError('getsockopt', errno);
     },
     send: (fd, message) => void checked('send', Number(send(fd, message, message.length, 0))),
     receive: (fd, into) => {
@@ -173,13 +184,14 @@ export function loadLibc(): Libc {
     setns: (fd) => void checked('setns', setns(fd, CLONE_NEWNET)),
     unshareNetns: () => void checked('unshare', unshare(CLONE_NEWNET)),
     epoll: makeEpoll,
+    memoryFile: (name) => checked('memfd_create', memfd(name, MFD_CLOEXEC)),
     close: (fd) => void close(fd),
     closeLater: makeCloser(close),
   };
 }
 
-/** koffi keeps errno of an asynchronous call for its callback. */
-function later(call: Call, parameters: unknown[]): Promise<{ result: number; errno: number }> {
+/** Runs a call on a pool thread. koffi keeps errno of an asynchronous call for its callback. */
+export function later(call: Call, parameters: unknown[]): Promise<{ result: number; errno: number }> {
   return new Promise((resolve, reject) => {
     call.async(...parameters, (error: Error | null, result: number) => {
       if (error) reject(error);

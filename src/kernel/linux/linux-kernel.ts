@@ -15,27 +15,32 @@ import type {
   TableChange,
   Version,
 } from '../interface.ts';
-import { readAllRules } from './all-rules.ts';
 import { probeCapabilities } from './capabilities.ts';
-import { type Epoll, loadLibc } from './libc.ts';
+import { type Epoll, type Libc, loadLibc } from './libc.ts';
 import { NamespaceWatcher } from './namespace-watcher.ts';
 import { MessageWriter } from './netlink.ts';
-import { NETNS_DIRECTORY, NetlinkSocket, NetnsOpener, netnsPath, notFound } from './netns-socket.ts';
+import { NetlinkSocket } from './netlink-socket.ts';
 import { TableReader } from './nft-read.ts';
+import { LocalOpener, NETNS_DIRECTORY, type Opener } from './opener.ts';
 import { type Scratch, ServedNamespace } from './served-namespace.ts';
 
 export interface LinuxKernelOptions {
   /** Which namespaces may be served: root-owned configuration, not the agent's word. */
   readonly allowed: (netns: Netns) => boolean;
   readonly logger: Logger;
+  /** Instead of the C library's calls: tests leave out what an older kernel does not have. */
+  readonly libc?: Libc;
+  /** Opens sockets in namespaces; default: this process itself. */
+  readonly opener?: Opener;
 }
 
 const RECEIVE_BUFFER = 256 * 1024;
 
-/** The running Linux kernel, through netlink. Needs CAP_NET_ADMIN and CAP_SYS_ADMIN. */
+/** The running Linux kernel, through netlink. Needs CAP_NET_ADMIN, and without an opener of another process CAP_SYS_ADMIN. */
 export class LinuxKernel implements Kernel {
   readonly #options: LinuxKernelOptions;
-  readonly #opener: NetnsOpener;
+  readonly #libc: Libc;
+  readonly #opener: Opener;
   readonly #scratch: Scratch = { buffer: Buffer.alloc(RECEIVE_BUFFER), writer: new MessageWriter() };
   readonly #served = new Map<Netns, ServedNamespace>();
   readonly #byWatchFd = new Map<number, ServedNamespace>();
@@ -48,10 +53,10 @@ export class LinuxKernel implements Kernel {
 
   constructor(options: LinuxKernelOptions) {
     this.#options = options;
-    const libc = loadLibc();
-    this.#opener = new NetnsOpener(libc);
+    this.#libc = options.libc ?? loadLibc();
+    this.#opener = options.opener ?? new LocalOpener(this.#libc);
     this.#capabilities = this.#probe();
-    this.#epoll = libc.epoll();
+    this.#epoll = this.#libc.epoll();
     this.#watcher = new NamespaceWatcher(NETNS_DIRECTORY, {
       inode: (netns) => this.#opener.inode(netns),
       changed: (netns, inode) => this.#onNamespace(netns, inode),
@@ -96,10 +101,10 @@ export class LinuxKernel implements Kernel {
 
   async allRules(netns: Netns): Promise<AllRules> {
     this.#checkAllowed(netns);
-    if (this.#opener.inode(netns) === null) throw notFound(netns);
     try {
-      return await readAllRules(netnsPath(netns));
+      return await this.#opener.allRules(netns);
     } catch (error) {
+      if (error instanceof PinholeError) throw error;
       throw new PinholeError('internal', `nft cannot list the rules of ${showNetns(netns)}`, { cause: error });
     }
   }
@@ -117,23 +122,23 @@ export class LinuxKernel implements Kernel {
   }
 
   #probe(): Capabilities {
-    const socket = this.#opener.openNew(() => new NetlinkSocket(this.#opener.libc));
+    const socket = new NetlinkSocket(this.#libc, this.#opener.openNew());
     try {
-      return probeCapabilities(socket, this.#scratch.writer, this.#scratch.buffer);
+      return probeCapabilities(socket, this.#scratch, this.#opener.host());
     } finally {
-      this.#opener.libc.closeLater(socket.fd);
+      this.#libc.closeLater(socket.fd);
     }
   }
 
   #info(netns: Netns): NamespaceInfo {
     const served = this.#current(netns);
-    if (served) return { netns, cookie: served.cookie, comment: served.comment() };
-    const socket = this.#opener.open(netns, () => new NetlinkSocket(this.#opener.libc));
+    if (served) return { netns, comment: served.comment() };
+    const [fd] = this.#opener.open(netns, ['netfilter']).fds as [number];
+    const socket = new NetlinkSocket(this.#libc, fd);
     try {
-      const comment = new TableReader(socket, this.#scratch.buffer).comment();
-      return { netns, cookie: socket.cookie(), comment };
+      return { netns, comment: new TableReader(socket, this.#scratch.buffer).comment() };
     } finally {
-      this.#opener.libc.closeLater(socket.fd);
+      this.#libc.closeLater(socket.fd);
     }
   }
 
@@ -142,7 +147,7 @@ export class LinuxKernel implements Kernel {
     this.#checkAllowed(netns);
     const current = this.#current(netns);
     if (current) return current;
-    const served = new ServedNamespace(netns, this.#opener, this.#scratch);
+    const served = new ServedNamespace(netns, { opener: this.#opener, libc: this.#libc, scratch: this.#scratch });
     this.#served.set(netns, served);
     this.#byWatchFd.set(served.watchFd, served);
     this.#epoll.add(served.watchFd);

@@ -16,6 +16,8 @@ const NFGEN = 4;
 
 export const NFNL_MSG_BATCH_BEGIN = 0x10;
 export const NFNL_MSG_BATCH_END = 0x11;
+/** Attribute of a batch's begin: the generation for which it was made (linux/netfilter/nfnetlink.h). */
+export const NFNL_BATCH_GENID = 1;
 export const NFNL_SUBSYS_CTNETLINK = 1;
 export const NFNL_SUBSYS_CTNETLINK_EXP = 2;
 export const NFNL_SUBSYS_NFTABLES = 10;

@@ -74,17 +74,20 @@ export const SET_FLAG = { ANONYMOUS: 0x1, CONSTANT: 0x2, MAP: 0x8, OBJECT: 0x40 
 export const DATA_TYPE_VERDICT = 0xffffff00;
 export const LIMIT_INVERT = 1;
 
-export const HOOK_NUMBER = { prerouting: 0, forward: 2, output: 3 } as const;
+export const HOOK_NUMBER = { prerouting: 0, input: 1, forward: 2, output: 3 } as const;
 export const L4_NUMBER = { tcp: 6, udp: 17, gre: 47 } as const;
 export const HELPER_NAME_LEN = 16;
 export const IFNAMSIZ = 16;
 
 /** What `nft` calls a data type of a set's key (libnftables datatype.h); it is shown by it, the kernel ignores it. */
 export const NFT_DATATYPE = { STRING: 5, INET_SERVICE: 13 } as const;
-/** Type-length-value notes that `nft` leaves for itself (libnftnl udata.h), so that it can list what we made. */
+/**
+ * Type-length-value notes that `nft` leaves for itself (libnftnl udata.h), so that it can list what we made. A map of verdicts gets no note
+ * of what its data is (NFTNL_UDATA_SET_DATA_TYPEOF), although nft 1.0 writes one: nft 0.9.8 of Debian 11 dies of it, whatever it is asked.
+ */
 export const UDATA = {
   TABLE_COMMENT: 0,
   portKey: Buffer.from('000402000000', 'hex'),
   portObjectMap: Buffer.from('000402000000060400000000', 'hex'),
-  helperVerdictMap: Buffer.from('00040100000001040000000004080004010000000100060400000000', 'hex'),
+  helperVerdictMap: Buffer.from('000401000000010400000000060400000000', 'hex'),
 } as const;

@@ -17,10 +17,16 @@ export interface SetContent {
 export function decodeComment(userdata: Buffer | undefined): string {
   for (let at = 0; userdata && at + 2 <= userdata.length; ) {
     const length = userdata[at + 1] as number;
-    if (userdata[at] === nft.UDATA.TABLE_COMMENT) return userdata.toString('latin1', at + 2, at + 2 + length).replace(/\0.*$/s, '');
+    if (userdata[at] === nft.UDATA.TABLE_COMMENT)
+      return printable(userdata.toString('latin1', at + 2, at + 2 + length).replace(/\0.*$/s, ''));
     at += 2 + length;
   }
   return '';
+}
+
+/** Other programs' comments go into logs and messages, which take no control characters. No stamp of Pinhole's has any. */
+function printable(comment: string): string {
+  return comment.replace(/\p{Cc}/gu, '?');
 }
 
 /** A `ct helper` object from NFTA_OBJ_* attributes. @throws Foreign for an object that Pinhole never writes */

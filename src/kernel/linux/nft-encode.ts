@@ -3,6 +3,7 @@ import type { Protocol } from '../../model/catalogue.ts';
 import { type Action, type Chain, type HelperObject, type Match, type Rule, TABLE_NAME, type Table } from '../../model/table.ts';
 import {
   MessageWriter,
+  NFNL_BATCH_GENID,
   NFNL_MSG_BATCH_BEGIN,
   NFNL_MSG_BATCH_END,
   NFNL_SUBSYS_NFTABLES,
@@ -28,9 +29,10 @@ export interface Label {
 /**
  * Replaces `table inet pinhole` as a whole (null: removes it) in one transaction, whatever stands there: adding first makes
  * the deletion valid where there is none. The bytes are those of `writer` and live until its next use.
+ * @param generation of the ruleset: once another commit has changed it, the kernel refuses the transaction with ERESTART; 0 for any
  */
-export function encodeReplacement(table: Table | null, writer = new MessageWriter()): Batch {
-  return new BatchEncoder(writer.reset()).encode(table);
+export function encodeReplacement(table: Table | null, writer = new MessageWriter(), generation = 0): Batch {
+  return new BatchEncoder(writer.reset()).encode(table, generation);
 }
 
 class BatchEncoder {
@@ -43,8 +45,8 @@ class BatchEncoder {
     this.#out = out;
   }
 
-  encode(table: Table | null): Batch {
-    this.#envelope(NFNL_MSG_BATCH_BEGIN);
+  encode(table: Table | null, generation: number): Batch {
+    this.#envelope(NFNL_MSG_BATCH_BEGIN, (out) => generation !== 0 && out.u32(NFNL_BATCH_GENID, generation));
     this.#message(nft.MSG.NEWTABLE, 0, 'table', (out) => out.string(nft.TABLE.NAME, TABLE_NAME).u32(nft.TABLE.FLAGS, 0));
     this.#message(nft.MSG.DELTABLE, table ? 0 : NLM_F_ACK, 'table', (out) => out.string(nft.TABLE.NAME, TABLE_NAME));
     if (table) this.#table(table);
@@ -60,9 +62,11 @@ class BatchEncoder {
     this.#message(nft.MSG.NEWTABLE, NLM_F_ACK, 'table', (out) => out.string(nft.TABLE.NAME, TABLE_NAME).u32(nft.TABLE.FLAGS, 0));
   }
 
-  #envelope(type: number): void {
+  #envelope(type: number, body: (out: MessageWriter) => void = () => undefined): void {
     const sequence = this.#sequence++;
-    this.#out.begin(type, NLM_F_REQUEST, { family: 0, sequence, resource: NFNL_SUBSYS_NFTABLES }).end();
+    this.#out.begin(type, NLM_F_REQUEST, { family: 0, sequence, resource: NFNL_SUBSYS_NFTABLES });
+    body(this.#out);
+    this.#out.end();
   }
 
   #message(message: number, flags: number, label: string | Label, body: (out: MessageWriter) => void): void {

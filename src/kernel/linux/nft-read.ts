@@ -1,6 +1,6 @@
 import { type Rule, TABLE_NAME, type Table } from '../../model/table.ts';
 import { Attributes, type Message, MessageWriter, NFNL_SUBSYS_NFTABLES, NLM_F_DUMP, NLM_F_REQUEST } from './netlink.ts';
-import type { NetlinkSocket } from './netns-socket.ts';
+import type { NetlinkSocket } from './netlink-socket.ts';
 import * as nft from './nft-constants.ts';
 import { decodeChain, decodeComment, decodeObject, decodeRule, decodeSetElements, Foreign, type SetContent } from './nft-decode.ts';
 

@@ -41,7 +41,8 @@ const TCP_FLAG_BE_LIBERAL = 0x08;
 const STATUS = { SEEN_REPLY: 1 << 1, ASSURED: 1 << 2, CONFIRMED: 1 << 3 } as const;
 const NESTED = 0x8000;
 
-interface Tuple {
+/** A connection's addresses, in network order, and ports in one direction. */
+export interface Tuple {
   readonly source: Buffer;
   readonly destination: Buffer;
   readonly sourcePort: number;

@@ -1,5 +1,6 @@
 import { InvalidInput } from '../../model/errors.ts';
 import { lookUp } from '../../model/look-up.ts';
+import { exactOfIptables } from './iptables-exact.ts';
 import {
   type Action,
   type Chain,
@@ -166,7 +167,8 @@ function readRule(words: readonly string[], place: { line: number; text: string;
     }
     negated = false;
   }
-  return { line: place.line, text: place.text, matches, action, limited, opaque: false, nftHandle: null, indent: null };
+  const exact = exactOfIptables(words, place.family);
+  return { line: place.line, text: place.text, matches, action, limited, opaque: false, nftHandle: null, indent: null, exact };
 }
 
 /** Ports as iptables lists them: `22,80:90,:1023`. */

@@ -62,7 +62,7 @@ function linesIn(text: string): string[] {
  */
 export function readLive(text: string, name: string): Ruleset {
   const live = liveParts(text, name);
-  const nft = atLines(readNftJson(live.nft, name), linesOf(live.listing));
+  const nft = atDevices(atLines(readNftJson(live.nft, name), linesOf(live.listing)), live.listing.split('\n'));
   let before = linesIn(live.listing).length;
   const others = [live.iptables, live.ip6tables].flatMap((saved) => {
     if (saved === null) return [];
@@ -104,6 +104,19 @@ function linesOf(listing: string): ReadonlyMap<string, number> {
     start = null;
   }
   return found;
+}
+
+/** Devices of the hooks ingress and egress: nft 1.0.6 leaves them out of its JSON. */
+function atDevices(ruleset: Ruleset, listing: readonly string[]): Ruleset {
+  const named = (chain: Chain) => {
+    const [, devices] = /^\t\ttype \S+ hook (?:in|e)gress devices? (?:= )?(.*) priority /.exec(listing[chain.line] ?? '') ?? [];
+    return devices?.match(/[^\s"{},]+/g) ?? null;
+  };
+  const chains = ruleset.chains.map((chain) => {
+    const devices = chain.base && !chain.base.devices ? named(chain) : null;
+    return devices && chain.base ? { ...chain, base: { ...chain.base, devices } } : chain;
+  });
+  return { ...ruleset, chains };
 }
 
 /** A ruleset from JSON, which has no lines, with the lines of its listing. */

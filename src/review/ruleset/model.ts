@@ -1,6 +1,7 @@
 import { PORT } from '../../contract/primitives.ts';
 import { InvalidInput } from '../../model/errors.ts';
 import { lookUp } from '../../model/look-up.ts';
+import type { Statement } from './exact.ts';
 
 // A ruleset as far as helpers and the ports that they open are concerned. The readers of nft text, nft JSON and iptables-save
 // produce it; whatever they do not model becomes a match of kind `other`, or an entry of `unread`.
@@ -28,6 +29,8 @@ export interface Base {
   /** Lower ones run first. */
   readonly priority: number;
   readonly policy: 'accept' | 'drop';
+  /** Interfaces whose packets it sees, at the hooks ingress and egress of a device. */
+  readonly devices?: readonly string[];
 }
 
 /** A chain with its rules, in order. */
@@ -93,6 +96,11 @@ export interface Rule {
   readonly nftHandle: number | null;
   /** White space before a rule that has its line to itself; null: it shares the line, so a hunk cannot replace it. */
   readonly indent: string | null;
+  /**
+   * What the rule does with one packet, statement by statement; undefined: it was read from nft's text. The first rule of a verdict
+   * map has the statements of all of them.
+   */
+  readonly exact?: readonly Statement[];
 }
 
 /** A larger ruleset is refused. The kernel itself has no limit of this kind. */

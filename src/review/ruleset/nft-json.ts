@@ -15,6 +15,7 @@ import {
   ranges,
   tooManyRules,
 } from './model.ts';
+import { CurrentSet, exactOf } from './nft-exact.ts';
 import { Expansion, MAX_TOKENS } from './nft-values.ts';
 
 type Json = Readonly<Record<string, unknown>>;
@@ -47,6 +48,7 @@ export function readNftJson(text: string, name: string): Ruleset {
   }
   const filled = new Set(items.flatMap(filledByRule));
   const sets = new Map(items.flatMap(namedSet).filter(([key]) => !filled.has(key)));
+  const now = new Map(items.flatMap(currentSet));
   const expansion = new Expansion();
   for (const item of items) {
     const rule = item['rule'] as Json | undefined;
@@ -57,7 +59,8 @@ export function readNftJson(text: string, name: string): Ruleset {
       if (found) expansion.add(found.length, name);
       return found;
     };
-    chains.get(chainKey(place))?.rules.push(...rulesOf(rule, elements));
+    const current = (set: string) => now.get(chainKey({ ...place, name: set })) ?? null;
+    chains.get(chainKey(place))?.rules.push(...exactly(rulesOf(rule, elements), rule, current));
   }
   return { format: 'nft-json', chains: [...chains.values()], helpers, unread: [] };
 }
@@ -111,6 +114,7 @@ function baseOf(chain: Json): Chain['base'] {
     hook: chain['hook'],
     priority: typeof chain['prio'] === 'number' ? chain['prio'] : 0,
     policy: chain['policy'] === 'drop' ? 'drop' : 'accept',
+    ...(chain['dev'] === undefined ? {} : { devices: [chain['dev']].flat().map(textOf) }),
   };
 }
 
@@ -125,6 +129,18 @@ function namedSet(item: Json): [string, readonly unknown[]][] {
   const isOthers = flags.some((flag) => flag === 'dynamic' || flag === 'timeout') || set['timeout'] !== undefined;
   const isPlain = set['elem'].every((one) => !isObject(one) || one['prefix'] !== undefined || one['range'] !== undefined);
   return isOthers || !isPlain || set['elem'].length > MAX_TOKENS ? [] : [[chainKey(placeOf(set)), set['elem']]];
+}
+
+/** A set or map as it is now, also one that changes by itself. */
+function currentSet(item: Json): [string, CurrentSet][] {
+  const set = item['set'] ?? item['map'];
+  return isObject(set) ? [[chainKey(placeOf(set)), new CurrentSet(Array.isArray(set['elem']) ? set['elem'] : [])]] : [];
+}
+
+/** The rules with their statements: the first has them all, because those of a verdict map are one rule of the kernel. */
+function exactly(rules: Rule[], rule: Json, current: (set: string) => CurrentSet | null): Rule[] {
+  const parts = Array.isArray(rule['expr']) ? rule['expr'].filter(isObject) : [];
+  return rules.map((one, index) => ({ ...one, exact: index === 0 ? exactOf(parts, current) : [] }));
 }
 
 /** Sets to which a rule adds elements. nft's JSON does not show that a set is dynamic. */
@@ -158,7 +174,7 @@ function rulesOf(rule: Json, sets: Sets): Rule[] {
       matches.push(match('other', null));
     } else action = actionOf(kind, value, sets) ?? action;
   }
-  return map ?? [{ ...base, matches, action, limited, opaque }];
+  return map && map.length > 0 ? map : [{ ...base, matches, action, limited, opaque }];
 }
 
 /** The action of a statement; null: the statement decides nothing. */

@@ -36,7 +36,8 @@ export async function openPostgres(options: PostgresOptions): Promise<Store> {
   return {
     read,
     chain: options.chain,
-    write: (work) => engine.write(work),
+    write: (work, owner) => engine.write(work, owner),
+    refusesWrites: () => engine.refusesWrites(),
     onEvents: (callback) => listener.add(callback),
     close: async () => {
       await engine.idle();

@@ -31,7 +31,8 @@ export async function openSqlite(path: string, options: StoreOptions): Promise<S
   return {
     read,
     chain,
-    write: (work) => engine.write(work),
+    write: (work, owner) => engine.write(work, owner),
+    refusesWrites: () => engine.refusesWrites(),
     onEvents: (listener) => listeners.push(listener),
     close: async () => {
       await engine.idle();

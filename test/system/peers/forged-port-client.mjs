@@ -10,6 +10,10 @@ if (!socket) finish({ error: 'no control connection' });
 socket.on('data', (chunk) => {
   const reply = chunk.toString();
   if (reply.startsWith('220')) socket.write('USER anonymous\r\n');
-  else if (reply.startsWith('230')) socket.write(`PORT ${own.replaceAll('.', ',')},${port >> 8},${port & 255}\r\n`);
+  else if (reply.startsWith('230')) socket.write(`${announcement()}\r\n`);
   else setTimeout(() => finish(JSON.parse(reply)), hold);
 });
+
+function announcement() {
+  return own.includes(':') ? `EPRT |2|${own}|${port}|` : `PORT ${own.replaceAll('.', ',')},${port >> 8},${port & 255}`;
+}
