@@ -126,6 +126,7 @@ class Journey {
   readonly #stops: Stop[] = [];
   readonly #doubts: Doubt[] = [];
   readonly #effects: Effect[] = [];
+  #turned = false;
 
   constructor(network: NetworkFacts, walk: PacketWalk, around: Surroundings, sending: Sending) {
     this.#network = network;
@@ -202,6 +203,13 @@ class Journey {
     return this.#chains({ name, families: this.#families(), nat: false, ...range });
   }
 
+  /** After a rule that may have turned the packet elsewhere, nothing surely stops it. */
+  #stop(stop: Stop): void {
+    if (!this.#turned) this.#stops.push(stop);
+    else if (stop.kind === 'rule') this.#doubts.push(stop.by);
+    else this.#doubts.push(stop.text);
+  }
+
   #families(): string[] {
     return ['inet', this.#packet.family === 'ipv4' ? 'ip' : 'ip6'];
   }
@@ -209,8 +217,10 @@ class Journey {
   #chains(hook: Hook): boolean {
     const passage = this.#walk.pass(this.#packet, hook);
     this.#effects.push(...passage.effects);
-    if (passage.verdict === 'drop' && passage.by) this.#stops.push({ kind: 'rule', by: passage.by, hook: hook.name });
+    if (passage.verdict === 'drop' && passage.by) this.#stop({ kind: 'rule', by: passage.by, hook: hook.name });
     if (passage.verdict === 'unknown' && passage.by) this.#doubts.push(passage.by);
+    if (passage.turn) this.#doubts.push(passage.turn);
+    this.#turned ||= passage.turn !== null;
     return passage.verdict !== 'drop' || !FILTERING.has(hook.name);
   }
 
@@ -299,8 +309,8 @@ class Journey {
 
   #deviceOf(answer: RouteAnswer): string | null {
     const { destination } = this.#packet;
-    if (answer.kind === 'none') this.#stops.push({ kind: 'routing', text: `no route to ${destination}. Add one.` });
-    if (answer.kind === 'refused') this.#stops.push({ kind: 'routing', text: `${answer.by} discards packets to ${destination}` });
+    if (answer.kind === 'none') this.#stop({ kind: 'routing', text: `no route to ${destination}. Add one.` });
+    if (answer.kind === 'refused') this.#stop({ kind: 'routing', text: `${answer.by} discards packets to ${destination}` });
     if (answer.kind === 'unknown') this.#doubts.push(`the route to ${destination}: ${answer.why}`);
     const known = answer.kind === 'unicast' ? answer.devices : [];
     const { expected } = this.#sending;
@@ -322,7 +332,7 @@ class Journey {
     }
     const name = settings[all] === '0' || family === 'ipv6' ? all : one;
     const what = name === one ? `what enters at ${input}` : family === 'ipv4' ? 'IPv4' : 'IPv6';
-    this.#stops.push({ kind: 'routing', text: `${name}=0: this host does not forward ${what}. Set it to 1.` });
+    this.#stop({ kind: 'routing', text: `${name}=0: this host does not forward ${what}. Set it to 1.` });
   }
 
   /** As fib_validate_source (net/ipv4/fib_frontend.c): the route back to the source, as if the packet came from its destination. */
@@ -345,7 +355,7 @@ class Journey {
     if (answer.kind === 'unknown') this.#doubts.push(`rp_filter: ${answer.why}`);
     if (answer.kind === 'unknown' || (answer.kind === 'unicast' && (mode === 2 || answer.devices.includes(input)))) return;
     const back = answer.kind === 'unicast' ? `leads through ${answer.devices.join()}` : 'does not exist';
-    this.#stops.push({
+    this.#stop({
       kind: 'routing',
       text: `rp_filter=${mode} drops packets from ${source} at ${input}, because the route back to it ${back}. Set net.ipv4.conf.${sysctlName(input)}.rp_filter (and all) to ${mode === 1 && answer.kind === 'unicast' ? 2 : 0}, or correct the route.`,
     });

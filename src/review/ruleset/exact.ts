@@ -14,11 +14,13 @@ export type Value =
   | { readonly kind: 'prefix'; readonly address: string; readonly length: number }
   /** Of a concatenation, part by part. */
   | { readonly kind: 'concat'; readonly parts: readonly Value[] }
+  /** Just these flags, of a set whose elements are combinations of flags. */
+  | { readonly kind: 'flags'; readonly all: readonly string[] }
   | { readonly kind: 'any' };
 
 /** Something that has a value for a packet. */
 export type Operand =
-  /** As nft names it: `ip saddr`, `th dport`, `meta mark`, `ct state`, `ct original ip saddr`, `fib saddr,iif oif`. */
+  /** As nft names it: `ip saddr`, `th dport`, `meta mark`, `ct state`, `ct original ip saddr`, `fib saddr,iif oif`; or `xt helper`. */
   | { readonly kind: 'field'; readonly name: string }
   | { readonly kind: 'constant'; readonly value: Scalar | readonly string[] }
   | { readonly kind: 'bits'; readonly op: '&' | '|' | '^'; readonly left: Operand; readonly right: Operand }
@@ -27,7 +29,7 @@ export type Operand =
   | { readonly kind: 'map'; readonly key: Operand; readonly entries: readonly (readonly [Value, Scalar])[] | null }
   | { readonly kind: 'unknown' };
 
-/** `in` and `not in` ask for one of several flags. */
+/** `in` asks for one of several flags; `not in`, which nft's JSON spells `!`, for none of them. */
 export type Comparison = '==' | '!=' | '<' | '<=' | '>' | '>=' | 'in' | 'not in';
 
 export type Verdict =
@@ -39,7 +41,14 @@ export type Target = 'meta mark' | 'ct mark' | 'ct zone' | 'ct original zone' | 
 
 export type Statement =
   /** `right` null: its values are not known. */
-  | { readonly kind: 'condition'; readonly left: Operand; readonly op: Comparison; readonly right: readonly Value[] | null }
+  | {
+      readonly kind: 'condition';
+      readonly left: Operand;
+      readonly op: Comparison;
+      readonly right: readonly Value[] | null;
+      /** Whether it holds for every packet that has no connection. */
+      readonly needsConnection?: boolean;
+    }
   /** A rate. `over`: holds for packets beyond it. */
   | { readonly kind: 'rate'; readonly over: boolean }
   /** Number of connections. `over`: holds for more than `count`. */
@@ -71,3 +80,9 @@ export function one(value: Scalar): Value {
 }
 
 export const UNKNOWN: Operand = { kind: 'unknown' };
+
+/** Whether an operand is a set of flags: of TCP, or of a connection's state and status. */
+export function isFlags(operand: Operand): boolean {
+  if (operand.kind === 'bits') return isFlags(operand.left);
+  return operand.kind === 'field' && /^(tcp flags|ct status|ct state)$/.test(operand.name);
+}

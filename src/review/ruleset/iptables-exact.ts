@@ -1,11 +1,11 @@
 import { MAX_PORT } from '../../contract/primitives.ts';
 import { lookUp } from '../../model/look-up.ts';
-import { type Comparison, field, type Operand, one, type Scalar, type Statement, UNKNOWN, type Value, type Verdict } from './exact.ts';
+import { type Comparison, field, type Operand, one, type Statement, UNKNOWN, type Value, type Verdict } from './exact.ts';
 import type { NftFamily } from './model.ts';
 
 /** Match modules without a condition of their own, or whose options are all read below. */
 const READ = new Set(
-  'tcp udp multiport conntrack state helper comment rpfilter limit hashlimit connlimit mark connmark addrtype pkttype'.split(' '),
+  'tcp udp multiport conntrack state helper comment rpfilter limit hashlimit connlimit mark connmark addrtype pkttype iprange'.split(' '),
 );
 /** Targets that let the packet go on to the next rule. */
 const PASSING =
@@ -82,19 +82,27 @@ class WordReader {
       case '--state':
         return this.#state(list().map((text) => text.toLowerCase()));
       case '--ctstatus':
-        return this.#is('ct status', upper(), 'in');
+        return this.#besideState(this.#status(list().map((text) => text.toLowerCase().replaceAll('_', '-'))));
       case '--ctdir':
-        return this.#is('ct direction', upper());
+        return this.#besideState(this.#is('ct direction', upper()));
       case '--helper':
-        return this.#is('ct helper', [one(this.#next())]);
+        return this.#is('xt helper', [one(this.#next())]);
+      case '--src-range':
+        return this.#is(`${this.#ip} saddr`, [rangeOf(this.#next())]);
+      case '--dst-range':
+        return this.#is(`${this.#ip} daddr`, [rangeOf(this.#next())]);
       case '--mark':
         return this.#mark(this.#next());
       case '--dst-type':
-        return this.#is('fib daddr type', upper());
+        return this.#addressType('fib daddr type', list());
       case '--src-type':
-        return this.#is('fib saddr type', upper());
+        return this.#addressType('fib saddr type', list());
       case '--pkt-type':
-        return this.#is('meta pkttype', upper());
+        // What nft calls `host`.
+        return this.#is(
+          'meta pkttype',
+          list().map((text) => one(text.toLowerCase() === 'unicast' ? 'host' : text.toLowerCase())),
+        );
       case '--tcp-flags':
         return this.#flags(this.#next(), this.#next());
       case '--syn':
@@ -116,6 +124,27 @@ class WordReader {
     if (translated.length === 0) return this.#is('ct state', names.map(one), 'in');
     if (translated.length === names.length) return this.#is('ct status', names.map(one), 'in');
     return [{ kind: 'opaque' }];
+  }
+
+  /** For IPv6, this host's own addresses are unicast too, and all the types that are named have to hold (xt_addrtype.c). */
+  #addressType(left: string, names: readonly string[]): Statement[] {
+    const types = names.map((name) => name.toLowerCase());
+    if (this.#ip === 'ip') return this.#is(left, types.map(one));
+    if (types.length > 1) return [{ kind: 'opaque' }];
+    return this.#is(left, (types[0] === 'unicast' ? ['unicast', 'local', 'anycast'] : types).map(one));
+  }
+
+  #status(names: readonly string[]): Statement[] {
+    return names.includes('none') ? [{ kind: 'opaque' }] : this.#is('ct status', names.map(one), 'in');
+  }
+
+  /** xt_conntrack asks for nothing beside the state where there is no connection. */
+  #besideState(statements: readonly Statement[]): Statement[] {
+    const start = this.#words.slice(0, this.#at).lastIndexOf('-m');
+    const end = this.#words.indexOf('-m', this.#at);
+    const own = this.#words.slice(start, end < 0 ? this.#words.length : end);
+    const needsConnection = own.includes('--ctstate');
+    return statements.map((one) => (one.kind === 'condition' ? { ...one, needsConnection } : one));
   }
 
   /** `--mark VALUE/MASK` of the module that was loaded last. */
@@ -177,6 +206,12 @@ function networkOf(text: string): Value {
 function portsOf(text: string): Value {
   const [from = '', to] = text.split(':');
   return to === undefined ? one(Number(from)) : { kind: 'range', from: Number(from || 0), to: Number(to || MAX_PORT) };
+}
+
+/** `192.0.2.1-192.0.2.9`, or one address. */
+function rangeOf(text: string): Value {
+  const [from = '', to] = text.split('-');
+  return to === undefined ? one(from) : { kind: 'range', from, to };
 }
 
 function bits(op: '&' | '|' | '^', left: Operand, right: number): Operand {
@@ -252,17 +287,24 @@ function connmarkTarget(options: readonly string[], option: (key: string) => str
 
 const FORMS = { MASQUERADE: 'masquerade', SNAT: 'snat', DNAT: 'dnat', REDIRECT: 'redirect' } as const;
 
-/** `--to-source ADDRESS[-ADDRESS][:PORT[-PORT]]`: the first address and port. */
+/** `--to-source ADDRESS[-ADDRESS][:PORT[-PORT]]`, with brackets around addresses of IPv6 that have a port; `--to-ports PORT[-PORT]`. */
 function natTarget(name: string, to: string | null, family: 'ip' | 'ip6'): Statement {
   const form = lookUp(FORMS, name) ?? 'masquerade';
-  const [, address = '', port] = /^\[?([0-9a-f.]*|[0-9a-f:.]+\])(?:-[^:\]]*)?\]?(?::(\d+).*)?$/i.exec(to ?? '') ?? [];
-  const constant = (value: Scalar): Operand => ({ kind: 'constant', value });
-  const ports = form === 'redirect' ? Number.parseInt(to ?? '', 10) : Number(port);
-  return {
-    kind: 'nat',
-    form,
-    family,
-    address: address === '' || form === 'redirect' ? null : constant(address.replace(/\]$/, '')),
-    port: Number.isInteger(ports) ? constant(ports) : null,
-  };
+  const [address, port] = form === 'redirect' || form === 'masquerade' ? ['', to ?? ''] : addressAndPort(to ?? '');
+  return { kind: 'nat', form, family, address: choiceOf(address), port: choiceOf(port) };
+}
+
+function addressAndPort(text: string): readonly [string, string] {
+  const [, inBrackets, afterBrackets = ''] = /^\[([^\]]*)\](?::(.*))?$/.exec(text) ?? [];
+  if (inBrackets !== undefined) return [inBrackets, afterBrackets];
+  if (/:.*:/.test(text)) return [text, ''];
+  const [address = '', port = ''] = text.split(':');
+  return [address, port];
+}
+
+/** An address or port; not known where the kernel chooses from a range. null: it is not changed. */
+function choiceOf(text: string): Operand | null {
+  if (text === '') return null;
+  if (/[-/]/.test(text)) return UNKNOWN;
+  return { kind: 'constant', value: /^\d+$/.test(text) ? Number(text) : text };
 }

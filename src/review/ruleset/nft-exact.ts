@@ -1,6 +1,6 @@
 import { lookUp } from '../../model/look-up.ts';
 import type { Comparison, Operand, Scalar, Statement, Target, Value, Verdict } from './exact.ts';
-import { field, UNKNOWN } from './exact.ts';
+import { field, isFlags, UNKNOWN } from './exact.ts';
 import type { NftFamily } from './model.ts';
 
 type Json = Readonly<Record<string, unknown>>;
@@ -61,14 +61,7 @@ function statementsOf(kind: string, value: unknown, elements: Elements): Stateme
   const body = isObject(value) ? value : {};
   switch (kind) {
     case 'match':
-      return [
-        {
-          kind: 'condition',
-          left: operandOf(body['left'], elements),
-          op: textOf(body['op']) as Comparison,
-          right: valuesOf(body['right'], elements),
-        },
-      ];
+      return [conditionOf(body, elements)];
     case 'limit':
       return [{ kind: 'rate', over: body['inv'] === true }];
     case 'ct count':
@@ -105,6 +98,22 @@ function statementsOf(kind: string, value: unknown, elements: Elements): Stateme
       return HARMLESS.has(kind) ? [] : [{ kind: 'opaque' }];
     }
   }
+}
+
+function conditionOf(body: Json, elements: Elements): Statement {
+  const left = operandOf(body['left'], elements);
+  const op = body['op'] === '!' ? 'not in' : (textOf(body['op']) as Comparison);
+  const right = body['right'];
+  // The elements of a set are whole values, unlike the flags that follow a field without a set.
+  if (isFlags(left) && isObject(right) && Array.isArray(right['set']))
+    return { kind: 'condition', left, op, right: right['set'].map((one) => ({ kind: 'flags', all: flagsOf(one) })) };
+  return { kind: 'condition', left, op, right: valuesOf(right, elements) };
+}
+
+/** Words of `syn` and of `syn | ack`. */
+function flagsOf(value: unknown): string[] {
+  if (Array.isArray(value)) return value.flatMap(flagsOf);
+  return isObject(value) ? flagsOf(value['|']) : [textOf(value)].filter((word) => word !== '');
 }
 
 /** Statements inside a statement, such as the limit of `add @set { ip saddr limit … }`. */

@@ -1,7 +1,7 @@
 import { networkContains, parseNetwork } from '../../model/address.ts';
 import type { Family } from '../../model/catalogue.ts';
 import { lookUp } from '../../model/look-up.ts';
-import type { Operand, Scalar, Statement, Value } from './exact.ts';
+import { isFlags, type Operand, type Scalar, type Statement, type Value } from './exact.ts';
 
 /** True, false, or null: not known. */
 export type Truth = boolean | null;
@@ -56,6 +56,7 @@ type Found = Scalar | readonly string[] | readonly Found[] | 'absent' | null;
 
 /** Whether a condition holds for a packet. */
 export function holds(one: Extract<Statement, { kind: 'condition' }>, packet: Packet, around: Surroundings): Truth {
+  if (one.needsConnection && !hasConnection(packet.tracked)) return true;
   const left = valueOfOperand(one.left, packet, around);
   if (left === 'absent') return false;
   if (left === null || one.right === null) return null;
@@ -95,6 +96,31 @@ export function textOf(operand: Operand, packet: Packet, around: Surroundings): 
   return typeof found === 'number' || (typeof found === 'string' && found !== 'absent') ? String(found) : null;
 }
 
+/** Whether an operand has a value for a packet: without one, the kernel goes on with the next rule. null: not known. */
+export function hasValue(operand: Operand, packet: Packet, around: Surroundings): Truth {
+  switch (operand.kind) {
+    case 'constant':
+      return true;
+    case 'unknown':
+      return null;
+    case 'field':
+      return fieldOf(operand.name, packet, around) !== 'absent';
+    case 'concat':
+      return every(operand.parts.map((part) => hasValue(part, packet, around)));
+    case 'bits':
+      return every([hasValue(operand.left, packet, around), hasValue(operand.right, packet, around)]);
+    case 'map': {
+      const found = entryFor(operand.key, operand.entries, { packet, around });
+      return found === null ? null : found !== undefined;
+    }
+  }
+}
+
+/** Whether all hold. */
+function every(parts: readonly Truth[]): Truth {
+  return parts.includes(false) ? false : parts.includes(null) ? null : true;
+}
+
 function valueOfOperand(operand: Operand, packet: Packet, around: Surroundings): Found {
   switch (operand.kind) {
     case 'constant':
@@ -125,27 +151,31 @@ function bitsOf(op: '&' | '|' | '^', left: Found, right: Found): Found {
   return null;
 }
 
-/** Whether an operand is a set of flags: of TCP, or of a connection's state and status. */
-function isFlags(operand: Operand): boolean {
-  if (operand.kind === 'bits') return isFlags(operand.left);
-  return operand.kind === 'field' && /^(tcp flags|ct status|ct state)$/.test(operand.name);
-}
-
 /** `in` wants one of the flags; `==` and `!=` compare all of them, or one of a set with one flag. */
 function flagsHold(left: Found, { op, right, left: operand }: Extract<Statement, { kind: 'condition' }>): Truth {
   const has = Array.isArray(left) ? left.map(String) : [String(left)];
+  const combinations = (right ?? []).flatMap((value) => (value.kind === 'flags' ? [value.all] : []));
+  if (combinations.length > 0) {
+    // The bits of a status are not all known.
+    if (operand.kind === 'field' && operand.name === 'ct status') return null;
+    return combinations.some((all) => sameFlags(all, has)) !== (op === '!=');
+  }
   const wanted = (right ?? []).flatMap((value) => (value.kind === 'one' ? [String(value.value)] : []));
   const overlaps = wanted.some((flag) => has.includes(flag));
   if (op === 'not in') return !overlaps;
   if (operand.kind !== 'bits' && (op === 'in' || op === '==' || has.length <= 1)) return op === '!=' ? !overlaps : overlaps;
-  const none = wanted.length === 1 && wanted[0] === '0' ? [] : wanted;
-  const same = none.length === has.length && none.every((flag) => has.includes(flag));
+  const same = sameFlags(wanted.length === 1 && wanted[0] === '0' ? [] : wanted, has);
   return op === '!=' ? !same : op === 'in' ? overlaps : same;
+}
+
+function sameFlags(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((flag) => b.includes(flag));
 }
 
 /** Whether a value is one of those that an alternative stands for; for an order, whether it is on that side of it. */
 function equals(found: Found, value: Value, op: string): Truth {
   if (value.kind === 'any') return true;
+  if (value.kind === 'flags') return null;
   if (value.kind === 'concat') return concatEquals(found, value.parts);
   if (Array.isArray(found) || typeof found === 'object' || found === 'absent') return null;
   const scalar = found as Scalar;
@@ -160,8 +190,7 @@ function equals(found: Found, value: Value, op: string): Truth {
 
 function concatEquals(found: Found, parts: readonly Value[]): Truth {
   if (!Array.isArray(found) || found.length !== parts.length) return null;
-  const results = parts.map((part, index) => equals(found[index] as Found, part, '=='));
-  return results.includes(false) ? false : results.includes(null) ? null : true;
+  return every(parts.map((part, index) => equals(found[index] as Found, part, '==')));
 }
 
 function ordered(found: Scalar, limit: Scalar, op: string): Truth {
@@ -219,6 +248,9 @@ function fieldOf(name: string, packet: Packet, around: Surroundings): Found {
       return metaOf(key, packet);
     case 'ct':
       return key === 'original' || key === 'reply' ? connectionField(rest, key, packet) : trackedField(key, packet);
+    // Unlike nft, iptables has a name for no helper, which a negated match finds.
+    case 'xt':
+      return (hasConnection(packet.tracked) && packet.tracked.helper) || '';
     case 'fib':
       return fibOf(key.split(','), rest, packet, around);
     case 'icmp':
@@ -266,10 +298,14 @@ function metaOf(key: string, packet: Packet): Found {
   }
 }
 
+/** Whether conntrack has a connection for the packet. */
+function hasConnection(tracked: Tracked | null): tracked is Tracked & { readonly state: 'new' | 'related' | 'established' } {
+  return tracked !== null && tracked.state !== 'invalid' && tracked.state !== 'untracked';
+}
+
 function trackedField(key: string, { tracked }: Packet): Found {
   // Before conntrack, and for untracked packets, only the state has a value.
-  if (tracked === null || tracked.state === 'invalid' || tracked.state === 'untracked')
-    return key === 'state' ? (tracked?.state === 'untracked' ? 'untracked' : 'invalid') : 'absent';
+  if (!hasConnection(tracked)) return key === 'state' ? (tracked?.state === 'untracked' ? 'untracked' : 'invalid') : 'absent';
   switch (key) {
     case 'state':
       return tracked.state;
@@ -287,7 +323,8 @@ function trackedField(key: string, { tracked }: Packet): Found {
 }
 
 function connectionField(key: string, direction: 'original' | 'reply', { tracked }: Packet): Found {
-  if (tracked === null || direction === 'reply') return null;
+  if (!hasConnection(tracked)) return 'absent';
+  if (direction === 'reply') return null;
   if (/^(ip |ip6 )?saddr$/.test(key)) return tracked.source;
   return /^(ip |ip6 )?daddr$/.test(key) ? tracked.destination : null;
 }

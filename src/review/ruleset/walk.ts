@@ -1,6 +1,6 @@
 import type { Operand, Statement, Target, Verdict } from './exact.ts';
 import { type Base, type Chain, CONNTRACK_PRIORITY, chainKey, type HelperObject, type Rule, type Ruleset } from './model.ts';
-import { entryFor, holds, numberOf, type Packet, type Surroundings, type Truth, textOf } from './packet.ts';
+import { entryFor, hasValue, holds, numberOf, type Packet, type Surroundings, type Truth, textOf } from './packet.ts';
 
 /** A chain at work on a packet, and its rule; null: the chain's policy. */
 export interface Decision {
@@ -30,6 +30,8 @@ export interface Passage {
   readonly verdict: 'accept' | 'drop' | 'unknown';
   /** What decided on a drop, or what may drop the packet. */
   readonly by: Decision | null;
+  /** What may translate the packet or exempt it from tracking, so that the rest of its way is not known; null: nothing. */
+  readonly turn: Decision | null;
   readonly effects: readonly Effect[];
 }
 
@@ -71,16 +73,18 @@ export class PacketWalk {
   pass(packet: Packet, hook: Hook): Passage {
     const effects: Effect[] = [];
     let doubt: Decision | null = null;
+    let turn: Decision | null = null;
     this.#visits = 0;
     const visit = () => this.#visit();
     for (const { source, chain } of this.#at(hook)) {
       const target = (key: string) => this.#chains.get(source)?.get(key);
       const run = new ChainRun({ source, base: chain, packet, around: this.#around, effects, visit, target });
-      const { verdict, by } = run.result();
-      if (verdict === 'drop') return { verdict, by, effects };
+      const { verdict, by, turn: turned } = run.result();
+      turn ??= turned;
+      if (verdict === 'drop') return { verdict, by, turn, effects };
       if (verdict === 'unknown') doubt ??= by;
     }
-    return { verdict: doubt ? 'unknown' : 'accept', by: doubt, effects };
+    return { verdict: doubt ? 'unknown' : 'accept', by: doubt, turn, effects };
   }
 
   /** Whether some chain of these families begins at a hook. */
@@ -123,12 +127,17 @@ class ChainRun {
   /** Decisions that would have ended the walk if an unknown condition had held. */
   #mayAccept: Decision | null = null;
   #mayDrop: Decision | null = null;
+  #turn: Decision | null = null;
 
   constructor(input: RunInput) {
     this.#in = input;
   }
 
-  result(): Pick<Passage, 'verdict' | 'by'> {
+  result(): Omit<Passage, 'effects'> {
+    return { ...this.#verdict(), turn: this.#turn };
+  }
+
+  #verdict(): Pick<Passage, 'verdict' | 'by'> {
     const { base } = this.#in;
     const end = this.#walk(base, true, 0);
     const decision = end?.decision ?? this.#decision(base, null);
@@ -141,9 +150,10 @@ class ChainRun {
     return { source: this.#in.source, chain, rule };
   }
 
-  /** Walks a chain. @param certain whether the packet surely gets here @returns how the walk ended; null: the chain returned */
-  #walk(chain: Chain, certain: boolean, depth: number): { accepts: boolean; decision: Decision } | null {
+  /** Walks a chain. @param reached whether the packet surely gets here @returns how the walk ended; null: the chain returned */
+  #walk(chain: Chain, reached: boolean, depth: number): { accepts: boolean; decision: Decision } | null {
     if (depth > MAX_DEPTH) return null;
+    let certain = reached;
     for (const rule of chain.rules) {
       if (!this.#in.visit()) {
         this.#mayDrop ??= this.#decision(chain, rule);
@@ -156,11 +166,13 @@ class ChainRun {
       const decision = this.#decision(chain, rule);
       if (verdict.kind === 'return') {
         if (sure) return null;
+        certain = false;
       } else if (verdict.kind === 'jump' || verdict.kind === 'goto') {
         const target = this.#in.target(chainKey({ ...chain, name: verdict.chain }));
         const end = target ? this.#walk(target, sure, depth + 1) : null;
         if (end) return end;
         if (verdict.kind === 'goto' && sure) return null;
+        if (verdict.kind === 'goto') certain = false;
       } else if (verdict.kind === 'queue') {
         this.#mayDrop ??= decision;
         if (sure) return { accepts: true, decision };
@@ -183,7 +195,8 @@ class ChainRun {
       const truth = this.#truth(statement);
       if (truth === false) return null;
       if (truth === null) sure = false;
-      this.#effect(statement, this.#decision(chain, rule), sure);
+      // After a rule that may have accepted, the packet may be gone; the verdict takes that into account by itself.
+      this.#effect(statement, this.#decision(chain, rule), sure && this.#mayAccept === null);
     }
     return null;
   }
@@ -212,15 +225,30 @@ class ChainRun {
       case 'opaque':
         return null;
       default:
-        return true;
+        return this.#canRun(statement);
     }
   }
 
+  /** A statement whose value the packet lacks, such as a map without an entry for it, ends the rule. */
+  #canRun(statement: Statement): Truth {
+    const { packet, around } = this.#in;
+    const operands =
+      statement.kind === 'set'
+        ? [statement.value]
+        : statement.kind === 'nat'
+          ? [statement.address, statement.port]
+          : statement.kind === 'helper'
+            ? [statement.object]
+            : [];
+    const found = operands.map((operand) => operand === null || hasValue(operand, packet, around));
+    return found.includes(false) ? false : found.includes(null) ? null : true;
+  }
+
   #effect(statement: Statement, by: Decision, sure: boolean): void {
-    const { packet, around, effects } = this.#in;
+    const { packet, around } = this.#in;
     switch (statement.kind) {
       case 'notrack':
-        if (sure && packet.tracked === null) effects.push({ kind: 'notrack', by });
+        if (packet.tracked === null) this.#turns({ kind: 'notrack', by }, sure);
         break;
       case 'set':
         this.#set(statement.target, sure ? numberOf(statement.value, packet, around) : null, by);
@@ -229,9 +257,16 @@ class ChainRun {
         if (sure) this.#helper(statement, by);
         break;
       case 'nat':
-        if (sure) effects.push({ kind: 'nat', statement, by });
+        this.#turns({ kind: 'nat', statement, by }, sure);
         break;
     }
+  }
+
+  /** Something that decides about the rest of the packet's way: where it may happen, that way is not known. The first one counts. */
+  #turns(effect: Extract<Effect, { kind: 'notrack' | 'nat' }>, sure: boolean): void {
+    const { effects } = this.#in;
+    if (sure) effects.push(effect);
+    else if (!effects.some(({ kind }) => kind === effect.kind)) this.#turn ??= effect.by;
   }
 
   #set(target: Target, value: number | null, by: Decision): void {
