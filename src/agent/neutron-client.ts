@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Arguments, Bus } from '../bus/interface.ts';
+import type { Confinement } from '../contract/confinement.ts';
 import type { DesiredRouter } from '../contract/desired-router.ts';
 import type { Netns } from '../contract/netns.ts';
 import { MAX_ROUTERS_PER_HOST, type RouterId, UUID_PATTERN } from '../contract/primitives.ts';
@@ -23,6 +24,8 @@ export interface NeutronOptions {
   readonly host: string;
   /** Stands for the cloud in the stamps of tables. */
   readonly installation: string;
+  /** How all routers are confined, because a cloud has no place for it; null: not. */
+  readonly confinement: Confinement | null;
   /** The namespaces that are here and may be served. */
   readonly namespaces: () => Promise<readonly Netns[]>;
   readonly logger: Logger;
@@ -106,7 +109,8 @@ export class NeutronClient implements Source {
     const found = new Map<string, NeutronHelper[]>(ids.map((id) => [id, []]));
     for (let at = 0; at < ids.length; at += MAX_ASKED_ROUTERS)
       for (const one of await this.#pullHelpers(ids.slice(at, at + MAX_ASKED_ROUTERS))) found.get(one.routerId ?? '')?.push(one);
-    return { routers: names.map((netns) => served(netns, found.get(routerOf(netns) ?? '') ?? [])), refused: [] };
+    const { confinement } = this.#options;
+    return { routers: names.map((netns) => served({ netns, confinement }, found.get(routerOf(netns) ?? '') ?? [])), refused: [] };
   }
 
   async #pullHelpers(routerIds: readonly string[]): Promise<NeutronHelper[]> {
@@ -120,13 +124,13 @@ export class NeutronClient implements Source {
 }
 
 /** A router in one of its namespaces. A helper that cannot be read has a status that says so. */
-function served(netns: Netns, found: readonly NeutronHelper[]): DesiredRouter {
+function served({ netns, confinement }: Pick<DesiredRouter, 'netns' | 'confinement'>, found: readonly NeutronHelper[]): DesiredRouter {
   return {
     id: netns as string as RouterId,
-    name: routerOf(netns) ?? netns,
+    name: routerOf(netns) ?? String(netns),
     netns,
     revision: 0,
-    confinement: null,
+    confinement,
     helpers: found.flatMap((one) => ('helper' in one ? [one.helper] : [])),
     refused: found.flatMap((one) => ('refused' in one ? [one.refused] : [])),
   };

@@ -12,6 +12,8 @@ export function defineRouter(program: Command): void {
       .option('--project <id>', 'project that owns it')
       .option('--confine', 'drop related connections with another protocol, to ports below 1024 or of known services, or above a rate')
       .option('--no-confine', 'do not confine related connections')
+      .option('--block-port <ports>', 'confine, and drop related connections to these ports too, like 8081,9000', collect)
+      .option('--block-listening', 'confine, and drop those to ports on which this machine listens now')
       .option('--label <label>', "a label like site=berlin; 'site-' removes it (may be given several times)", collect);
   withFields(router.command('add <name>').description('declare a router')).action(async (name, flags) =>
     (await import('../commands/router/add.ts')).add(name, explicit(flags)),

@@ -21,7 +21,7 @@ const HELPERS = record({ helpers: list(kept(HELPER), ANY_NUMBER) });
 const { id, name, host, netns, confinement } = ROUTER.fields;
 const { revision: _, ...declaredFields } = HELPER.fields;
 
-/** The part of {@link ROUTER_STATUS} that an agent's own `/status` has too, which knows neither project nor confinement nor time of the report. */
+/** The part of {@link ROUTER_STATUS} that an agent's own `/status` has too, which knows neither project nor time of the report. An older agent does not tell `confine`. */
 export const STATUS_VIEW = record({
   router: record({ id, name, host, netns, confinement: optional(confinement) }, { confinement: 'confine' }),
   reason: ROUTER_STATUS.fields.reason,

@@ -29,7 +29,12 @@ export interface Config extends Folders {
   /** This host's name on the bus and in routers. */
   readonly host: string;
   readonly logLevel: string;
-  readonly api: { readonly allowedHelpers: AllowedHelpers; readonly quotas: QuotaConfig };
+  readonly api: {
+    readonly allowedHelpers: AllowedHelpers;
+    readonly quotas: QuotaConfig;
+    /** Whether new routers are confined, unless their request says; null: as the database says. */
+    readonly confineNewRouters: boolean | null;
+  };
   readonly server: ServerConfig;
   /** Null for the socket of the server on this host. */
   readonly bus: BusConfig | null;
@@ -43,6 +48,8 @@ export interface Config extends Folders {
     readonly firstPullSeconds: number;
     readonly holdRemovalsPercent: number;
     readonly keepLive: boolean;
+    /** Whether all routers of a cloud are confined: with `--neutron` only. */
+    readonly confine: boolean;
   };
   /** The namespaces that the kernel process may serve. It takes them from root-owned configuration only. */
   readonly kernel: {
@@ -136,7 +143,7 @@ function readConfig(reader: Reader, flags: ConfigFlags, env: NodeJS.ProcessEnv):
     'review',
     ...SERVER_SECTIONS,
   );
-  const api = section(top.api, 'allowed_helpers', ...QUOTA_FIELDS);
+  const api = section(top.api, 'allowed_helpers', 'confine_new_routers', ...QUOTA_FIELDS);
   const agent = section(
     top.agent,
     'listen',
@@ -147,6 +154,7 @@ function readConfig(reader: Reader, flags: ConfigFlags, env: NodeJS.ProcessEnv):
     'first_pull_seconds',
     'hold_removals_percent',
     'keep_live',
+    'confine',
   );
   const kernel = section(top.kernel, 'namespaces', 'host_namespace', 'deadline_seconds');
   const { bus, host } = readBus(top.bus, flags, env);
@@ -166,6 +174,7 @@ function readConfig(reader: Reader, flags: ConfigFlags, env: NodeJS.ProcessEnv):
     api: {
       allowedHelpers: api.allowed_helpers.nullable(readAllowed) ?? DEFAULT_ALLOWED,
       quotas: readQuotas(api),
+      confineNewRouters: api.confine_new_routers.nullable((value) => value.boolean()),
     },
     bus,
     server: readServerConfig(top, env, { listen, insecure }),
@@ -178,6 +187,7 @@ function readConfig(reader: Reader, flags: ConfigFlags, env: NodeJS.ProcessEnv):
       firstPullSeconds: number(agent.first_pull_seconds, 10, 3_600),
       holdRemovalsPercent: agent.hold_removals_percent.nullable((value) => value.integer(0, 100)) ?? 25,
       keepLive: agent.keep_live.nullable((value) => value.boolean()) ?? false,
+      confine: agent.confine.nullable((value) => value.boolean()) ?? false,
     },
     kernel: {
       namespaces:

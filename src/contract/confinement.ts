@@ -44,7 +44,10 @@ const GIVEN = record({
   ratePerSecond: withDefault(RATE, DEFAULT_CONFINEMENT.ratePerSecond),
 });
 
-/** `confine` as people write it: true, false, or those of ports and rate that differ from the defaults. It is written in full. */
+/**
+ * `confine` as people write it: true, false, or those of ports and rate that differ from the defaults. It is written in full. The value
+ * is null for false.
+ */
 export const CONFINE_INPUT: Shape<Confinement | null> = new EitherShape<Confinement | null>(
   [
     {

@@ -1,6 +1,6 @@
 import { findHelper, type Protocol } from '../model/catalogue.ts';
 import { dictionary, documented, list, mapped, nullable, withDefault } from './compounds.ts';
-import { CONFINE_INPUT } from './confinement.ts';
+import { CONFINE_INPUT, type Confinement } from './confinement.ts';
 import type { ConntrackHelper } from './helper.ts';
 import { LABELS } from './labels.ts';
 import { Mismatch } from './mismatch.ts';
@@ -75,6 +75,13 @@ const PROFILE_NAME = text({ max: 64, min: 1, pattern: /^[A-Za-z0-9][A-Za-z0-9_.-
 const MAX_PROFILES = 1_000;
 const MAX_PROFILES_PER_ROUTER = 32;
 
+/** `confine` in a file: false where a router is not to be confined, because null leaves it as it is. */
+const MANIFEST_CONFINE: Shape<Confinement | false> = mapped(
+  CONFINE_INPUT,
+  (confinement) => confinement ?? false,
+  (confinement) => confinement || null,
+);
+
 const ROUTER_WIRE = record(
   {
     id: documented(nullable(ROUTER_ID), 'tells routers apart whose name is empty or not theirs alone'),
@@ -84,7 +91,7 @@ const ROUTER_WIRE = record(
     hostNetns: withDefault(BOOLEAN, false),
     host: documented(nullable(HOST_NAME), 'null, or left out: as it is'),
     project: documented(nullable(PROJECT_ID), 'null, or left out: as it is'),
-    confinement: withDefault(CONFINE_INPUT, null),
+    confinement: documented(nullable(MANIFEST_CONFINE), 'null, or left out: as it is, and as the server confines new routers'),
     labels: documented(nullable(LABELS), 'all labels; null, or left out: as they are'),
     profiles: documented(nullable(list(PROFILE_NAME, MAX_PROFILES_PER_ROUTER)), 'names of lists of helpers that the router has too'),
     helpers: withDefault(HELPER_LIST, []),

@@ -44,7 +44,10 @@ export const ROUTER_INPUT = partial(
     projectId: PROJECT_ID,
     host: HOST,
     netns: NAMESPACE,
-    confinement: documented(CONFINE_INPUT, 'true: with the usual ports and rate; false: not'),
+    confinement: documented(
+      CONFINE_INPUT,
+      'true: with the usual ports and rate; false: not; left out of a new router: as the server confines new ones',
+    ),
     labels: documented(LABELS, 'all labels of the router'),
   },
   NAMES,

@@ -1,5 +1,6 @@
 import type { Bus } from '../bus/interface.ts';
 import type { AuditEntry } from '../contract/audit.ts';
+import type { Confinement } from '../contract/confinement.ts';
 import type { RouterId } from '../contract/primitives.ts';
 import type { Router } from '../contract/router.ts';
 import type { AllowedHelpers } from '../model/catalogue.ts';
@@ -25,6 +26,8 @@ export interface Context extends Ports {
   readonly policy: () => Policy;
   readonly allowed: AllowedHelpers;
   readonly quotas: Quotas;
+  /** How a new router is confined whose request does not say; null: not. */
+  readonly newConfinement: Confinement | null;
   /** The host of a router to which an admin gives a namespace but no host: the server's own in an embedded installation, else null. */
   readonly defaultHost: string | null;
   /** Returns the user of the bus who speaks for a host; null if the bus only admits users who may speak for any host. */

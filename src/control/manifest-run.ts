@@ -135,7 +135,7 @@ function named({ helper, protocol, port }: Pick<DeclaredFields, 'helper' | 'prot
 function inputOf({ name, description, netns, host, project, confinement, labels }: ManifestRouter): RouterInput {
   return {
     name,
-    confinement,
+    ...(confinement === null ? {} : { confinement: confinement || null }),
     ...(netns === null ? {} : { netns }),
     ...(description === null ? {} : { description }),
     ...(host === null ? {} : { host }),

@@ -183,7 +183,7 @@ function routerChanges(wanted: ManifestRouter, found: Router): ChangedField[] {
   if (wanted.netns !== found.netns) changes.push('netns');
   if (wanted.host !== null && wanted.host !== found.host) changes.push('host');
   if (wanted.project !== null && wanted.project !== found.projectId) changes.push('project');
-  if (!sameConfinement(wanted.confinement, found.confinement)) changes.push('confine');
+  if (wanted.confinement !== null && !sameConfinement(wanted.confinement || null, found.confinement)) changes.push('confine');
   if (wanted.labels !== null && !sameLabels(wanted.labels, found.labels)) changes.push('labels');
   return changes;
 }

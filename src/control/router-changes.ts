@@ -50,7 +50,7 @@ export class RouterChanges {
       projectId,
       ...this.#placement(principal, input, { projectId, before: null }),
       revision: 1,
-      confinement: input.confinement ?? null,
+      confinement: input.confinement === undefined ? this.#context.newConfinement : input.confinement,
       labels: input.labels ?? {},
       createdAt: at,
       updatedAt: at,

@@ -33,7 +33,7 @@ function routerOf({ router, helpers }: Declared, isAmbiguous: boolean): Manifest
     netns,
     host,
     project: projectId === '' ? null : projectId,
-    confinement,
+    confinement: confinement ?? false,
     labels: Object.keys(labels).length === 0 ? null : labels,
     helpers: helpers.map(helperOf),
   };
@@ -43,13 +43,16 @@ function helperOf({ helper, protocol, port, scope, expiresAt }: DeclaredHelper):
   return { helper, protocol: protocol as Protocol, port, scope, expiresAt, ttl: null };
 }
 
-/** In a manifest, null, false, an empty text and an empty object mean the same as a missing field; but a label may be empty. */
+/**
+ * In a manifest, null, false, an empty text and an empty object mean the same as a missing field; but a label may be empty, and a router
+ * that is not confined says so.
+ */
 function withoutNothing(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withoutNothing);
   if (typeof value !== 'object' || value === null) return value;
-  const isLabels = (name: string) => name === 'labels';
-  const kept = Object.entries(value).filter(([name, inner]) => inner !== null && (isLabels(name) || !isNothing(inner)));
-  return Object.fromEntries(kept.map(([name, inner]) => [name, isLabels(name) ? inner : withoutNothing(inner)]));
+  const isWhole = (name: string) => name === 'labels' || name === 'confine';
+  const kept = Object.entries(value).filter(([name, inner]) => inner !== null && (isWhole(name) || !isNothing(inner)));
+  return Object.fromEntries(kept.map(([name, inner]) => [name, isWhole(name) ? inner : withoutNothing(inner)]));
 }
 
 function isNothing(value: unknown): boolean {

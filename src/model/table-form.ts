@@ -172,6 +172,13 @@ function dataChain(protocol: DataProtocol): string {
 const FIRST_UNPRIVILEGED_PORT = 1024;
 
 /**
+ * Ports of services that speak TCP alone (kubelet, RabbitMQ's management, MongoDB), in the ranges from which telephones take ports for
+ * media over UDP. A call whose media has one of them would be silent.
+ */
+const MEDIA_PORTS: ReadonlySet<number> = new Set([10250, 15672, 27017]);
+const isNoPortOfMedia = (port: number): boolean => !MEDIA_PORTS.has(port);
+
+/**
  * Returns the rules for related connections of one data protocol. They drop other protocols, low and blocked ports, and packets
  * over the rate, except for the media of calls.
  */
@@ -182,10 +189,14 @@ function dataRules(data: DataProtocol, { blockedPorts, ratePerSecond }: Confinin
   if (data === 'gre') return [drop({ kind: 'l4proto', not: true, protocol: 'gre' }), rate];
   const protocols: readonly Protocol[] = data === 'tcp-udp' ? ['tcp', 'udp'] : [data];
   const blocked = [...new Set(blockedPorts)].sort((a, b) => a - b);
+  const blockedOver = (protocol: Protocol) => (data === 'tcp-udp' && protocol === 'udp' ? blocked.filter(isNoPortOfMedia) : blocked);
   return [
     drop(...protocols.map((protocol): Match => ({ kind: 'l4proto', not: true, protocol }))),
     ...protocols.map((protocol) => drop({ kind: 'dport-below', protocol, port: FIRST_UNPRIVILEGED_PORT })),
-    ...(blocked.length > 0 ? protocols.map((protocol) => drop({ kind: 'dport-in', protocol, ports: blocked })) : []),
+    ...protocols.flatMap((protocol) => {
+      const ports = blockedOver(protocol);
+      return ports.length > 0 ? [drop({ kind: 'dport-in', protocol, ports })] : [];
+    }),
     // Media that flows one way only is related to its last packet: a rate would drop the packets of one call.
     ...(data === 'tcp-udp' ? [drop({ kind: 'l4proto', not: false, protocol: 'tcp' }, over)] : [rate]),
   ];

@@ -6,6 +6,7 @@ import { ServerClient } from '../agent/server-client.ts';
 import type { Bus } from '../bus/interface.ts';
 import { LocalBusClient } from '../bus/local.ts';
 import { type Config, paths } from '../config/config.ts';
+import { DEFAULT_CONFINEMENT } from '../contract/confinement.ts';
 import { RemoteKernel } from '../kernel/remote.ts';
 import { type Ports, systemPorts } from '../ports/ports.ts';
 import { createLogger } from '../telemetry/log.ts';
@@ -37,6 +38,7 @@ export async function startHostAgent(
           host: config.host,
           namespaces,
           installation: cloudInstallation(files.cloud, config.bus, logger),
+          confinement: config.agent.confine ? DEFAULT_CONFINEMENT : null,
           ...ports,
         })
       : new ServerClient(bus, config.host);

@@ -9,6 +9,7 @@ import { LocalBusServer } from '../bus/local.ts';
 import { type Config, type Listen, paths } from '../config/config.ts';
 import { readIfThere } from '../config/files.ts';
 import { isLoopback } from '../config/server-config.ts';
+import { DEFAULT_CONFINEMENT } from '../contract/confinement.ts';
 import { Audit } from '../control/audit.ts';
 import type { Context } from '../control/context.ts';
 import { EventFeed } from '../control/events.ts';
@@ -70,6 +71,7 @@ export async function startServer(config: Config, ports = systemPorts(createLogg
     policy: () => policy,
     allowed: config.api.allowedHelpers,
     quotas: config.api.quotas,
+    newConfinement: (config.api.confineNewRouters ?? (await store.read.confinesNewRouters())) ? DEFAULT_CONFINEMENT : null,
     // In a fleet, a router without a host stays without one.
     defaultHost: config.bus === null ? config.host : null,
     userOfHost: userOfHost(config.bus),

@@ -159,6 +159,9 @@ export interface Reads {
    * comparable only within one epoch.
    */
   epoch(): Promise<string>;
+
+  /** Whether a new router is confined where neither its request nor the configuration says: true if this version made the database. */
+  confinesNewRouters(): Promise<boolean>;
   /** Returns whose database this is, and how far it has come. */
   history(): Promise<History>;
 }

@@ -9,6 +9,7 @@ import { outboxServer } from './migrations/0003-outbox-server.ts';
 import { verification } from './migrations/0004-verification.ts';
 import { labels } from './migrations/0006-labels.ts';
 import { hosts } from './migrations/0007-hosts.ts';
+import { confineNewRouters } from './migrations/0008-confine-new-routers.ts';
 import type { Schema } from './schema.ts';
 
 type Migrations = Readonly<Record<string, Migration>>;
@@ -20,6 +21,7 @@ const MIGRATIONS = {
   '0004-verification': verification,
   '0006-labels': labels,
   '0007-hosts': hosts,
+  '0008-confine-new-routers': confineNewRouters,
 } as const satisfies Record<string, (dialect: DialectName) => Migration>;
 
 /** The names of the migrations that this version knows, in their order. */

@@ -238,6 +238,11 @@ export class Queries implements Reads {
     return row ? { actor, key, digest: row.digest, answer: JSON.parse(row.answer) } : null;
   }
 
+  async confinesNewRouters(): Promise<boolean> {
+    const { rows } = await this.statements.confinesNewRouters.run(this.database, {});
+    return rows[0]?.value === 'true';
+  }
+
   async epoch(): Promise<string> {
     const { rows } = await this.statements.epoch.run(this.database, {});
     return (rows[0] as { value: string }).value;

@@ -25,6 +25,9 @@ export function prepareStatements(dialect: DialectName) {
         .limit(p('limit')),
     ),
     epoch: new Prepared<Record<string, never>, { value: string }>((db) => db.selectFrom('meta').select('value').where('key', '=', 'epoch')),
+    confinesNewRouters: new Prepared<Record<string, never>, { value: string }>((db) =>
+      db.selectFrom('meta').select('value').where('key', '=', 'confine_new_routers'),
+    ),
     history: new Prepared<Record<string, never>, { installation: string | null; epoch: string | null; position: number }>((db) =>
       db
         .selectFrom('counters')

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ServerClient } from '../../src/agent/server-client.ts';
 import { LocalBusClient } from '../../src/bus/local.ts';
 import { paths } from '../../src/config/config.ts';
+import { DEFAULT_CONFINEMENT } from '../../src/contract/confinement.ts';
 import { routersDigest } from '../../src/contract/desired-router.ts';
 import type { RouterReport } from '../../src/contract/status.ts';
 import { openStore } from '../../src/processes/server-parts.ts';
@@ -53,7 +54,7 @@ describe.each(STORES)('what a server and its agents say to each other, on %s', (
         name: 'r',
         netns: 'n',
         revision: 2,
-        confinement: null,
+        confinement: DEFAULT_CONFINEMENT,
         helpers: [{ id: helper, protocol: 'tcp', port: 21, helper: 'ftp', scope: null, expiresAt: null }],
         refused: [],
       },

@@ -89,13 +89,14 @@ const ENGINES: Readonly<Record<string, () => Promise<Engine>>> = {
 };
 
 describe('a database of the version before', () => {
-  it('is migrated with its content, and counts the usage of projects', async () => {
+  it('is migrated with its content, counts the usage of projects, and confines new routers no more than its old ones', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'pht-store-'));
     const path = join(directory, 'pinhole.db');
     const database = new Database(path);
     const db = new Kysely<unknown>({ dialect: new SqliteDialect({ database }) });
     await new Migrator({ db, provider: { getMigrations: async () => ({ '0001-initial': initial('sqlite') }) } }).migrateToLatest();
     const routers = ['a', 'b'].map((id) => `('${id}', '${id}', 'p', 1, '${AT}', '${AT}')`);
+    database.exec("insert into meta (key, value) values ('epoch', 'e')");
     database.exec(`insert into routers (id, name, project_id, revision, created_at, updated_at) values ${routers.join(', ')}`);
     const helpers = [1, 2, 3].map((port) => `('h${port}', 'a', 'tcp', ${port}, 'ftp', '', '${AT}')`);
     database.exec(`insert into conntrack_helpers (id, router_id, protocol, port, helper, scope, created_at) values ${helpers.join(', ')}`);
@@ -103,6 +104,7 @@ describe('a database of the version before', () => {
     await db.destroy();
     const store = await openSqlite(path, { chain: 'one', ...realPorts });
     expect(await store.read.usage('p')).toMatchObject({ routers: 2, helpers: 3 });
+    expect(await store.read.confinesNewRouters()).toBe(false);
     expect((await store.read.routerHelpers('a' as RouterId))?.helpers.map(({ revision }) => revision)).toEqual([1, 1, 1]);
     expect(await store.read.audit({ limit: 10 })).toMatchObject([{ action: 'x', seq: 0, hash: '' }]);
     await store.write(async (tx) =>
@@ -125,6 +127,10 @@ describe.each(Object.entries(ENGINES))('store: %s', (_name, makeEngine) => {
   afterEach(async () => {
     await store.close();
     engine.remove();
+  });
+
+  it('confines new routers, because this version made it', async () => {
+    expect(await store.read.confinesNewRouters()).toBe(true);
   });
 
   it('thousands of changes of one project delay a change of another by two commits at most', async () => {

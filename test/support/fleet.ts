@@ -13,6 +13,7 @@ import { eventually } from './eventually.ts';
 import { realPorts } from './ports.ts';
 import { PostgresCluster } from './postgres.ts';
 import { freePorts, RabbitNode } from './rabbitmq.ts';
+import { refuseUncaught } from './uncaught.ts';
 
 const UNPRIVILEGED = 65_534;
 const PASSWORD = 'of-the-test';
@@ -61,10 +62,11 @@ export class FleetProcess {
   async end(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
     const child = this.#child;
     this.#child = null;
-    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    if (!child || child.exitCode !== null || child.signalCode !== null) return refuseUncaught(this.log);
     const closed = new Promise<void>((done) => child.once('close', () => done()));
     child.kill(signal);
     await closed;
+    refuseUncaught(this.log);
   }
 
   async restart(): Promise<void> {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { CLI } from './cli-path.ts';
 import { eventually } from './eventually.ts';
 import { freePorts } from './rabbitmq.ts';
+import { refuseUncaught } from './uncaught.ts';
 
 export interface HelperView {
   readonly id: string;
@@ -99,6 +100,7 @@ export class NeutronAgent {
     const closed = new Promise<void>((done) => child.once('close', () => done()));
     child.kill(signal);
     await closed;
+    refuseUncaught(this.log);
   }
 
   async remove(): Promise<void> {

@@ -11,6 +11,7 @@ import { ROUTER_STATUS } from '../../src/contract/status.ts';
 import { Instance } from '../../src/lab/instance.ts';
 import { CLI } from './cli-path.ts';
 import { eventually } from './eventually.ts';
+import { refuseUncaught } from './uncaught.ts';
 
 /** A helper in the Neutron dialect, as far as tests look at it. */
 const NEUTRON_HELPER = record({ id: HELPER.fields.id, port: HELPER.fields.port });
@@ -43,6 +44,7 @@ export class TestPinhole {
   async stop(): Promise<void> {
     await this.instance.stop();
     rmSync(this.directory, { recursive: true, force: true });
+    refuseUncaught(this.instance.log);
   }
 
   /** The JSON of an answer. */

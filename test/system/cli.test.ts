@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ownPrefix, ScratchNetwork } from '../../src/lab/scratch-network.ts';
@@ -71,13 +72,13 @@ describe('command line', () => {
     await eventually(async () => (await run('status', 'edge', '--check')).code === 0);
     const [, , , row] = (await run('status', 'edge')).stdout.split('\n');
     expect(row).toMatch(/^edge +ftp +tcp\/21 +ipv4 ipv6 +ACTIVE +\d+ s$/);
-    expect((await run('status', '--problems')).stdout).toMatch(/^1 helper: 1 ACTIVE; 1 host; 1 router not confined\n$/);
+    expect((await run('status', '--problems')).stdout).toMatch(/^1 helper: 1 ACTIVE; 1 host\n$/);
     await run('helper', 'add', 'edge', 'amanda', '--protocol', 'tcp');
     await eventually(async () => (await run('status', '--problems')).stdout.includes('ERROR'));
     const { code, stdout, stderr } = await run('status', '--check');
     expect([code, stderr]).toEqual([1, 'pinhole: 1 problem found\n']);
     expect(stdout).toMatch(
-      /^2 helpers: 1 ERROR, 1 ACTIVE; 1 host; 1 router not confined\n\nROUTER .*\nedge +amanda .* ERROR +-\n {2}no kernel has the helper amanda for tcp\nedge +ftp /,
+      /^2 helpers: 1 ERROR, 1 ACTIVE; 1 host\n\nROUTER .*\nedge +amanda .* ERROR +-\n {2}no kernel has the helper amanda for tcp\nedge +ftp /,
     );
     expect((await run('status', '--check', '--helper', 'ftp', '--host', 'here')).code).toBe(0);
     expect((await run('status', '--host', 'other')).stdout).toBe('0 helpers\n');
@@ -86,7 +87,15 @@ describe('command line', () => {
   });
 
   it('passes scope, time to live and confinement to the kernel', async () => {
-    await run('router', 'set', 'edge', '--confine');
+    const listener = createServer();
+    await new Promise<void>((resolve) => listener.listen(0, '0.0.0.0', resolve));
+    const { port } = listener.address() as AddressInfo;
+    await run('router', 'set', 'edge', '--block-port', '8081,9000', '--block-port', '47', '--block-listening');
+    listener.close();
+    const { blocked_ports: blocked } = (await json('router', 'show', 'edge')).confine;
+    expect(blocked).toEqual(expect.arrayContaining([47, 3306, 8081, 9000, port]));
+    expect(await run('router', 'set', 'edge', '--no-confine', '--block-listening')).toMatchObject({ code: 2 });
+    expect((await run('router', 'set', 'edge', '--block-port', 'x')).stderr).toContain("'x' is no port");
     const made = await json('helper', 'add', 'edge', 'ftp', '--source', '10.0.0.0/8', '--in-interface', 'eth0', '--ttl', '2s');
     expect(made.scope).toEqual({ source: '10.0.0.0/8', destination: null, in_interface: 'eth0' });
     const ruleset = async () => (await network.exec('edge', ['nft', 'list', 'ruleset'])).stdout;

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { DEFAULT_CONFINEMENT } from '../../src/contract/confinement.ts';
 import type { Router } from '../../src/contract/router.ts';
 import { ownPrefix } from '../../src/lab/scratch-network.ts';
 import { eventually } from '../support/eventually.ts';
@@ -25,6 +26,12 @@ describe('ports that helpers open, and confinement', () => {
     await lab.destroy();
   });
 
+  it('a new router of a new installation is confined, with or without a word about it, until a request says otherwise', async () => {
+    expect(router.confinement).toEqual(DEFAULT_CONFINEMENT);
+    const shown = await pinhole.call('PUT', `/v1/routers/${router.id}`, { confine: false });
+    expect(shown).toMatchObject({ confine: false });
+  });
+
   /** The router itself is attacked where a process on it speaks FTP: what it announces arrives in the router's input hook. */
   it.each([
     ['a client behind the router, over IPv4', 'client', v4.client, v4.server],
@@ -47,6 +54,36 @@ describe('ports that helpers open, and confinement', () => {
       await pinhole.settled(router.id);
     },
   );
+
+  /** Each announces two ports of services, an ordinary one, and one that media may have. The kernel's SIP helper takes none below 1024. */
+  it.each([
+    ['irc', 'IRC, a file offered by DCC', { helper: 'irc', protocol: 'tcp', port: 6667 }, v4, [22, 3306]],
+    ['sip-contact', 'SIP over TCP, a registration', { helper: 'sip', protocol: 'tcp', port: 5060 }, v4, [8080, 3306]],
+    ['sip-contact', 'SIP over TCP, a registration, over IPv6', { helper: 'sip', protocol: 'tcp', port: 5060 }, v6, [8080, 3306]],
+    ['sip-media', 'SIP over UDP, media', { helper: 'sip', protocol: 'udp', port: 5060 }, v4, [2049, 11211]],
+    ['sip-media', 'SIP over UDP, media, over IPv6', { helper: 'sip', protocol: 'udp', port: 5060 }, v6, [2049, 11211]],
+    ['ftp-227', "FTP, a server's answer to PASV", { helper: 'ftp', protocol: 'tcp', port: 2121 }, v4, [22, 3306]],
+  ] as const)('%s: confinement keeps ports closed that %s opens otherwise', async (kind, _what, declared, ends, forged) => {
+    const attack = async (port: number) =>
+      (await lab.peer<{ reached: boolean }>('client', 'slipstream-client.mjs', { kind, own: ends.client, server: ends.server, port }))
+        .reached;
+    const { id } = await pinhole.addHelper(router.id, declared.helper, declared.protocol, declared.port);
+    for (const confine of [false, true]) {
+      await pinhole.call('PUT', `/v1/routers/${router.id}`, { confine });
+      await pinhole.settled(router.id);
+      const peer = await lab.startPeer('server', 'slipstream-server.mjs', { address: ends.server });
+      const reached: boolean[] = [];
+      for (const port of [...forged, 40_000, 10_250]) {
+        await lab.forgetConnections();
+        reached.push(await attack(port));
+      }
+      peer.stop();
+      expect(reached).toEqual([!confine, !confine, true, !confine || kind === 'sip-media']);
+    }
+    await pinhole.removeHelper(router.id, id);
+    await pinhole.call('PUT', `/v1/routers/${router.id}`, { confine: false });
+    await pinhole.settled(router.id);
+  });
 
   it('media of a call that flows one way only arrives through a confined router, whatever its rate of packets', async () => {
     const { id } = await pinhole.addHelper(router.id, 'sip', 'udp', 5060);

@@ -2,8 +2,10 @@ import { randomUUID } from 'node:crypto';
 import { afterEach, describe, expect, it } from 'vitest';
 import { NeutronClient } from '../../src/agent/neutron-client.ts';
 import type { Arguments, Bus, Handler } from '../../src/bus/interface.ts';
+import { type Confinement, DEFAULT_CONFINEMENT } from '../../src/contract/confinement.ts';
 import { FakeKernel } from '../../src/kernel/fake/fake-kernel.ts';
 import { PinholeError } from '../../src/model/errors.ts';
+import { CHAINS } from '../../src/model/layout.ts';
 import { silentLogger } from '../../src/ports/logger.ts';
 import { HELPER_TOPIC, METHODS, REPORTS_TOPIC, SERVER_TOPIC } from '../../src/wire/topics.ts';
 import { AgentHarness, INSTALLATION_A } from '../support/agent-harness.ts';
@@ -88,12 +90,13 @@ describe('an agent beside Neutron’s L3 agent', () => {
   const [a, b, c] = Array.from({ length: 3 }, () => randomUUID()) as [string, string, string];
   const types = (kernel: FakeKernel, netns: string) => (kernel.table(netns)?.objects ?? []).map(({ type }) => type).sort();
 
-  async function started(prepare: (neutron: FakeNeutron, kernel: FakeKernel) => void) {
+  async function started(prepare: (neutron: FakeNeutron, kernel: FakeKernel) => void, confinement: Confinement | null = null) {
     const [neutron, kernel] = [new FakeNeutron(), new FakeKernel()];
     prepare(neutron, kernel);
     const namespaces = async () => (await kernel.namespaces()).map(({ netns }) => netns);
     const clock = new TestClock();
-    const source = new NeutronClient({ bus: neutron, host: 'h', installation: INSTALLATION_A, namespaces, logger: silentLogger, clock });
+    const installation = INSTALLATION_A;
+    const source = new NeutronClient({ bus: neutron, host: 'h', installation, confinement, namespaces, logger: silentLogger, clock });
     harness = new AgentHarness({ kernel, source });
     harness.agent.start();
     neutron.connect();
@@ -114,6 +117,19 @@ describe('an agent beside Neutron’s L3 agent', () => {
     expect(neutron.pulls.map((ids) => ids.sort())).toEqual([[a, b].sort()]);
     expect([`qrouter-${a}`, `qrouter-${b}`, `snat-${b}`].map((netns) => types(kernel, netns))).toEqual([['ftp'], ['tftp'], ['tftp']]);
     expect(kernel.table('other')).toBeNull();
+  });
+
+  it.each([
+    ['as the configuration says', DEFAULT_CONFINEMENT],
+    ['not at all by default', null],
+  ])('confines its routers %s', async (_how, confinement) => {
+    const { kernel } = await started((neutron, kernel) => {
+      kernel.addNamespace(`qrouter-${a}`);
+      neutron.add(a, 'ftp', 'tcp', 21);
+    }, confinement);
+    const chains = (kernel.table(`qrouter-${a}`)?.chains ?? []).map(({ name }) => name);
+    expect(chains.includes(CHAINS.assign)).toBe(true);
+    expect(chains.includes('data-tcp')).toBe(confinement !== null);
   });
 
   it.each([

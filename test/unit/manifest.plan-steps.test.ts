@@ -67,7 +67,7 @@ class Api {
       case 'create-router': {
         const id = this.#id() as RouterId;
         this.#routers.set(id, {
-          router: routerOf(id, step.fields, { description: '', host: null, projectId: 'default', labels: {} }),
+          router: routerOf(id, step.fields, { description: '', host: null, projectId: 'default', labels: {}, confinement: null }),
           helpers: [],
         });
         return;
@@ -115,7 +115,11 @@ class Api {
   }
 }
 
-function routerOf(id: RouterId, fields: ManifestRouter, before: Pick<Router, 'description' | 'host' | 'projectId' | 'labels'>): Router {
+function routerOf(
+  id: RouterId,
+  fields: ManifestRouter,
+  before: Pick<Router, 'description' | 'host' | 'projectId' | 'labels' | 'confinement'>,
+): Router {
   return {
     id,
     name: fields.name,
@@ -124,7 +128,7 @@ function routerOf(id: RouterId, fields: ManifestRouter, before: Pick<Router, 'de
     host: fields.host ?? before.host,
     netns: fields.netns,
     revision: 1,
-    confinement: fields.confinement,
+    confinement: fields.confinement === null ? before.confinement : fields.confinement || null,
     labels: fields.labels ?? before.labels,
     createdAt: PAST,
     updatedAt: PAST,
@@ -234,7 +238,10 @@ describe('planSteps', () => {
   };
   const file = (...helpers: ManifestHelper[]): Manifest => ({ routers: [{ ...ROUTER, helpers }] });
   const declared = (id: string, fields: Partial<Router> = {}): Declared => ({
-    router: { ...routerOf(id as RouterId, ROUTER, { description: '', host: null, projectId: 'p', labels: {} }), ...fields },
+    router: {
+      ...routerOf(id as RouterId, ROUTER, { description: '', host: null, projectId: 'p', labels: {}, confinement: null }),
+      ...fields,
+    },
     helpers: [],
   });
   const plan = (wanted: Manifest, found: readonly Declared[], prune = false) => planSteps(wanted, found, { prune, now: NOW });
@@ -252,8 +259,14 @@ describe('planSteps', () => {
 
   it('names what of a router changes, and leaves alone what the file does not say', () => {
     const found = declared('1', { netns: 'other', host: 'h', description: 'theirs', confinement: DEFAULT_CONFINEMENT });
-    expect(plan(file(), [found])).toMatchObject([{ step: 'update-router', id: '1', changes: ['netns', 'confine'] }]);
-    const all: Manifest = { routers: [{ ...ROUTER, id: '1' as RouterId, name: 'b', description: 'd', host: 'h2', project: 'q' }] };
+    expect(plan(file(), [found])).toMatchObject([{ step: 'update-router', id: '1', changes: ['netns'] }]);
+    const [open] = file().routers;
+    expect(plan({ routers: [{ ...(open as ManifestRouter), confinement: false }] }, [found])).toMatchObject([
+      { changes: ['netns', 'confine'] },
+    ]);
+    const all: Manifest = {
+      routers: [{ ...ROUTER, id: '1' as RouterId, name: 'b', description: 'd', host: 'h2', project: 'q', confinement: false }],
+    };
     expect(plan(all, [found])).toMatchObject([{ changes: ['name', 'description', 'netns', 'host', 'project', 'confine'] }]);
   });
 
@@ -329,7 +342,7 @@ describe('planSteps', () => {
 
 describe('toManifest', () => {
   it('tells routers of one name apart by their ids, and leaves out what says nothing', () => {
-    const plain = { description: '', host: null, projectId: '', labels: {} };
+    const plain = { description: '', host: null, projectId: '', labels: {}, confinement: null };
     const of = (id: string, name: string): Declared => ({
       router: {
         ...routerOf(
@@ -342,9 +355,9 @@ describe('toManifest', () => {
     });
     expect(toManifest([of('1', 'a'), of('2', 'a'), of('3', 'b')])).toEqual({
       routers: [
-        { id: '1', name: 'a', host_netns: true, helpers: [] },
-        { id: '2', name: 'a', host_netns: true, helpers: [] },
-        { name: 'b', host_netns: true, helpers: [] },
+        { id: '1', name: 'a', host_netns: true, confine: false, helpers: [] },
+        { id: '2', name: 'a', host_netns: true, confine: false, helpers: [] },
+        { name: 'b', host_netns: true, confine: false, helpers: [] },
       ],
     });
   });
