@@ -79,7 +79,14 @@ export class Agent {
     this.#link = new KernelLink(options);
     const hindrance = () => (this.#link.isUp ? '' : `the kernel process of this host ${this.#link.state.reason}`);
     this.#reporter = new Reporter(source, options, { boundMs: this.#boundSeconds * 1000, hindrance });
-    this.#expectations = new ExpectationWatch(kernel, (topic, change) => source.tellExpectation(topic, change), options);
+    this.#expectations = new ExpectationWatch(
+      {
+        kernel,
+        tell: (topic, change) => source.tellExpectation(topic, change),
+        netnsOf: (id) => desired.get(id)?.netns ?? null,
+      },
+      options,
+    );
     this.#requests = requests({
       kernel,
       desired,

@@ -1,48 +1,77 @@
 import type { ExpectationChange } from '../contract/expectation.ts';
+import type { Netns } from '../contract/netns.ts';
 import type { Kernel } from '../kernel/interface.ts';
+import { isWatched, type Watched, watchedByAny } from '../model/watched.ts';
 import type { Timer } from '../ports/clock.ts';
 import type { Ports } from '../ports/ports.ts';
 
 const MAX_WATCHERS = 64;
 
-/** Sends expectations to the servers that follow them, for as long as each has asked for. */
-export class ExpectationWatch {
-  readonly #kernel: Kernel;
-  readonly #tell: (topic: string, change: ExpectationChange) => Promise<void>;
-  readonly #ports: Ports;
-  readonly #watchers = new Map<string, Timer>();
+/** What a server asks for: changes in these routers, by id, sent to its topic for some seconds. */
+export interface WatchRequest {
+  readonly topic: string;
+  readonly seconds: number;
+  readonly routers: Watched;
+}
 
-  constructor(kernel: Kernel, tell: (topic: string, change: ExpectationChange) => Promise<void>, ports: Ports) {
-    this.#kernel = kernel;
-    this.#tell = tell;
+interface Watcher {
+  readonly routers: Watched;
+  readonly end: Timer;
+}
+
+/** What the watch needs of its agent. */
+export interface WatchParts {
+  readonly kernel: Kernel;
+  /** Sends a change to a server. */
+  readonly tell: (topic: string, change: ExpectationChange) => Promise<void>;
+  /** The namespace of a router that this host serves; null for another one. */
+  readonly netnsOf: (routerId: string) => Netns | null;
+}
+
+/**
+ * Sends expectations to the servers that follow them, for as long as each has asked for. The kernel tells them of watched routers only:
+ * a router that nothing watches costs nothing.
+ */
+export class ExpectationWatch {
+  readonly #parts: WatchParts;
+  readonly #ports: Ports;
+  readonly #watchers = new Map<string, Watcher>();
+
+  constructor(parts: WatchParts, ports: Ports) {
+    this.#parts = parts;
     this.#ports = ports;
   }
 
-  async watch(topic: string, seconds: number): Promise<void> {
+  /** Begins or prolongs a server's watch. What it asked for before no longer counts. */
+  async watch({ topic, seconds, routers }: WatchRequest): Promise<void> {
     if (this.#watchers.size >= MAX_WATCHERS && !this.#watchers.has(topic)) return;
-    this.#watchers.get(topic)?.cancel();
-    this.#watchers.set(
-      topic,
-      this.#ports.clock.after(seconds * 1000, () => this.#forget(topic)),
-    );
-    await this.#kernel.watchExpectations(true);
+    this.#watchers.get(topic)?.end.cancel();
+    this.#watchers.set(topic, { routers, end: this.#ports.clock.after(seconds * 1000, () => this.#forget(topic)) });
+    await this.#askKernel();
   }
 
   onChange(change: ExpectationChange): void {
-    for (const topic of this.#watchers.keys()) {
-      this.#tell(topic, change).catch((error) =>
-        this.#ports.logger.debug({ err: error }, 'an expectation did not reach a server that follows them'),
-      );
+    for (const [topic, { routers }] of this.#watchers) {
+      if (!isWatched(routers, change.routerId)) continue;
+      this.#parts
+        .tell(topic, change)
+        .catch((error) => this.#ports.logger.debug({ err: error }, 'an expectation did not reach a server that follows them'));
     }
   }
 
   close(): void {
-    for (const timer of this.#watchers.values()) timer.cancel();
+    for (const { end } of this.#watchers.values()) end.cancel();
     this.#watchers.clear();
   }
 
   #forget(topic: string): void {
     this.#watchers.delete(topic);
-    if (this.#watchers.size === 0) this.#kernel.watchExpectations(false).catch(() => undefined);
+    this.#askKernel().catch(() => undefined);
+  }
+
+  #askKernel(): Promise<void> {
+    const { kernel, netnsOf } = this.#parts;
+    const routers = watchedByAny([...this.#watchers.values()].map((watcher) => watcher.routers));
+    return kernel.watchExpectations(routers && new Set([...routers].flatMap((id) => netnsOf(id) ?? [])));
   }
 }

@@ -27,8 +27,8 @@ export function requests({ kernel, desired, expectations, known, confirm }: Requ
       if (!router) throw new NotFound('router', routerId);
       return (await kernel.expectations(router.netns)).slice(0, MAX_EXPECTATIONS);
     })
-    .on(WATCH_EXPECTATIONS, async ({ topic, seconds }) => {
-      await expectations.watch(topic, seconds);
+    .on(WATCH_EXPECTATIONS, async ({ topic, seconds, routers }) => {
+      await expectations.watch({ topic, seconds, routers: routers && new Set(routers) });
       return null;
     })
     .on(PLAN, ({ router }) => live.plan(router, known()))

@@ -2,6 +2,8 @@ import type { Sender } from '../bus/interface.ts';
 import type { Expectation, ExpectationChange, ExpectationEvent } from '../contract/expectation.ts';
 import type { RouterId } from '../contract/primitives.ts';
 import { PinholeError } from '../model/errors.ts';
+import { grouped } from '../model/grouped.ts';
+import { watchedByAny } from '../model/watched.ts';
 import type { Timer } from '../ports/clock.ts';
 import { ask } from '../wire/message.ts';
 import { LIST_EXPECTATIONS, WATCH_EXPECTATIONS } from '../wire/messages.ts';
@@ -18,7 +20,8 @@ type Listener = (event: ExpectationEvent) => void;
 /** A client that watches: what it may see, as of its start. */
 interface Watch {
   readonly routers: ReadonlySet<string>;
-  readonly hosts: ReadonlySet<string>;
+  /** The same routers by the host that serves them. */
+  readonly onHost: ReadonlyMap<string, ReadonlySet<string>>;
   readonly listener: Listener;
 }
 
@@ -58,8 +61,12 @@ export class ExpectationFeed {
     const policy = this.#context.policy();
     const routers = await this.#routers.list(principal);
     const visible = routers.filter((router) => policy.allows(principal, 'get_router_expectations', routerTarget(router)));
-    const hosts = new Set(visible.flatMap(({ host }) => host ?? []));
-    const entry: Watch = { routers: new Set(visible.map(({ id }) => id)), hosts, listener };
+    const onHost = grouped(visible, ({ host }) => (host === null ? [] : [host]));
+    const entry: Watch = {
+      routers: new Set(visible.map(({ id }) => id)),
+      onHost: new Map([...onHost].map(([host, those]) => [host, new Set(those.map(({ id }) => id))])),
+      listener,
+    };
     this.#watches.add(entry);
     await this.#renew();
     this.#renewal ??= this.#context.clock.every(RENEW_MS, () => void this.#renew());
@@ -92,15 +99,22 @@ export class ExpectationFeed {
     return null;
   }
 
-  /** Asks the agents of the routers that are watched, and no others: watching costs a host something. */
+  /** Asks the agents of the routers that are watched, and for those routers only: watching costs a host something. */
   async #renew(): Promise<void> {
     const { store } = this.#context;
-    const watched = new Set([...this.#watches].flatMap(({ hosts }) => [...hosts]));
-    const agents = (await store.read.agents()).filter(({ host }) => watched.has(host));
-    const request = { topic: serverTopic(store.chain), seconds: LEASE_SECONDS };
+    const watchedOn = (host: string) => [...this.#watches].flatMap(({ onHost }) => onHost.get(host) ?? []);
+    const agents = (await store.read.agents()).filter(({ host }) => watchedOn(host).length > 0);
+    const requestTo = (host: string) => {
+      const routers = watchedByAny(watchedOn(host));
+      return { topic: serverTopic(store.chain), seconds: LEASE_SECONDS, routers: routers && [...routers] };
+    };
     await Promise.all(
       agents.map(({ host }) =>
-        ask(this.#context.bus, WATCH_EXPECTATIONS, { topic: agentTopic(host), request, timeoutMs: WATCH_TIMEOUT_MS }).catch((error) => {
+        ask(this.#context.bus, WATCH_EXPECTATIONS, {
+          topic: agentTopic(host),
+          request: requestTo(host),
+          timeoutMs: WATCH_TIMEOUT_MS,
+        }).catch((error) => {
           const known = error instanceof PinholeError && (error.code === 'unreachable' || error.code === 'timeout');
           if (!known) this.#context.logger.warn({ err: error, host }, 'an agent cannot watch expectations');
         }),

@@ -4,6 +4,7 @@ import type { Netns } from '../contract/netns.ts';
 import type { Family, Protocol } from '../model/catalogue.ts';
 import type { Result } from '../model/errors.ts';
 import type { Table } from '../model/table.ts';
+import type { Watched } from '../model/watched.ts';
 
 /**
  * A namespace's identity, never used again while the host is up, and its nftables generation (`NFTA_GEN_ID`). The identity is the kernel's
@@ -155,8 +156,8 @@ export interface Kernel {
   changeLive(netns: Netns, change: LiveChange): Promise<number>;
   /** The live expectations there, in no order. @throws PinholeError `netns-not-found`, `netns-denied` */
   expectations(netns: Netns): Promise<Expectation[]>;
-  /** Turns `expectation` events of all served namespaces on or off. */
-  watchExpectations(on: boolean): Promise<void>;
+  /** From now on, `expectation` events come from these of the served namespaces only, also from ones that are served later. */
+  watchExpectations(netnses: Watched): Promise<void>;
   /** The rules of every program. For explicit reviews and the doctor only. */
   allRules(netns: Netns): Promise<AllRules>;
   /** Adds a listener; listeners are called in the order in which they were added, and must not throw. */

@@ -3,9 +3,10 @@ import { Mismatch } from '../contract/mismatch.ts';
 import { NETNS } from '../contract/netns.ts';
 import { COUNT, FAMILY, KERNEL_TYPE, NETWORK, PORT, TRANSPORT } from '../contract/primitives.ts';
 import { record, tagged } from '../contract/record.ts';
-import { BOOLEAN, integer, literal, text } from '../contract/scalars.ts';
+import { integer, literal, text } from '../contract/scalars.ts';
 import { type Of, read, type Shape } from '../contract/shape.ts';
 import { KERNEL_HELPERS } from '../model/catalogue.ts';
+import { MAX_WATCHED } from '../model/watched.ts';
 import { MAX_FRAME } from '../sockets/frames.ts';
 import type { AttachSelector, LiveChange, ObserveRequest, StripSelector, TableChange, Version } from './interface.ts';
 import { MAX_ENTRIES, TABLE } from './table-shape.ts';
@@ -72,7 +73,7 @@ const REQUEST = tagged('method', {
   changeLive: record({ method: literal('changeLive'), netns: NETNS, change: LIVE_CHANGE }),
   expectations: record({ method: literal('expectations'), netns: NETNS }),
   allRules: record({ method: literal('allRules'), netns: NETNS }),
-  watchExpectations: record({ method: literal('watchExpectations'), on: BOOLEAN }),
+  watchExpectations: record({ method: literal('watchExpectations'), netnses: nullable(list(NETNS, MAX_WATCHED)) }),
 });
 export type KernelRequest = Of<typeof REQUEST>;
 

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import type { Capabilities } from '../contract/agent.ts';
 import type { Expectation } from '../contract/expectation.ts';
 import { type ErrorData, errorFromData, PinholeError, type Result } from '../model/errors.ts';
+import { NONE_WATCHED, type Watched } from '../model/watched.ts';
 import type { Timer } from '../ports/clock.ts';
 import type { Ports } from '../ports/ports.ts';
 import type { Backoff } from '../ports/retry.ts';
@@ -46,7 +47,7 @@ export class RemoteKernel implements Kernel {
   #socket: FramedSocket | null = null;
   #up = false;
   #nextId = 1;
-  #wantsExpectations = false;
+  #watched = NONE_WATCHED;
   /** Why the connection is given up, where that is not the other end's doing. */
   #givenUp: string | null = null;
 
@@ -97,9 +98,9 @@ export class RemoteKernel implements Kernel {
     return this.#call('expectations', { netns });
   }
 
-  async watchExpectations(on: boolean): Promise<void> {
-    this.#wantsExpectations = on;
-    await this.#call('watchExpectations', { on });
+  async watchExpectations(netnses: Watched): Promise<void> {
+    this.#watched = netnses;
+    await this.#call('watchExpectations', { netnses: netnses && [...netnses] });
   }
 
   allRules(netns: string): Promise<AllRules> {
@@ -170,7 +171,7 @@ export class RemoteKernel implements Kernel {
 
   #onUp(): void {
     this.#up = true;
-    if (this.#wantsExpectations) this.watchExpectations(true).catch(() => undefined);
+    if (this.#watched?.size !== 0) this.watchExpectations(this.#watched).catch(() => undefined);
     this.#emit({ event: 'link', up: true });
   }
 

@@ -1,5 +1,6 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { errorToData, PinholeError, type Result } from '../model/errors.ts';
+import { isWatched, NONE_WATCHED, type Watched, watchedByAny } from '../model/watched.ts';
 import type { Ports } from '../ports/ports.ts';
 import { FramedSocket } from '../sockets/framed-socket.ts';
 import { encodeFrame } from '../sockets/frames.ts';
@@ -27,7 +28,7 @@ export class KernelService {
   readonly #server: Server;
   /** The longest-silent client first: each moves to the end with every message. */
   readonly #clients = new Set<FramedSocket>();
-  readonly #watchers = new Set<FramedSocket>();
+  readonly #watchers = new Map<FramedSocket, Watched>();
   readonly #shares: ExpectationShares;
   /** When each quick request that is not answered yet began: {@link Ports.clock}'s monotonic time, oldest first. */
   readonly #underWay = new Map<KernelRequest, number>();
@@ -77,7 +78,8 @@ export class KernelService {
       },
       onClose: () => {
         this.#clients.delete(client);
-        void this.#setWatcher(client, false);
+        this.#watchers.delete(client);
+        void this.#watch();
       },
     });
     this.#clients.add(client);
@@ -133,7 +135,7 @@ export class KernelService {
       case 'allRules':
         return this.#kernel.allRules(request.netns);
       case 'watchExpectations':
-        return this.#setWatcher(client, request.on);
+        return this.#setWatcher(client, request.netnses && new Set(request.netnses));
     }
   }
 
@@ -148,10 +150,13 @@ export class KernelService {
     return results;
   }
 
-  #setWatcher(client: FramedSocket, on: boolean): Promise<void> {
-    if (on) this.#watchers.add(client);
-    else this.#watchers.delete(client);
-    return this.#kernel.watchExpectations(this.#watchers.size > 0);
+  #setWatcher(client: FramedSocket, netnses: Watched): Promise<void> {
+    this.#watchers.set(client, netnses);
+    return this.#watch();
+  }
+
+  #watch(): Promise<void> {
+    return this.#kernel.watchExpectations(watchedByAny(this.#watchers.values()));
   }
 
   #broadcast(event: KernelEvent): void {
@@ -159,7 +164,8 @@ export class KernelService {
     const leftOut = event.event === 'expectation' ? this.#shares.admit(event.netns) : 0;
     if (leftOut === null) return;
     const frame = encodeFrame({ event: leftOut === 0 ? event : { ...event, leftOut } });
-    for (const client of event.event === 'expectation' ? this.#watchers : this.#clients) this.#tell(client, frame);
+    for (const client of this.#clients)
+      if (event.event !== 'expectation' || isWatched(this.#watchers.get(client) ?? NONE_WATCHED, event.netns)) this.#tell(client, frame);
   }
 
   #tell(client: FramedSocket, frame: Buffer): void {

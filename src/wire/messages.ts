@@ -1,5 +1,5 @@
 import { HEARTBEAT, HELD } from '../contract/agent.ts';
-import { items, list, mapped, nullable, optional, withDefault } from '../contract/compounds.ts';
+import { documented, items, list, mapped, nullable, optional, withDefault } from '../contract/compounds.ts';
 import { DESIRED_ROUTER } from '../contract/desired-router.ts';
 import { DIAGNOSES } from '../contract/diagnosis.ts';
 import { EXPECTATION, EXPECTATION_CHANGE, MAX_EXPECTATIONS } from '../contract/expectation.ts';
@@ -9,6 +9,7 @@ import { record } from '../contract/record.ts';
 import { BOOLEAN, integer, literal, oneOf, text } from '../contract/scalars.ts';
 import type { Of, Shape } from '../contract/shape.ts';
 import { ROUTER_REPORT } from '../contract/status.ts';
+import { MAX_WATCHED } from '../model/watched.ts';
 import type { Message } from './message.ts';
 import { METHODS } from './topics.ts';
 
@@ -91,8 +92,16 @@ export const LIST_EXPECTATIONS = message(METHODS.expectations, record({ routerId
 
 /** The topic of one server. */
 const SERVER_TOPIC = text({ max: 64, pattern: /^pinhole-server\.[0-9a-f-]{36}$/, what: 'the topic of a server' });
-/** A server asks an agent to send changes of expectations to `topic` for `seconds`. */
-export const WATCH_EXPECTATIONS = message(METHODS.watchExpectations, record({ topic: SERVER_TOPIC, seconds: integer(1, 600) }), NOTHING);
+/** A server asks an agent to send changes of expectations in these routers, or in all, to `topic` for `seconds`. */
+export const WATCH_EXPECTATIONS = message(
+  METHODS.watchExpectations,
+  record({
+    topic: SERVER_TOPIC,
+    seconds: integer(1, 600),
+    routers: documented(nullable(list(ROUTER_REF, MAX_WATCHED)), 'null, or left out by an older server: all'),
+  }),
+  NOTHING,
+);
 
 /** An agent tells the server that watches about one change of an expectation. */
 export const TELL_EXPECTATION = message(METHODS.expectation, EXPECTATION_CHANGE, NOTHING);

@@ -33,7 +33,7 @@ describe('identity: a real Keystone', () => {
     const file = join(server.directory, 'password');
     writeFileSync(file, `${users['pinhole'].password}\n`, { mode: 0o600 });
     server = new TestServer(
-      `identity:\n  mode: keystone\n  keystone:\n    auth_url: ${keystone.url}\n    username: pinhole\n    cache_seconds: 1\n    timeout_seconds: 2\n    password_file: ${file}\n`,
+      `identity:\n  mode: keystone\n  keystone:\n    auth_url: ${keystone.url}\n    username: pinhole\n    cache_seconds: 1\n    timeout_seconds: 10\n    password_file: ${file}\n`,
       { directory: server.directory },
     );
     await server.start();
@@ -96,12 +96,12 @@ describe('identity: a real Keystone', () => {
     const { text } = await keystone.token(users['member'] as never, { project: 'one' });
     expect((await as(text, 'GET', '/v2.0/routers')).status).toBe(200);
     await keystone.call('DELETE', '/auth/tokens', undefined, { 'x-subject-token': text });
-    await eventually(async () => (await as(text, 'GET', '/v2.0/routers')).status === 401, { timeoutMs: 4_000 });
+    await eventually(async () => (await as(text, 'GET', '/v2.0/routers')).status === 401, { timeoutMs: 10_000 });
     const temporary = await keystone.addUser('temporary', { project: projects.one, role: 'member' });
     const theirs = (await keystone.token(temporary, { project: 'one' })).text;
     expect((await as(theirs, 'GET', '/v2.0/routers')).status).toBe(200);
     await keystone.call('PATCH', `/users/${temporary.id}`, { user: { enabled: false } });
-    await eventually(async () => (await as(theirs, 'GET', '/v2.0/routers')).status === 401, { timeoutMs: 4_000 });
+    await eventually(async () => (await as(theirs, 'GET', '/v2.0/routers')).status === 401, { timeoutMs: 10_000 });
   });
 
   it('the audit names the user and contains no token', async () => {

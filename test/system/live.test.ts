@@ -51,6 +51,31 @@ describe('commands that read the live kernel', () => {
     expect(await plan()).toMatchObject({ changes: [], table: null });
   });
 
+  it('a member who watches live expectations costs no other namespace anything: the kernel process hears of its own routers only', async () => {
+    await lab.network.addHost('other');
+    const served = await pinhole.addRouter(lab.network.netns('other'), { project_id: 'q' });
+    await pinhole.addHelper(served.id, 'tftp', 'udp', 69);
+    await pinhole.call('PUT', `/v1/routers/${router}`, { project_id: 'p' });
+    for (const id of [served.id, router]) await pinhole.settled(id);
+    const { token } = (await pinhole.call('POST', '/v1/tokens', { role: 'member', project_id: 'p' })) as { token: string };
+    /** Whether a socket of this namespace is in the group of new expectations (NFNLGRP_CONNTRACK_EXP_NEW, nfnetlink_compat.h). */
+    const hears = async (host: string) => {
+      const { stdout } = await lab.network.exec(host, ['cat', '/proc/net/netlink']);
+      const netfilter = stdout.split('\n').map((line) => line.trim().split(/\s+/));
+      return netfilter.some(([, protocol, , groups = '0']) => protocol === '12' && (Number.parseInt(groups, 16) & 0b1000) !== 0);
+    };
+    const watching = new AbortController();
+    const watch = (bearer: string) =>
+      fetch(`${pinhole.instance.url}/v1/expectations`, { headers: { authorization: `Bearer ${bearer}` }, signal: watching.signal });
+    await watch(token);
+    await eventually(() => hears('router'), { what: 'its own router is watched' });
+    expect(await hears('other')).toBe(false);
+    await watch(pinhole.instance.token);
+    await eventually(() => hears('other'), { what: 'the admin watches all' });
+    watching.abort();
+    await pinhole.call('DELETE', `/v1/routers/${served.id}`);
+  });
+
   describe('doctor', () => {
     const doctor = async (...argv: string[]) => {
       const env = { PATH: process.env['PATH'], PINHOLE_URL: pinhole.instance.url, PINHOLE_TOKEN: pinhole.instance.token };

@@ -115,7 +115,7 @@ describe('law: what Pinhole renders passes, and nothing of another shape', () =>
         items: fc.jsonValue(),
         netns: fc.oneof(hostileText, fc.constant('r')),
         change: fc.jsonValue(),
-        on: fc.jsonValue(),
+        netnses: fc.jsonValue(),
       },
       { requiredKeys: ['method'] },
     );
@@ -138,7 +138,7 @@ describe('parseRequest', () => {
     { method: 'namespaces' },
     { method: 'expectations', netns: 'r' },
     { method: 'allRules', netns: '/' },
-    { method: 'watchExpectations', on: true },
+    { method: 'watchExpectations', netnses: ['r'] },
     {
       method: 'changeLive',
       netns: 'r',

@@ -3,6 +3,7 @@ import { createConnection, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Expectation } from '../../src/contract/expectation.ts';
 import { FakeKernel } from '../../src/kernel/fake/fake-kernel.ts';
 import type { KernelEvent, Observation, ObserveRequest } from '../../src/kernel/interface.ts';
 import { answers } from '../../src/kernel/ping.ts';
@@ -25,6 +26,15 @@ class StuckKernel extends FakeKernel {
     return this.isStuck ? new Promise(() => undefined) : super.observe(requests);
   }
 }
+
+const EXPECTATION: Expectation = {
+  helper: 'ftp',
+  protocol: 'tcp',
+  source: '192.0.2.1',
+  destination: '192.0.2.2',
+  port: 40_000,
+  master: { source: '192.0.2.2', destination: '192.0.2.1', port: 21 },
+};
 
 describe('the kernel process, as its clients see it', () => {
   let directory: string;
@@ -86,6 +96,22 @@ describe('the kernel process, as its clients see it', () => {
       });
     return { remote, events, passing, clock: ports.clock };
   }
+
+  it('tells each client of expectations in the namespaces that it watches, and of no others', async () => {
+    const { kernel } = await serve();
+    const [one, two] = [connect(), connect()];
+    for (const { passing, events } of [one, two]) await passing(() => events.some(({ event }) => event === 'link'));
+    await one.remote.watchExpectations(new Set(['a']));
+    await two.remote.watchExpectations(new Set(['a', 'b']));
+    expect(kernel.watched).toEqual(new Set(['a', 'b']));
+    for (const netns of ['a', 'b', 'c']) kernel.emit({ event: 'expectation', netns, change: 'new', expectation: EXPECTATION });
+    const heard = ({ events }: ReturnType<typeof connect>) =>
+      events.flatMap((event) => (event.event === 'expectation' ? [event.netns] : []));
+    await eventually(() => heard(two).length === 2);
+    expect([heard(one), heard(two)]).toEqual([['a'], ['a', 'b']]);
+    await two.remote.close();
+    await eventually(() => kernel.watched?.has('b') === false);
+  });
 
   it('is there once it has answered', async () => {
     await serve();

@@ -5,6 +5,7 @@ import { networkContains, parseNetwork } from '../../model/address.ts';
 import { capabilityKey, FAMILIES, KERNEL_HELPERS } from '../../model/catalogue.ts';
 import { attempt, KernelRefused, PinholeError, type Result } from '../../model/errors.ts';
 import type { Table } from '../../model/table.ts';
+import { NONE_WATCHED, type Watched } from '../../model/watched.ts';
 import type {
   AllRules,
   AttachSelector,
@@ -62,6 +63,8 @@ const NO_NETWORK: NetworkTexts = {
  */
 export class FakeKernel implements Kernel {
   readonly counts = { observe: 0, reads: 0, applies: 0 };
+  /** The namespaces whose expectations are told. */
+  watched: Watched = NONE_WATCHED;
   /** Called before each change is applied; may throw, or change the namespace as others would. */
   beforeApply: (change: TableChange) => void = () => undefined;
   readonly #namespaces = new Map<Netns, FakeNamespace>();
@@ -117,7 +120,9 @@ export class FakeKernel implements Kernel {
     return [];
   }
 
-  async watchExpectations(): Promise<void> {}
+  async watchExpectations(netnses: Watched): Promise<void> {
+    this.watched = netnses;
+  }
 
   async allRules(netns: Netns): Promise<AllRules> {
     this.#get(netns);

@@ -3,6 +3,7 @@ import type { Capabilities } from '../../contract/agent.ts';
 import type { Expectation } from '../../contract/expectation.ts';
 import { HOST_NETNS, type Netns, showNetns } from '../../contract/netns.ts';
 import { attempt, PinholeError, type Result } from '../../model/errors.ts';
+import { isWatched, NONE_WATCHED, type Watched } from '../../model/watched.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type {
   AllRules,
@@ -48,7 +49,7 @@ export class LinuxKernel implements Kernel {
   readonly #epoll: Epoll;
   readonly #watcher: NamespaceWatcher;
   readonly #capabilities: Capabilities;
-  #watchesExpectations = false;
+  #watched = NONE_WATCHED;
   #closed = false;
 
   constructor(options: LinuxKernelOptions) {
@@ -93,10 +94,9 @@ export class LinuxKernel implements Kernel {
     return this.#serve(netns).expectations();
   }
 
-  async watchExpectations(on: boolean): Promise<void> {
-    if (on === this.#watchesExpectations) return;
-    this.#watchesExpectations = on;
-    for (const served of this.#served.values()) served.watchExpectations(on);
+  async watchExpectations(netnses: Watched): Promise<void> {
+    this.#watched = netnses;
+    for (const [netns, served] of this.#served) served.watchExpectations(isWatched(netnses, netns));
   }
 
   async allRules(netns: Netns): Promise<AllRules> {
@@ -151,7 +151,7 @@ export class LinuxKernel implements Kernel {
     this.#served.set(netns, served);
     this.#byWatchFd.set(served.watchFd, served);
     this.#epoll.add(served.watchFd);
-    if (this.#watchesExpectations) served.watchExpectations(true);
+    served.watchExpectations(isWatched(this.#watched, netns));
     return served;
   }
 

@@ -39,6 +39,7 @@ export class ServedNamespace {
   readonly #scratch: Scratch;
   readonly #request: NetlinkSocket;
   readonly #watch: NetlinkSocket;
+  #watchesExpectations = false;
   readonly #reader: TableReader;
   readonly #opener: Opener;
   #lock: number | null = null;
@@ -93,6 +94,8 @@ export class ServedNamespace {
   }
 
   watchExpectations(on: boolean): void {
+    if (on === this.#watchesExpectations) return;
+    this.#watchesExpectations = on;
     for (const group of EXPECTATION_GROUPS) on ? this.#watch.join(group) : this.#watch.leave(group);
   }
 
