@@ -45,6 +45,8 @@ printf '# Flags of opener and kernel process: --neutron lets them serve the rout
 install -m 644 packaging/systemd/*.service "$root/lib/systemd/system/"
 install -m 644 packaging/tmpfiles/pinhole.conf "$root/usr/lib/tmpfiles.d/"
 install -m 644 docs/*.md README.md "$doc/"
+install -d "$doc/examples"
+cp -r packaging/prometheus packaging/grafana "$doc/examples/"
 install -m 644 LICENSE "$doc/copyright"
 for script in postinst prerm postrm; do install -m 755 "packaging/debian/$script" "$root/DEBIAN/$script"; done
 printf '/etc/pinhole/pinhole.yaml\n/etc/default/pinhole\n' > "$root/DEBIAN/conffiles"

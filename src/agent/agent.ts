@@ -1,4 +1,5 @@
 import type { Held } from '../contract/agent.ts';
+import { countedByStatus, type StatusValue } from '../contract/status.ts';
 import type { Kernel, KernelEvent } from '../kernel/interface.ts';
 import { PinholeError } from '../model/errors.ts';
 import type { Ports } from '../ports/ports.ts';
@@ -114,6 +115,20 @@ export class Agent {
     const { isUp, losses } = this.#link;
     const kernel = { kernelProcessUp: isUp ? 1 : 0, kernelProcessLosses: losses, verificationAgeSeconds: this.#verificationAge() };
     return { ...this.#syncs.counts, routers, queued, ...this.#puller.counts, ...kernel };
+  }
+
+  /** Numbers of this host's helpers by the worst status of their families. */
+  helpersByStatus(): Readonly<Record<StatusValue, number>> {
+    const reported = new Map(
+      this.#reporter.reports().flatMap(({ helpers }) => helpers.map((one) => [one.helperId as string, one.families])),
+    );
+    const helpers = [...this.#desired.routers()].flatMap((router) => router.helpers);
+    return countedByStatus(helpers.map(({ id }) => (reported.get(id) ?? []).map(({ status }) => status)));
+  }
+
+  /** Whether a pull waits for an operator's word. */
+  get isHeld(): boolean {
+    return this.#puller.hold !== null;
   }
 
   /** Has a desired state, and nothing waits. */

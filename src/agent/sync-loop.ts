@@ -53,6 +53,8 @@ export class SyncLoop {
   #workers = 0;
   #lastProgress = 0;
   #closed = false;
+  /** Milliseconds that syncs took, together. */
+  #syncMs = 0;
 
   constructor(options: SyncLoopOptions) {
     this.#options = options;
@@ -62,7 +64,7 @@ export class SyncLoop {
 
   /** Counters since the start. */
   get counts() {
-    return this.#syncer.counts;
+    return { ...this.#syncer.counts, syncSeconds: this.#syncMs / 1_000 };
   }
 
   /** Namespaces that are to be synced, or are being synced. */
@@ -192,7 +194,9 @@ export class SyncLoop {
     this.#progress();
     const items = names.map((netns): Item => ({ netns, desired: this.#options.desired.inNetns(netns) }));
     try {
+      const from = this.#options.clock.monotonic();
       const outcomes = await this.#syncer.sync(items, capabilities, this.#options.desired);
+      this.#syncMs += this.#options.clock.monotonic() - from;
       for (const [index, item] of items.entries()) this.#onOutcome(item, outcomes[index] as SyncOutcome);
     } catch (error) {
       this.#options.logger.warn({ reason: errorToData(error).message }, 'the kernel process cannot be asked; tried again');

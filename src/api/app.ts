@@ -3,7 +3,7 @@ import swagger from '@fastify/swagger';
 import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Identity } from '../control/identity/interface.ts';
 import type { Principal } from '../control/principal.ts';
-import { errorToData, PinholeError } from '../model/errors.ts';
+import { ERROR_CODES, errorToData, PinholeError } from '../model/errors.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import { LATENCY_BUCKETS, type Metrics } from '../telemetry/metrics.ts';
@@ -90,7 +90,7 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   markSignedIn(app);
   shareConcurrency(app, { max: limits.concurrency, isAdmin: options.isAdmin });
   measure(app, options.metrics);
-  handleErrors(app, options.logger);
+  handleErrors(app, options);
   healthRoutes(app, options);
   metricsRoute(app, options.metrics, {
     policy: 'get_metrics',
@@ -129,9 +129,13 @@ function createFastify({ limits, tls }: AppOptions): FastifyInstance {
   return fastify({ ...shared, https }) as unknown as FastifyInstance;
 }
 
-function handleErrors(app: FastifyInstance, logger: Logger): void {
+function handleErrors(app: FastifyInstance, { logger, metrics }: AppOptions): void {
+  const refused = metrics.counter('pinhole_http_refused_requests_total', 'Requests that got an error, by its code', ['code']);
+  // A series that begins with its first error shows no rise.
+  for (const code of Object.keys(ERROR_CODES)) refused.inc({ code }, 0);
   app.decorate('logFailure', (error: Error, request: FastifyRequest, reply: FastifyReply) => {
     const known = asPinholeError(error);
+    refused.inc({ code: known.code });
     if (known.code === 'internal') logger.error({ err: error, requestId: request.id }, 'a request failed');
     if (known.code === 'store-unavailable')
       logger.warn({ err: error, requestId: request.id }, 'the database did not take or answer a request');
@@ -177,7 +181,7 @@ function healthRoutes(app: FastifyInstance, { ready, hostReady }: AppOptions): v
 }
 
 function measure(app: FastifyInstance, metrics: Metrics): void {
-  const duration = metrics.histogram('pinhole_http_request_seconds', 'Time to answer a request', {
+  const duration = metrics.histogram('pinhole_http_request_duration_seconds', 'Time to answer a request', {
     labels: ['method', 'route', 'status'],
     buckets: LATENCY_BUCKETS,
   });

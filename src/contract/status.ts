@@ -14,6 +14,21 @@ import type { Of } from './shape.ts';
 export const STATUS = oneOf('ACTIVE', 'PENDING', 'ERROR', 'STALE', 'UNKNOWN');
 export type StatusValue = Of<typeof STATUS>;
 
+/** What wants attention most comes first. */
+export const BY_URGENCY: readonly StatusValue[] = ['ERROR', 'UNKNOWN', 'STALE', 'PENDING', 'ACTIVE'];
+
+/** The status of a helper as a whole: the worst of its families'; PENDING without one. */
+export function worstOf(statuses: readonly StatusValue[]): StatusValue {
+  return BY_URGENCY.find((status) => statuses.includes(status)) ?? 'PENDING';
+}
+
+/** Numbers of helpers, each given by the statuses of its families, by their worst. Each status has a number. */
+export function countedByStatus(helpers: Iterable<readonly StatusValue[]>): Readonly<Record<StatusValue, number>> {
+  const counts: Record<StatusValue, number> = { ERROR: 0, UNKNOWN: 0, STALE: 0, PENDING: 0, ACTIVE: 0 };
+  for (const statuses of helpers) counts[worstOf(statuses)]++;
+  return counts;
+}
+
 export const FAMILY_STATUS = record({
   family: FAMILY,
   status: STATUS,

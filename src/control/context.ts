@@ -17,6 +17,12 @@ export interface Quotas {
   readonly routersPerProject: number;
 }
 
+/** What use cases tell metrics. */
+export interface Meters {
+  /** A router's change is in the kernel, as its agent reported so many seconds after the commit. */
+  appliedAfter(seconds: number): void;
+}
+
 /** The collaborators of all use cases. */
 export interface Context extends Ports {
   readonly store: Store;
@@ -28,6 +34,8 @@ export interface Context extends Ports {
   readonly quotas: Quotas;
   /** How a new router is confined whose request does not say; null: not. */
   readonly newConfinement: Confinement | null;
+  /** Where use cases say what metrics count. */
+  readonly meters: Meters;
   /** The host of a router to which an admin gives a namespace but no host: the server's own in an embedded installation, else null. */
   readonly defaultHost: string | null;
   /** Returns the user of the bus who speaks for a host; null if the bus only admits users who may speak for any host. */

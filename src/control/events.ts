@@ -35,6 +35,11 @@ export class EventFeed {
     context.store.onEvents(() => this.#wakeAll());
   }
 
+  /** How many follow now. */
+  get followers(): number {
+    return this.#places.taken;
+  }
+
   /**
    * Takes a place for a follower.
    * @returns `from`: the number of the event after which to follow: `after`, or the newest for null; `leave` gives the place back

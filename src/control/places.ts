@@ -21,29 +21,34 @@ export interface Claimant {
 /** Places that many share: no owner gets all of them, and admins find some that are left. */
 export class Places {
   readonly #shares: Shares;
-  readonly #taken = new Map<string, number>();
+  readonly #ofOwner = new Map<string, number>();
   #count = 0;
 
   constructor(shares: Shares) {
     this.#shares = shares;
   }
 
+  /** How many are taken now. */
+  get taken(): number {
+    return this.#count;
+  }
+
   /** Takes a place. @returns a function that gives it back, once @throws PinholeError `overloaded` that says whose places are taken */
   take({ owner, isAdmin }: Claimant): () => void {
     const { total, reserved, perOwner, owners = 'project' } = this.#shares;
-    const own = this.#taken.get(owner) ?? 0;
+    const own = this.#ofOwner.get(owner) ?? 0;
     if (own >= perOwner) throw overloaded(`All ${perOwner} places that one ${owners} may have on this server are taken.`);
     if (this.#count >= (isAdmin ? total : total - reserved)) throw overloaded(`All ${total} places of this server are taken.`);
-    this.#taken.set(owner, own + 1);
+    this.#ofOwner.set(owner, own + 1);
     this.#count++;
     let isTaken = true;
     return () => {
       if (!isTaken) return;
       isTaken = false;
       this.#count--;
-      const left = (this.#taken.get(owner) ?? 1) - 1;
-      if (left > 0) this.#taken.set(owner, left);
-      else this.#taken.delete(owner);
+      const left = (this.#ofOwner.get(owner) ?? 1) - 1;
+      if (left > 0) this.#ofOwner.set(owner, left);
+      else this.#ofOwner.delete(owner);
     };
   }
 }

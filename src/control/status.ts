@@ -112,7 +112,9 @@ export class Status {
     const now = this.#context.clock.now();
     const reportedAt = now.toISOString();
     const ids = reports.flatMap((item) => (item.ok ? item.value.routerId : (item.key ?? [])));
+    const applied: number[] = [];
     await this.#context.store.write(async (tx) => {
+      applied.length = 0;
       const before = new Map((await tx.reports(ids)).map((report) => [report.routerId, report]));
       for (const item of reports) {
         const id = item.ok ? item.value.routerId : item.key;
@@ -126,9 +128,11 @@ export class Status {
         // After a reconnect, an agent repeats all its reports.
         if (said?.host === host && said.reportedAt >= router.updatedAt && isSame(said, report)) continue;
         await tx.saveReport({ ...report, host, reportedAt });
+        if (report.revision === router.revision && said?.revision !== report.revision) applied.push(Date.parse(router.updatedAt));
         for (const event of eventsOf(router, { before: said, report, at: reportedAt })) tx.appendEvent(event);
       }
     }, `host:${host}`);
+    for (const changedAt of applied) this.#context.meters.appliedAfter(Math.max(0, now.getTime() - changedAt) / 1_000);
   }
 
   /** Saves an agent's heartbeat with the present time, and an event for each thing that the host became by it. */

@@ -57,7 +57,7 @@ export async function startHostAgent(
     holdRemovalsPercent: config.agent.holdRemovalsPercent,
     keepLive: config.agent.keepLive,
   });
-  const metrics = createMetrics();
+  const metrics = createMetrics({ process: 'agent', version: VERSION });
   observe(metrics, REFUSED_MESSAGES, () => bus.refused);
   const { host, port } = config.agent.listen;
   const health = await listenHealth(config.agent.listen, agent, metrics).catch((error) => {

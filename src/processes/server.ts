@@ -32,10 +32,11 @@ import { PinholeError } from '../model/errors.ts';
 import { type Ports, systemPorts } from '../ports/ports.ts';
 import { claimSocket } from '../sockets/claim.ts';
 import { createLogger } from '../telemetry/log.ts';
-import { createMetrics, HOSTS_ALIVE, HOSTS_SILENT, observe, REFUSED_MESSAGES } from '../telemetry/metrics.ts';
+import { createMetrics } from '../telemetry/metrics.ts';
 import { VERSION } from '../version.ts';
 import { rabbitBus, userOfHost } from './bus-parts.ts';
 import { listenFailure } from './listening.ts';
+import { meters, registerServerMetrics } from './server-metrics.ts';
 import { auditKey, chooseIdentity, loadPolicy, loadTls, openStore } from './server-parts.ts';
 
 /** A server that listens. */
@@ -63,6 +64,7 @@ export async function startServer(config: Config, ports = systemPorts(createLogg
   const store = await openStore(config, ports);
   const bus = await chooseBus(config, ports);
   const outbox = new Outbox(store, bus, ports);
+  const metrics = createMetrics({ process: 'server', version: VERSION });
   const context: Context = {
     store,
     bus,
@@ -71,6 +73,7 @@ export async function startServer(config: Config, ports = systemPorts(createLogg
     policy: () => policy,
     allowed: config.api.allowedHelpers,
     quotas: config.api.quotas,
+    meters: meters(metrics),
     newConfinement: (config.api.confineNewRouters ?? (await store.read.confinesNewRouters())) ? DEFAULT_CONFINEMENT : null,
     // In a fleet, a router without a host stays without one.
     defaultHost: config.bus === null ? config.host : null,
@@ -102,10 +105,7 @@ export async function startServer(config: Config, ports = systemPorts(createLogg
     quotas: new ProjectQuotas(context),
     metricsAccess: (principal: Principal) => policy.enforce(principal, 'get_metrics', {}),
   };
-  const metrics = createMetrics();
-  observe(metrics, REFUSED_MESSAGES, () => bus.refused);
-  observe(metrics, HOSTS_ALIVE, () => hostWatch.counts.alive);
-  observe(metrics, HOSTS_SILENT, () => hostWatch.counts.silent);
+  registerServerMetrics(metrics, { store, bus, hostWatch, events: services.events, clock: ports.clock });
   const app = await createApp({
     services,
     identity: chooseIdentity(config, tokens, ports),

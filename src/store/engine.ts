@@ -69,7 +69,7 @@ export interface StoreParts extends Pick<Ports, 'clock' | 'chance'> {
 }
 
 /** The writing half of a store: batches, their journal, and the translation of errors for callers. */
-export class Engine implements Pick<Store, 'write' | 'refusesWrites'> {
+export class Engine implements Pick<Store, 'write' | 'refusesWrites' | 'commits'> {
   readonly #parts: StoreParts;
   readonly #group: GroupCommit<Changes>;
   #refuses = false;
@@ -93,6 +93,11 @@ export class Engine implements Pick<Store, 'write' | 'refusesWrites'> {
       if (error instanceof PinholeError) throw error;
       throw new PinholeError('store-unavailable', 'The database cannot take the change now. Nothing was changed.', { cause: error });
     }
+  }
+
+  /** As {@link Store.commits} describes. */
+  get commits() {
+    return this.#group.commits;
   }
 
   /** As {@link Store.refusesWrites} describes. */

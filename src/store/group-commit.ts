@@ -66,6 +66,7 @@ export class GroupCommit<Unit> {
   readonly #ports: Pick<Ports, 'clock' | 'chance'>;
   readonly #queue = new FairQueue<Waiting<Unit>>();
   #running = false;
+  #commits = { count: 0, units: 0 };
   #idle: (() => void)[] = [];
 
   constructor(driver: CommitDriver<Unit>, ports: Pick<Ports, 'clock' | 'chance'>) {
@@ -85,6 +86,11 @@ export class GroupCommit<Unit> {
       // Requests that arrived in the same turn of the event loop join the first batch.
       setImmediate(() => void this.#drain());
     });
+  }
+
+  /** How many commits there were since the start, and how many units of work they held. */
+  get commits(): { readonly count: number; readonly units: number } {
+    return this.#commits;
   }
 
   /** Resolves when no unit waits or runs any more. */
@@ -134,7 +140,7 @@ export class GroupCommit<Unit> {
         await this.#driver.rollback();
         return null;
       }
-      await this.#driver.commit();
+      await this.#commit(outcomes.length);
       for (const outcome of outcomes) if ('answer' in outcome) outcome.answer();
       asides = outcomes.flatMap((outcome) => ('aside' in outcome ? [outcome.aside] : []));
     } catch (error) {
@@ -144,6 +150,11 @@ export class GroupCommit<Unit> {
       return [];
     }
     return asides.length === 0 ? [] : this.#commitInTurn(asides, false);
+  }
+
+  async #commit(units: number): Promise<void> {
+    await this.#driver.commit();
+    this.#commits = { count: this.#commits.count + 1, units: this.#commits.units + units };
   }
 
   async #runBeside(waiting: Waiting<Unit>): Promise<Beside<Unit>> {
@@ -171,7 +182,7 @@ export class GroupCommit<Unit> {
         if (answer) answers.push(answer);
         else yielded.push(waiting);
       }
-      await this.#driver.commit();
+      await this.#commit(answers.length);
     } catch (error) {
       if (begun) await this.#driver.rollback().catch(() => undefined);
       return this.#again(batch, error);

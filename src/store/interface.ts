@@ -68,6 +68,16 @@ export interface History {
   readonly position: number;
 }
 
+/** What a database holds, for metrics. */
+export interface Totals {
+  readonly routers: number;
+  readonly helpers: number;
+  /** Hints that no server has sent yet. */
+  readonly hints: number;
+  /** When the oldest of them was written; null for none. */
+  readonly oldestHint: string | null;
+}
+
 /** The number of routers and helpers of a project, and its limits. A limit of null means that the configured default applies. */
 export interface ProjectUsage {
   readonly projectId: string;
@@ -159,6 +169,9 @@ export interface Reads {
    * comparable only within one epoch.
    */
   epoch(): Promise<string>;
+
+  /** How much is declared, and which hints wait. One row a project is read, and the outbox, which is short. */
+  totals(): Promise<Totals>;
 
   /** Whether a new router is confined where neither its request nor the configuration says: true if this version made the database. */
   confinesNewRouters(): Promise<boolean>;
@@ -261,6 +274,8 @@ export interface Store {
    * @throws PinholeError `store-unavailable` if the database cannot take the change (disk full, I/O error, connection lost)
    */
   write<T>(work: (tx: Writes) => Promise<T>, owner?: string): Promise<T>;
+  /** How many commits there were since the start, and how many units of work they held. */
+  readonly commits: { readonly count: number; readonly units: number };
   /** Whether the database refused the last unit of work. The next one that it takes ends that. */
   refusesWrites(): boolean;
   /**

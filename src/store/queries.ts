@@ -19,6 +19,7 @@ import type {
   StoredAudit,
   StoredReport,
   Token,
+  Totals,
 } from './interface.ts';
 import { chainTail } from './journal.ts';
 import { toAgent, toAudit, toEvent, toHead, toHelper, toReport, toRouter, toToken, toUsage } from './rows.ts';
@@ -236,6 +237,16 @@ export class Queries implements Reads {
       .where('key', '=', key)
       .executeTakeFirst();
     return row ? { actor, key, digest: row.digest, answer: JSON.parse(row.answer) } : null;
+  }
+
+  async totals(): Promise<Totals> {
+    const [declared, outbox] = await Promise.all([
+      this.statements.totals.run(this.database, {}),
+      this.statements.outboxTotals.run(this.database, {}),
+    ]);
+    const [{ routers, helpers } = { routers: 0, helpers: 0 }] = declared.rows;
+    const [{ hints, oldest } = { hints: 0, oldest: null }] = outbox.rows;
+    return { routers: Number(routers), helpers: Number(helpers), hints: Number(hints), oldestHint: oldest };
   }
 
   async confinesNewRouters(): Promise<boolean> {

@@ -25,6 +25,12 @@ export function prepareStatements(dialect: DialectName) {
         .limit(p('limit')),
     ),
     epoch: new Prepared<Record<string, never>, { value: string }>((db) => db.selectFrom('meta').select('value').where('key', '=', 'epoch')),
+    totals: new Prepared<Record<string, never>, { routers: number | string | null; helpers: number | string | null }>((db) =>
+      db.selectFrom('projects').select(({ fn }) => [fn.sum('routers').as('routers'), fn.sum('helpers').as('helpers')]),
+    ),
+    outboxTotals: new Prepared<Record<string, never>, { hints: number | string; oldest: string | null }>((db) =>
+      db.selectFrom('outbox').select(({ fn }) => [fn.countAll().as('hints'), fn.min('created_at').as('oldest')]),
+    ),
     confinesNewRouters: new Prepared<Record<string, never>, { value: string }>((db) =>
       db.selectFrom('meta').select('value').where('key', '=', 'confine_new_routers'),
     ),

@@ -14,11 +14,20 @@ export interface Metrics {
 /** Each sample wakes the process. At the default of 10 ms, that alone would use almost one percent of a core. */
 const EVENT_LOOP_SAMPLE_MS = 1_000;
 
-/** A registry with the default metrics of a Node process. */
-export function createMetrics(): Metrics {
+/** Gauges of prom-client whose names end in `_total`, which Prometheus keeps for counters; each has a twin with labels by kind. */
+const MISNAMED = ['nodejs_active_handles_total', 'nodejs_active_requests_total', 'nodejs_active_resources_total'];
+
+/**
+ * A registry with the default metrics of a Node process, and what it is.
+ * @param process `server` or `agent`
+ */
+export function createMetrics({ process, version }: { readonly process: string; readonly version: string }): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: EVENT_LOOP_SAMPLE_MS });
+  for (const name of MISNAMED) registry.removeSingleMetric(name);
   const registers = [registry];
+  const build = { name: 'pinhole_build_info', help: 'Always 1; its labels say which version of which process this is' };
+  new Gauge({ ...build, labelNames: ['process', 'version'], registers }).set({ process, version }, 1);
   return {
     registry,
     counter: (name, help, labels = []) => new Counter({ name, help, labelNames: [...labels], registers }),
@@ -27,20 +36,55 @@ export function createMetrics(): Metrics {
   };
 }
 
-/** Registers a gauge whose value another object keeps; `read` is called at each scrape. */
-export function observe(metrics: Metrics, { name, help }: { name: string; help: string }, read: () => number): void {
-  const gauge = metrics.gauge(name, help);
-  Object.assign(gauge, { collect: () => gauge.set(read()) });
+/** A metric whose values another object keeps. */
+export interface Observed {
+  readonly name: string;
+  /** What it counts, and what to do where it is not as it should be. */
+  readonly help: string;
+  /** A counter only rises, and its name ends in `_total`. Default: a gauge. */
+  readonly kind?: 'counter' | 'gauge';
 }
 
-/** Name and help of the counter of refused bus messages, which server and agent have. */
-export const REFUSED_MESSAGES = { name: 'pinhole_bus_refused_messages', help: 'Messages of the bus that were refused since the start' };
+/** Registers a metric without labels; `read` is called at each scrape. */
+export function observe({ registry }: Metrics, { name, help, kind = 'gauge' }: Observed, read: () => number): void {
+  const registers = [registry];
+  if (kind === 'gauge') {
+    const gauge: Gauge = new Gauge({ name, help, registers, collect: () => gauge.set(read()) });
+    return;
+  }
+  const counter: Counter = new Counter({
+    name,
+    help,
+    registers,
+    collect: () => {
+      counter.reset();
+      counter.inc(read());
+    },
+  });
+}
 
-export const HOSTS_ALIVE = { name: 'pinhole_hosts_alive', help: 'Hosts whose agents send heartbeats' };
-export const HOSTS_SILENT = {
-  name: 'pinhole_hosts_silent',
-  help: 'Hosts whose agents missed three heartbeats: is the agent running, and does it reach the bus?',
+/** As {@link observe}, with a value for each value of one label. Tenants must not choose its values. */
+export function observeEach(
+  { registry }: Metrics,
+  { name, help, kind = 'gauge', label }: Observed & { readonly label: string },
+  read: () => Readonly<Record<string, number>>,
+): void {
+  const collect = () => {
+    metric.reset();
+    for (const [value, count] of Object.entries(read())) metric.inc({ [label]: value }, count);
+  };
+  const options = { name, help, labelNames: [label], registers: [registry], collect };
+  const metric: Gauge<string> | Counter<string> = kind === 'gauge' ? new Gauge(options) : new Counter(options);
+}
+
+/** The counter of refused bus messages, which server and agent have. */
+export const REFUSED_MESSAGES: Observed = {
+  name: 'pinhole_bus_refused_messages_total',
+  help: 'Messages of the bus that were refused: the log gives each reason once',
+  kind: 'counter',
 };
 
 /** Upper bounds in seconds, from the time of a local call to a delay that a person notices. */
 export const LATENCY_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+/** Upper bounds in seconds, from a change that its host hears of at once to one that waits for a host that is away. */
+export const DELAY_BUCKETS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1_800];

@@ -98,7 +98,7 @@ describe.each(STORES)('access, on %s', (store) => {
     const [port] = await freePorts(1);
     const other = await new TestServer(`metrics_listen: 127.0.0.1:${port}\n`).start();
     try {
-      expect(await (await fetch(`http://127.0.0.1:${port}/metrics`)).text()).toMatch(/^pinhole_hosts_alive \d+$/m);
+      expect(await (await fetch(`http://127.0.0.1:${port}/metrics`)).text()).toMatch(/^pinhole_hosts\{state="alive"\} \d+$/m);
       expect((await fetch(`http://127.0.0.1:${port}/v1/routers`)).status).toBe(404);
       expect((await other.call('GET', '/metrics', undefined, { token: '' })).status).toBe(401);
     } finally {

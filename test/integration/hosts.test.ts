@@ -60,7 +60,7 @@ describe.each(STORES)('hosts, on %s', (store) => {
     await eventually(() => became('comes-and-goes').includes('alive'));
     expect(became('comes-and-goes')).toEqual(['known', 'silent', 'alive']);
     const [metrics] = [(await server.call('GET', '/metrics')).text];
-    expect(metrics).toMatch(/^pinhole_hosts_silent \d+$/m);
+    expect(metrics).toMatch(/^pinhole_hosts\{state="silent"\} \d+$/m);
   }, 40_000);
 
   it('the loss of a kernel process, and a pull that is held, are told of once each', async () => {

@@ -4,7 +4,7 @@ import { join, relative, resolve } from 'node:path';
 export const ROOT = resolve(import.meta.dirname, '../..');
 
 /** How a sample is checked; see `docs.test.ts` of the integration and system tiers. */
-export const TIERS = ['run', 'parse', 'config', 'manifest', 'policy'] as const;
+export const TIERS = ['run', 'parse', 'config', 'manifest', 'policy', 'prometheus'] as const;
 export type Tier = (typeof TIERS)[number];
 
 /** A fenced block of a page. */
@@ -24,7 +24,7 @@ export const MARKED: Readonly<Record<string, readonly Tier[]>> = {
   sh: ['run', 'parse'],
   bash: ['run', 'parse'],
   console: ['run', 'parse'],
-  yaml: ['config', 'manifest', 'policy'],
+  yaml: ['config', 'manifest', 'policy', 'prometheus'],
 };
 
 /** Languages of blocks that a reader is not meant to run: diagrams, output, rules and documents. */

@@ -1,7 +1,7 @@
 import type { StatusView } from '../../client/resources.ts';
 import type { KernelState } from '../../contract/agent.ts';
 import { formatScope } from '../../contract/scope.ts';
-import type { StatusValue } from '../../contract/status.ts';
+import { BY_URGENCY, type StatusValue, worstOf } from '../../contract/status.ts';
 import { announces } from '../../model/catalogue.ts';
 import { fitted, wrapped } from '../../terminal/lines.ts';
 import { type Column, paint, statusStyle, table } from '../../terminal/table.ts';
@@ -15,8 +15,6 @@ export interface HostFact {
   readonly kernel: KernelState | null;
 }
 
-/** From the worst to the best. */
-const ORDER: readonly StatusValue[] = ['ERROR', 'UNKNOWN', 'STALE', 'PENDING', 'ACTIVE'];
 const MAX_HOST_LINES = 5;
 /** What the columns after the names take. */
 const OTHER_COLUMNS = 50;
@@ -63,7 +61,7 @@ export function statusText(
 
 /** `5 helpers: 1 ERROR, 4 ACTIVE; 2 hosts, 1 silent`; behind it stands how many routers are not confined. */
 function summary(helpers: readonly StatusValue[], hosts: readonly HostFact[]): string {
-  const counts = ORDER.flatMap((status) => {
+  const counts = BY_URGENCY.flatMap((status) => {
     const count = helpers.filter((one) => one === status).length;
     return count === 0 ? [] : [paint(statusStyle(status) ?? 'reset', `${count} ${status}`)];
   });
@@ -105,7 +103,7 @@ function hostLines(problems: readonly string[], width: number): string[] {
 }
 
 function worst({ families }: Helper): StatusValue {
-  return ORDER.find((status) => families.some((family) => family.status === status)) ?? 'PENDING';
+  return worstOf(families.map(({ status }) => status));
 }
 
 function rowsOf(view: StatusView): Row[] {
@@ -135,7 +133,7 @@ function isProblem({ status, reason }: Row): boolean {
 
 /** Problems first, then what has something to explain; routers without helpers last. */
 function rank({ status, reason }: Row): number {
-  const place = status === '-' ? ORDER.length : ORDER.indexOf(status);
+  const place = status === '-' ? BY_URGENCY.length : BY_URGENCY.indexOf(status);
   return 2 * place + (reason === '' ? 1 : 0);
 }
 

@@ -38,6 +38,9 @@ export async function openPostgres(options: PostgresOptions): Promise<Store> {
     chain: options.chain,
     write: (work, owner) => engine.write(work, owner),
     refusesWrites: () => engine.refusesWrites(),
+    get commits() {
+      return engine.commits;
+    },
     onEvents: (callback) => listener.add(callback),
     close: async () => {
       await engine.idle();

@@ -33,6 +33,9 @@ export async function openSqlite(path: string, options: StoreOptions): Promise<S
     chain,
     write: (work, owner) => engine.write(work, owner),
     refusesWrites: () => engine.refusesWrites(),
+    get commits() {
+      return engine.commits;
+    },
     onEvents: (listener) => listeners.push(listener),
     close: async () => {
       await engine.idle();
