@@ -1,5 +1,6 @@
 import type { DesiredRouter } from '../contract/desired-router.ts';
 import type { Netns } from '../contract/netns.ts';
+import { smallest } from '../model/extremes.ts';
 import type { Clock, Timer } from '../ports/clock.ts';
 
 /** Wakes a namespace's sync at the end of each helper's time. */
@@ -19,7 +20,7 @@ export class ExpiryTimers {
     const now = this.#clock.now().getTime();
     const times = router.helpers.flatMap(({ expiresAt }) => (expiresAt ? [Date.parse(expiresAt)] : [])).filter((time) => time > now);
     if (times.length === 0) return;
-    const timer = this.#clock.after(Math.min(...times) - now, () => {
+    const timer = this.#clock.after(smallest(times) - now, () => {
       this.#expired(router.netns);
       // The next end; or this one again, where the wall clock was set back meanwhile.
       this.schedule(router);

@@ -166,15 +166,18 @@ export class Manifests {
   async #concerned(tx: Writes, routers: readonly ManifestRouter[], from: { projectId?: string; all: boolean }): Promise<Router[]> {
     const { all, ...filter } = from;
     if (all) return tx.routers(filter);
-    const found: Router[] = [];
+    const found = new Map<string, Router>();
+    const add = (some: readonly Router[]) => {
+      for (const router of some) found.set(router.id, router);
+    };
     for (let at = 0; at < routers.length; at += CHUNK) {
       const part = routers.slice(at, at + CHUNK);
       const ids = part.flatMap(({ id }) => id ?? []);
       const names = part.flatMap(({ id, name }) => (id === null ? [name] : []));
-      if (ids.length > 0) found.push(...(await tx.routers({ ...filter, ids })));
-      if (names.length > 0) found.push(...(await tx.routers({ ...filter, names })));
+      if (ids.length > 0) add(await tx.routers({ ...filter, ids }));
+      if (names.length > 0) add(await tx.routers({ ...filter, names }));
     }
-    return [...new Map(found.map((router) => [router.id, router])).values()];
+    return [...found.values()];
   }
 }
 

@@ -340,8 +340,8 @@ class Journey {
     const { family, source, destination, input, mark, protocol } = this.#packet;
     if (family !== 'ipv4' || input === null) return;
     const { settings } = this.#network;
-    const value = (name: string) =>
-      Math.max(...['all', sysctlName(input)].map((where) => Number(settings[`net.ipv4.conf.${where}.${name}`] ?? 0)));
+    const setting = (where: string, name: string) => Number(settings[`net.ipv4.conf.${where}.${name}`] ?? 0);
+    const value = (name: string) => Math.max(setting('all', name), setting(sysctlName(input), name));
     const mode = value('rp_filter');
     if (mode === 0) return;
     const query = { family, to: source, from: destination, protocol, sport: null, dport: null };

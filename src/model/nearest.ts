@@ -1,3 +1,5 @@
+import { smallest } from './extremes.ts';
+
 /** Edits after which a word is another word, and not a slip. A third of a short word is enough. */
 const MAX_EDITS = 3;
 const MAX_SHOWN = 3;
@@ -21,7 +23,7 @@ function nearest(word: string, known: Iterable<string>): string[] {
     .filter((one) => Math.abs(one.length - word.length) <= allowed)
     .map((one) => ({ one, edits: distance(word.toLowerCase(), one.toLowerCase()) }))
     .filter(({ edits }) => edits <= allowed);
-  const fewest = Math.min(...scored.map(({ edits }) => edits));
+  const fewest = smallest(scored.map(({ edits }) => edits));
   return scored
     .filter(({ edits }) => edits === fewest)
     .map(({ one }) => one)

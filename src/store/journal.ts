@@ -15,9 +15,9 @@ export class JournalEntries {
 
   /** Appends the entries of another unit. */
   add(other: JournalEntries): void {
-    this.outbox.push(...other.outbox);
-    this.audit.push(...other.audit);
-    this.events.push(...other.events);
+    for (const row of other.outbox) this.outbox.push(row);
+    for (const entry of other.audit) this.audit.push(entry);
+    for (const event of other.events) this.events.push(event);
   }
 }
 

@@ -1,4 +1,5 @@
 import { stripVTControlCharacters } from 'node:util';
+import { largest } from '../model/extremes.ts';
 import { fitted, lineWidth, printable, wrapped } from './lines.ts';
 import { type Column, table } from './table.ts';
 
@@ -47,7 +48,12 @@ function saidBelow<T>(row: T, columns: readonly NarrowColumn<T>[], width: number
 
 /** The table, with the widest of the columns that may be cut made narrower until it fits, or none can be. */
 function cutTo<T>(width: number, rows: readonly T[], columns: readonly NarrowColumn<T>[]): string {
-  const widths = columns.map(({ value }) => Math.max(0, ...rows.map((row) => value(row).length)));
+  const widths = columns.map(({ value }) =>
+    largest(
+      rows.map((row) => value(row).length),
+      0,
+    ),
+  );
   for (let excess = longest(table(rows, columns)) - width; excess > 0; excess--) {
     const widest = widths.reduce((best, one, index) => (columns[index]?.cut && one > (widths[best] ?? 0) ? index : best), -1);
     if (widest < 0 || (widths[widest] as number) <= MIN_COLUMN) break;

@@ -1,4 +1,5 @@
 import { styleText } from 'node:util';
+import { largest } from '../model/extremes.ts';
 import { lookUp } from '../model/look-up.ts';
 import { printable } from './lines.ts';
 
@@ -19,7 +20,12 @@ export interface Column<T> {
  */
 export function table<T>(rows: readonly T[], columns: readonly Column<T>[], colour = isColour()): string {
   const cells = rows.map((row) => columns.map(({ value }) => printable(value(row))));
-  const widths = columns.map(({ title }, index) => Math.max(title.length, ...cells.map((row) => (row[index] as string).length)));
+  const widths = columns.map(({ title }, index) =>
+    largest(
+      cells.map((row) => (row[index] as string).length),
+      title.length,
+    ),
+  );
   const line = (texts: readonly string[], paint: (text: string, index: number) => string) =>
     texts
       .map((text, index) => paint(index === texts.length - 1 ? text : text.padEnd(widths[index] as number), index))

@@ -1,6 +1,7 @@
 import type { Answer } from '../../client/answer.ts';
 import type { ClientFlags } from '../../client/client.ts';
 import type { Host, HostState } from '../../contract/host.ts';
+import { largest } from '../../model/extremes.ts';
 import { type Column, print, printJson, type Style, table } from '../../terminal/table.ts';
 
 const STYLES: Readonly<Record<HostState, Style>> = { alive: 'green', silent: 'red', unknown: 'magenta' };
@@ -47,7 +48,10 @@ export function showHost({ value, json }: Answer<Host>, flags: ClientFlags): voi
     ['all verified since', verifiedAt],
     ['held', held?.reason ?? null],
   ];
-  const width = Math.max(...fields.map(([name]) => name.length));
+  const width = largest(
+    fields.map(([name]) => name.length),
+    0,
+  );
   print(fields.map(([name, text]) => `${name.padEnd(width)}  ${text ?? '-'}\n`).join(''));
 }
 

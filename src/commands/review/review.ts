@@ -27,8 +27,8 @@ export async function review(paths: readonly string[], flags: ReviewFlags): Prom
   const parts: SubjectReport[] = [];
   const unread: Unread[] = [];
   const subjects: Subject[] = [];
-  const candidates: Candidate[] = [...(live ? [{ subject: live.subject }] : []), ...(await piped(paths, wanted.kind))];
-  candidates.push(...filesUnder(paths.filter((path) => path !== PIPE)));
+  const given = [...(live ? [{ subject: live.subject }] : []), ...(await piped(paths, wanted.kind))];
+  const candidates: readonly Candidate[] = [...given, ...filesUnder(paths.filter((path) => path !== PIPE))];
   const progress = new Progress('reviewed', systemClock);
   try {
     for (const [index, candidate] of candidates.entries()) {
