@@ -36,7 +36,7 @@ export async function secondReading(subjects: readonly Subject[], configFile: st
     for (const { kind, name, text } of subjects) {
       if (kind !== 'python' && kind !== 'typescript' && kind !== 'tsx') continue;
       await parser.load(kind);
-      const source = reviewSource(parser, { path: name, language: kind, text }, []);
+      const source = reviewSource(parser, { path: name, language: kind, text }, { rules: [] });
       if ('reason' in source) continue;
       const reading = checkAnswer(source.module, await ask(llm, question(source.module)));
       parts.push({ reviewed: null, findings: reading.findings, notes: [] });

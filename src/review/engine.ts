@@ -13,7 +13,9 @@ import { readNftJson } from './ruleset/nft-json.ts';
 import { readNftText } from './ruleset/nft-text.ts';
 import { RULESET_RULES } from './ruleset/rules/index.ts';
 import { type HostFacts, NO_HOST, RulesetView } from './ruleset/view.ts';
-import { reviewSource } from './source/review.ts';
+import type { FileFacts } from './source/project/facts.ts';
+import { Project } from './source/project/project.ts';
+import { learnSource, reviewSource } from './source/review.ts';
 import { SOURCE_RULES } from './source/rules/index.ts';
 import { type LanguageName, SyntaxParser } from './source/syntax.ts';
 import type { Subject } from './subject.ts';
@@ -77,6 +79,8 @@ export class ReviewEngine {
   readonly #host: HostFacts;
   readonly #limits: Partial<Limits>;
   #parser: SyntaxParser | null = null;
+  readonly #facts = new Map<string, FileFacts>();
+  #project: Project | null = null;
 
   constructor({ types = ALL_TYPES, host = NO_HOST, limits = {} }: EngineOptions = {}) {
     this.#types = types;
@@ -95,6 +99,20 @@ export class ReviewEngine {
     }
   }
 
+  /**
+   * Reads a file of source code for what it tells about itself, so that reviews of the files around it know it. Other subjects tell
+   * nothing.
+   */
+  async learn(subject: Subject): Promise<void> {
+    const { kind, name, text } = subject;
+    if (kind !== 'python' && kind !== 'typescript' && kind !== 'tsx') return;
+    const parser = await this.#loaded(kind);
+    const facts = learnSource(parser, { path: name, language: kind, text }, new Budget(this.#limits));
+    if (!facts) return;
+    this.#facts.set(name, facts);
+    this.#project = null;
+  }
+
   /** Frees the parser. A later {@link review} starts a new one. */
   close(): void {
     this.#parser?.close();
@@ -103,10 +121,14 @@ export class ReviewEngine {
 
   /** Source code: parse, lower, run the source rules. */
   async #source(subject: Subject, language: LanguageName): Promise<SubjectReport> {
-    this.#parser ??= await SyntaxParser.create();
-    await this.#parser.load(language);
+    const parser = await this.#loaded(language);
+    this.#project ??= new Project([...this.#facts.values()]);
     const rules = SOURCE_RULES.filter((rule) => this.#mayApply(rule));
-    const result = reviewSource(this.#parser, { path: subject.name, language, text: subject.text }, rules, new Budget(this.#limits));
+    const result = reviewSource(
+      parser,
+      { path: subject.name, language, text: subject.text },
+      { rules, budget: new Budget(this.#limits), project: this.#project },
+    );
     if ('reason' in result) return notReviewed(subject, result.reason);
     const unread = result.unread.slice(0, MAX_OF_A_KIND).map(({ line, endLine, at }) => ({
       subject: subject.name,
@@ -119,6 +141,12 @@ export class ReviewEngine {
       notes: unread,
       unfinished: result.unfinished,
     });
+  }
+
+  async #loaded(language: LanguageName): Promise<SyntaxParser> {
+    this.#parser ??= await SyntaxParser.create();
+    await this.#parser.load(language);
+    return this.#parser;
   }
 
   /** A ruleset, from a file or a live namespace. */

@@ -31,6 +31,7 @@ export async function review(paths: readonly string[], flags: ReviewFlags): Prom
   const candidates: readonly Candidate[] = [...given, ...filesUnder(paths.filter((path) => path !== PIPE))];
   const progress = new Progress('reviewed', systemClock);
   try {
+    await learn(engine, candidates, wanted.kind);
     for (const [index, candidate] of candidates.entries()) {
       const found = 'path' in candidate ? readSubject(candidate, wanted.kind) : candidate;
       if (found && 'unread' in found) unread.push(found.unread);
@@ -65,6 +66,15 @@ export async function review(paths: readonly string[], flags: ReviewFlags): Prom
 }
 
 type Candidate = FileCandidate | Found;
+
+/** Lets the engine know all files first: a review of one of them asks what the others tell. A file that cannot be read is named later. */
+async function learn(engine: ReviewEngine, candidates: readonly Candidate[], kind: SubjectKind | null): Promise<void> {
+  if (candidates.length < 2) return;
+  for (const candidate of candidates) {
+    const found = 'path' in candidate ? readSubject(candidate, kind) : candidate;
+    if (found && 'subject' in found) await engine.learn(found.subject);
+  }
+}
 
 /** The path for standard input, and its name in reports. */
 const PIPE = '-';

@@ -3,6 +3,9 @@ import type { Claim } from '../finding.ts';
 import type { Comment } from './ir.ts';
 import { Lines, TooDeep } from './lowering.ts';
 import { SourceModule } from './module.ts';
+import { type FileFacts, factsOf } from './project/facts.ts';
+import type { Project } from './project/project.ts';
+import { View } from './project/view.ts';
 import { lowerPython } from './python.ts';
 import type { SourceRule } from './rule.ts';
 import type { LanguageName, Stopped, SyntaxParser } from './syntax.ts';
@@ -24,18 +27,59 @@ export interface NotReviewed {
   readonly reason: string;
 }
 
+/** A file of source code. */
+export interface SourceFile {
+  readonly path: string;
+  readonly language: LanguageName;
+  readonly text: string;
+}
+
+/** What a review of a file needs beside the file. */
+export interface SourceReviewOptions {
+  readonly rules: readonly SourceRule[];
+  readonly budget?: Budget;
+  /** What the files around tell, this one included; null: the file is alone. */
+  readonly project?: Project | null;
+}
+
 /**
- * Parses one file and runs the rules over it. Pure, apart from the backstop of the budget: the same text gives the same claims.
+ * Parses one file and runs the rules over it. Pure, apart from the backstop of the budget: the same text in the same project gives
+ * the same claims.
  * @param parser has loaded the language
  */
-export function reviewSource(
-  parser: SyntaxParser,
-  file: { readonly path: string; readonly language: LanguageName; readonly text: string },
-  rules: readonly SourceRule[],
-  budget = new Budget(),
-): SourceReview | NotReviewed {
+export function reviewSource(parser: SyntaxParser, file: SourceFile, options: SourceReviewOptions): SourceReview | NotReviewed {
+  const { rules, budget = new Budget(), project = null } = options;
+  return bounded(() => {
+    const parsed = moduleOf(parser, file, budget);
+    if ('reason' in parsed) return parsed;
+    const { module, unread } = parsed;
+    const view = new View(module, project);
+    const relevant = rules.filter(({ hint }) => hint === undefined || hint.test(file.text));
+    const claims: { rule: SourceRule; claim: Claim }[] = [];
+    const unfinished = runRules(relevant, budget, {
+      check: (rule, report: (claim: Claim) => void) => rule.check(module, report, view),
+      report: (rule, claim) => claims.push({ rule, claim }),
+    });
+    return { claims, module, unread, unfinished, comments: module.comments };
+  });
+}
+
+/**
+ * What a file tells the project; null: it cannot be read, and tells nothing.
+ * @param parser has loaded the language
+ */
+export function learnSource(parser: SyntaxParser, file: SourceFile, budget = new Budget()): FileFacts | null {
+  const learned = bounded(() => {
+    const parsed = moduleOf(parser, file, budget);
+    return 'reason' in parsed ? parsed : factsOf(parsed.module);
+  });
+  return 'reason' in learned ? null : learned;
+}
+
+/** Work that gives up, with the reason, if the file is too large for it. */
+function bounded<T>(work: () => T): T | NotReviewed {
   try {
-    return reviewed(parser, file, { rules, budget });
+    return work();
   } catch (error) {
     if (error instanceof TooDeep || error instanceof RangeError) return { reason: STOPPED.depth };
     if (error instanceof OutOfSteps || error instanceof Aborted) return { reason: error.message };
@@ -43,11 +87,11 @@ export function reviewSource(
   }
 }
 
-function reviewed(
+function moduleOf(
   parser: SyntaxParser,
-  file: { readonly path: string; readonly language: LanguageName; readonly text: string },
-  { rules, budget }: { readonly rules: readonly SourceRule[]; readonly budget: Budget },
-): SourceReview | NotReviewed {
+  file: SourceFile,
+  budget: Budget,
+): { readonly module: SourceModule; readonly unread: SourceReview['unread'] } | NotReviewed {
   const parsed = parser.parse(file.language, file.text, budget);
   const lines = new Lines(file.text);
   if ('unreadable' in parsed) return { reason: `line ${lines.of(parsed.unreadable)} cannot be parsed as ${NAMES[file.language]}` };
@@ -55,14 +99,7 @@ function reviewed(
   const unread = parsed.broken.map(({ start, end, at }) => ({ line: lines.of(start), endLine: lines.of(end - 1), at: lines.of(at) }));
   const lower = file.language === 'python' ? lowerPython : lowerTypescript;
   const lowered = lower(parsed.root, lines, budget);
-  const module = new SourceModule(file.path, file.language, { lowered, lines, budget });
-  const relevant = rules.filter(({ hint }) => hint === undefined || hint.test(file.text));
-  const claims: { rule: SourceRule; claim: Claim }[] = [];
-  const unfinished = runRules(relevant, budget, {
-    check: (rule, report: (claim: Claim) => void) => rule.check(module, report),
-    report: (rule, claim) => claims.push({ rule, claim }),
-  });
-  return { claims, module, unread, unfinished, comments: lowered.comments };
+  return { module: new SourceModule(file.path, file.language, { lowered, lines, budget }), unread };
 }
 
 const STOPPED: Readonly<Record<Stopped, string>> = {
