@@ -169,7 +169,7 @@ function resultsOf(module: SourceModule, fn: FunctionInfo, flow: Flow): Function
   }
   for (const { how, value } of flow.uses) {
     const { origin } = value;
-    if (how === 'argument' || origin.kind !== 'result' || flow.tested.has(origin.node)) continue;
+    if (how === 'argument' || how === 'unpacked' || origin.kind !== 'result' || flow.tested.has(origin.node)) continue;
     const of = targetOfResult(module, fn, origin.node);
     if (of) found.push({ of, isTested: false });
   }

@@ -6,6 +6,7 @@ import { type FunctionInfo, ownMethod } from '../module.ts';
 import type { SourceRule } from '../rule.ts';
 import type { LanguageName } from '../syntax.ts';
 import { isContainerMutator } from '../vocabulary.ts';
+import { marksLeft } from './marks-left.ts';
 
 const APPLY = /^(apply|restore|install|program|reload|sync|flush_rules|commit)$/;
 const CHANGES = /^(add|remove|clear|set|delete|del|append|insert|update|replace|empty|ensure)(_|[A-Z]|$)/;
@@ -23,13 +24,14 @@ export const stateBeforeApply: SourceRule = {
   id: 'state-before-apply',
   cwe: 460,
   severity: 'high',
-  hint: /apply|restore|install|program|reload|sync|flush_rules|commit|check_call|check_output|execute|writeFile|save|kernel|backend|driver|firewall|nft|netlink|iptables|ipset|dataplane|ovs|hardware/i,
+  hint: /\.add\(|apply|restore|install|program|reload|sync|flush_rules|commit|check_call|check_output|execute|writeFile|save|kernel|backend|driver|firewall|nft|netlink|iptables|ipset|dataplane|ovs|hardware/i,
   title: 'state in memory that is changed before an operation that can fail',
   why: 'The program records a change in memory, then tries to apply it. If that throws, memory and system differ. The program assumes that the change was made, or tries it again with every later one, so that one bad item makes all later changes fail.',
   remedy: 'Apply first, then record the change. Or revert the change in an `except`, or apply a copy and keep it only after success.',
   checks: 'objects and attributes that are changed and then applied in the same function',
   check(module, report) {
     for (const fn of module.functions) {
+      for (const claim of marksLeft(module, fn)) report(claim);
       for (const call of fn.of('call')) {
         if (finalizerAround(call) || rollsBack(call)) continue;
         const change = changedModel(fn, call) ?? changedState(module.language, fn, call);

@@ -5,18 +5,20 @@ import type { Call, Expr, Handler, Loop, Node, Stmt, Try } from '../ir.ts';
 import type { FunctionInfo, SourceModule } from '../module.ts';
 import type { SourceRule } from '../rule.ts';
 import { isLogging } from '../vocabulary.ts';
+import { droppedExceptions } from './dropped-exception.ts';
 
 export const swallowedException: SourceRule = {
   id: 'swallowed-exception',
   cwe: 390,
   severity: 'medium',
-  hint: /\bexcept\b|\bcatch\b|\bsuppress\b/,
+  hint: /\bexcept\b|\bcatch\b|\bsuppress\b|(Error|Exception)\(/,
   title: 'all exceptions caught and ignored',
   why: 'The handler ignores every failure, including unexpected ones such as a typo in the code. The caller continues as if the operation had succeeded, and no log shows what failed.',
   remedy: 'Catch the expected exceptions by type. Log the others, or do not catch them.',
   checks: 'handlers that catch all exceptions, and what they do',
   check(module, report) {
     for (const fn of module.functions) {
+      for (const claim of droppedExceptions(module, fn)) report(claim);
       for (const node of fn.of('try')) {
         for (const handler of node.handlers) {
           if (!catchesAll(handler) || !isEmpty(module, handler) || isFirstAttempt(node)) continue;

@@ -11,6 +11,7 @@ import type { Belief } from '../project/project.ts';
 import type { Origin } from '../project/values.ts';
 import type { View } from '../project/view.ts';
 import type { SourceRule } from '../rule.ts';
+import { usesBeforeStart } from './not-started.ts';
 
 export const noneDereference: SourceRule = {
   id: 'none-dereference',
@@ -30,6 +31,7 @@ export const noneDereference: SourceRule = {
         reported.add(node);
         report(claim);
       }
+      for (const found of usesBeforeStart(module, fn)) report(found);
       if (module.language === 'python') for (const found of listsOfMaybe(module, view, fn)) report(found);
     }
   },
