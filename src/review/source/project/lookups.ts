@@ -30,9 +30,14 @@ function isQuery(node: Expr | null): boolean {
   return node !== null && some(node, (one) => one.kind === 'call' && /^(query|filter|filter_by|order_by)$/.test(calleeName(one) ?? ''));
 }
 
+/** `find()!` and `find() as X` of TypeScript: the author says that it is there. */
+export function isAsserted(module: SourceModule, { end }: Expr): boolean {
+  return module.language !== 'python' && /^(!(?!=)|\s+as\b)/.test(module.lines.text.slice(end, end + 8));
+}
+
 /** Look-ups of TypeScript. `!` after the look-up says that its author knows better. */
 function lookupOfNode(module: SourceModule, fn: FunctionInfo, node: Call): string | null {
-  if (module.lines.text[node.end] === '!' && module.lines.text[node.end + 1] !== '=') return null;
+  if (isAsserted(module, node)) return null;
   const name = calleeName(node) ?? '';
   const [first] = node.args;
   if (name === 'find' && first?.kind === 'function' && receiver(node)) return '`find()` returns if nothing fits';

@@ -6,7 +6,10 @@ import type { FunctionInfo, SourceModule } from '../module.ts';
 /** Exceptions that are made as a statement of their own, and so neither raised nor kept. @throws OutOfSteps */
 export function droppedExceptions(module: SourceModule, fn: FunctionInfo): Claim[] {
   const word = module.language === 'python' ? 'raise' : 'throw';
-  const made = [...fn.of('expression').map(({ expr }) => expr), ...fn.of('return').flatMap(({ value }) => value ?? [])];
+  const made = [
+    ...fn.of('expression').map(({ expr }) => expr),
+    ...(module.language === 'python' ? fn.of('return').flatMap(({ value }) => value ?? []) : []),
+  ];
   return made.flatMap((expr) => {
     const name = expr.kind === 'call' ? exceptionName(module, expr) : null;
     const isReturned = expr.parent?.kind === 'return';

@@ -5,7 +5,7 @@ import { guardsAt, isGuarded, isWithin } from '../flow.ts';
 import type { Assign, Attribute, Call, Expr, Node } from '../ir.ts';
 import { type FunctionInfo, ownMethod, type SourceModule } from '../module.ts';
 import { nothingIn } from '../project/facts.ts';
-import { lookupOf } from '../project/lookups.ts';
+import { isAsserted, lookupOf } from '../project/lookups.ts';
 import type { Use } from '../project/nullness.ts';
 import type { Belief } from '../project/project.ts';
 import type { Origin } from '../project/values.ts';
@@ -26,7 +26,9 @@ export const noneDereference: SourceRule = {
       const reported = new Set<Node | null>();
       for (const use of nothingIn(module, fn).uses) {
         const { node } = use.value.origin;
-        const claim = use.caught || reported.has(node) ? null : claimOf({ module, view, fn }, use);
+        // What TypeScript passes on, its compiler has checked.
+        const isChecked = use.passed !== null && module.language !== 'python';
+        const claim = use.caught || isChecked || reported.has(node) ? null : claimOf({ module, view, fn }, use);
         if (!claim) continue;
         reported.add(node);
         report(claim);
@@ -101,11 +103,6 @@ function isAskedBefore(module: SourceModule, use: Node, origin: Node): boolean {
   if (origin.kind !== 'call' && origin.kind !== 'attribute') return false;
   const text = module.text(origin);
   return guardsAt(use).some(({ test }) => module.text(test).includes(text));
-}
-
-/** `find()!` and `find() as X`: the author says that it is there. */
-function isAsserted(module: SourceModule, { end }: Node): boolean {
-  return module.language !== 'python' && /^(!(?!=)|\s+as\b)/.test(module.lines.text.slice(end, end + 8));
 }
 
 /** `find(things, key)` under the condition `key in things`. */
