@@ -1,5 +1,5 @@
 import { advice, at, place } from '../claims.ts';
-import { calleeName, isConstant, keyword, pathOf, receiver, some } from '../expressions.ts';
+import { calleeName, isConstant, keyword, pathOf, receiver, rootOf, some } from '../expressions.ts';
 import { guardingTry, guardsAt, isWithin } from '../flow.ts';
 import type { Call, Expr } from '../ir.ts';
 import type { SourceModule } from '../module.ts';
@@ -43,7 +43,8 @@ export const checkThenUse: SourceRule = {
           solution: advice(
             `Remove the test: call \`${module.brief(call.callee)}\` and handle the error if it ${/mk|make|add|create/.test(path) ? 'exists already' : 'does not exist'}.`,
           ),
-          severity: onlyReads(call, path) ? 'low' : 'medium',
+          // A path that callers give is shared with others; a program's own path seldom is.
+          severity: onlyReads(call, path) || !fn.params.includes(rootOf(subject) ?? '') ? 'low' : 'medium',
           confidence: 'certain',
         });
       }

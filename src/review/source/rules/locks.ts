@@ -4,6 +4,7 @@ import type { Call, Expr, Node, Stmt, Try } from '../ir.ts';
 import { decoratorOf, type FunctionInfo, ownMethod, type SourceModule } from '../module.ts';
 import type { SourceRule } from '../rule.ts';
 import { isContainerMutator } from '../vocabulary.ts';
+import { unlockedEntries } from './unlocked-entry.ts';
 
 export const unlockedSibling: SourceRule = {
   id: 'unlocked-sibling',
@@ -15,6 +16,7 @@ export const unlockedSibling: SourceRule = {
   remedy: 'Take the same lock.',
   checks: 'changes of attributes in classes whose methods take locks',
   check(module, report) {
+    for (const claim of unlockedEntries(module)) report(claim);
     for (const cls of module.classes.values()) {
       const methods = [...cls.methods.values()];
       const locked = methods.filter((method) => lockOf(method) !== null);

@@ -23,7 +23,7 @@ export function usesBeforeStart(module: SourceModule, fn: FunctionInfo): Claim[]
     const path = module.text(node.object);
     found.set(attribute, {
       ...place(node, fn),
-      claim: `\`${path}\` is used without a check for ${module.language === 'python' ? 'None' : 'undefined'}, which it is until \`${functionOf(start)?.name}\` has run`,
+      claim: `\`${path}\` is used without a check for ${module.language === 'python' ? 'None' : '`undefined`'}, which it is until \`${functionOf(start)?.name}\` has run`,
       evidence: [
         at(module, start, `only \`${functionOf(start)?.name}\` assigns it`),
         at(module, node, 'used here, with no check before it'),

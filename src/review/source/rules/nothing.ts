@@ -60,7 +60,7 @@ function claimOf({ module, view, fn }: Place, use: Use): Claim | null {
   const name = module.brief(use.node, 60);
   return {
     ...place(use.node, fn),
-    claim: `\`${name}\` ${USED[use.how]} without a check for ${module.language === 'python' ? 'None' : 'undefined'}, which ${nothing.why}`,
+    claim: `\`${name}\` ${USED[use.how]} without a check for ${module.language === 'python' ? 'None' : '`undefined`'}, which ${nothing.why}`,
     evidence: [
       at(module, origin.node, origin.kind === 'tested' ? 'compared here, and not left' : 'its origin'),
       ...nothing.evidence,

@@ -146,7 +146,7 @@ function closesName(call: Call, name: string): boolean {
 }
 
 function isHarmless(call: Call): boolean {
-  return /^(len|str|int|repr|print|append|add|format|isinstance|range)$/.test(calleeName(call) ?? '');
+  return /^(len|str|int|repr|print|append|add|format|isinstance|range|settimeout|setsockopt|setblocking)$/.test(calleeName(call) ?? '');
 }
 
 function isInFinally(node: Node): boolean {

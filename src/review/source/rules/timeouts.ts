@@ -1,8 +1,8 @@
 import { lookUp } from '../../../model/look-up.ts';
-import { bindingsOf } from '../bindings.ts';
+import { bindingsOf, localValue } from '../bindings.ts';
 import { advice, at, place } from '../claims.ts';
 import { calleeName, keyword, pathOf, receiver, rootOf, selfAttribute } from '../expressions.ts';
-import type { Call } from '../ir.ts';
+import type { Call, Expr } from '../ir.ts';
 import type { FunctionInfo, SourceModule } from '../module.ts';
 import type { SourceRule } from '../rule.ts';
 
@@ -46,13 +46,25 @@ export const missingTimeout: SourceRule = {
 
 /** `session.get(…)` on a session of requests that this function, or its class, creates. */
 function isOfSession(fn: FunctionInfo, call: Call): boolean {
-  if (!/^(get|post|put|patch|delete|head|options|request)$/.test(calleeName(call) ?? '')) return false;
-  const on = receiver(call);
+  const method = call.callee.kind === 'name' ? methodOf(fn, call.callee) : null;
+  if (!method && !/^(get|post|put|patch|delete|head|options|request)$/.test(calleeName(call) ?? '')) return false;
+  const on = method ?? receiver(call);
   const attribute = selfAttribute(on);
   if (attribute !== null) return /^requests\.[sS]ession$/.test(fn.cls?.madeBy(attribute) ?? '');
   if (on?.kind !== 'name') return false;
   const made = bindingsOf(fn, on.name);
   return made.length === 1 && made[0]?.value?.kind === 'call' && /^requests\.[sS]ession$/.test(pathOf(made[0].value.callee) ?? '');
+}
+
+/** The object whose method a local name holds: `send = getattr(session, verb)`; null: the name holds something else. */
+function methodOf(fn: FunctionInfo, name: Expr & { kind: 'name'; name: string }): Expr | null {
+  const value = localValue(fn, name);
+  return value?.kind === 'call' && pathOf(value.callee) === 'getattr' ? (value.args[0] ?? null) : null;
+}
+
+/** Whether a call passes on arguments that other lines gather, in a file that speaks of a time-out. */
+function mayPassTimeout(module: SourceModule, call: Call): boolean {
+  return call.args.some(({ kind }) => kind === 'other') && (call.callee.kind !== 'name' || module.occurrences('timeout', 1) > 0);
 }
 
 function lacksTimeout(module: SourceModule, fn: FunctionInfo, call: Call): string | null {
@@ -62,7 +74,7 @@ function lacksTimeout(module: SourceModule, fn: FunctionInfo, call: Call): strin
   if (keyword(call, 'timeout') || call.args.length > (lookUp(POSITION, path) ?? Number.POSITIVE_INFINITY)) return null;
   // Without a host the constructor does not connect: `connect` takes the time-out.
   if (/(SMTP(_SSL)?|FTP(_TLS)?|Telnet)$/.test(path) && call.args.length === 0 && call.keywords.length === 0) return null;
-  if (call.args.some(({ kind }) => kind === 'other') || setsDefault(module)) return null;
+  if (mayPassTimeout(module, call) || setsDefault(module)) return null;
   return 'no `timeout`, and there is no default';
 }
 
