@@ -76,12 +76,13 @@ function assumeCall(test: Call, holds: boolean, state: ReadonlyMap<string, Known
   const key = keyOf(test);
   const after = key === null ? state : decided(key, holds, { tested, node: test, state, isExact: false });
   if (after === null) return null;
+  const inner = holds ? reached(test, after) : after;
   mark(tested, state.get(key ?? ''), test);
   return [...test.args, ...test.keywords.map(({ value }) => value)].reduce((now, one) => {
     const place = keyOf(one);
     if (place !== null) mark(tested, state.get(place), null);
     return something(now, place);
-  }, after);
+  }, inner);
 }
 
 /** A place was tested: it is something, or nothing. */

@@ -21,6 +21,11 @@ export class Devices {
     throw new Error(id);
   }
 
+  short(id: string): string {
+    const device = this.find(id);
+    return device?.name.startsWith('x') ? device.name.slice(1) : '';
+  }
+
   known(id: string): string {
     return this.find(id)!.name;
   }
