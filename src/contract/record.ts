@@ -1,4 +1,4 @@
-import { DefaultShape, NullableShape, OptionalShape, optional } from './compounds.ts';
+import { DefaultShape, DocumentedShape, MappedShape, NullableShape, OptionalShape, optional } from './compounds.ts';
 import { Mismatch } from './mismatch.ts';
 import { inside, type JsonSchema, type Of, type Shape } from './shape.ts';
 
@@ -108,6 +108,7 @@ export class TaggedShape<T> implements Shape<T> {
 }
 
 function mayBeAbsent(shape: Shape<unknown>): boolean {
+  if (shape instanceof DocumentedShape || shape instanceof MappedShape) return mayBeAbsent(shape.inner);
   return shape instanceof OptionalShape || shape instanceof NullableShape || shape instanceof DefaultShape;
 }
 
