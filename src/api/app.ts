@@ -1,5 +1,5 @@
 import type { SecureContextOptions } from 'node:tls';
-import swagger from '@fastify/swagger';
+import swagger, { type SwaggerOptions } from '@fastify/swagger';
 import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Identity } from '../control/identity/interface.ts';
 import type { Principal } from '../control/principal.ts';
@@ -17,6 +17,8 @@ import { nativeRoutes } from './native/routes.ts';
 import { versionRoute } from './neutron/discovery.ts';
 import { withoutJsonSuffix } from './neutron/request.ts';
 import { neutronRoutes } from './neutron/routes.ts';
+import { documentOptions } from './openapi/document.ts';
+import { documentRoutes } from './openapi/routes.ts';
 import { RateLimits, type RateOptions } from './rate-limits.ts';
 import { requestId } from './request-id.ts';
 import type { Services } from './services.ts';
@@ -81,7 +83,7 @@ const KEEP_ALIVE_MS = 65_000;
 export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   const { limits, services, identity, clock } = options;
   const app = createFastify(options);
-  await app.register(swagger, { openapi: { info: { title: 'Pinhole', version: options.version } } });
+  await app.register(swagger, documentOptions(options.version) as SwaggerOptions);
   parseJsonStrictly(app);
   shareConnections(app, limits);
   boundArrivals(app, limits.concurrency);
@@ -99,7 +101,7 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   versionRoute(app);
   await app.register(neutronRoutes(services, limits), { prefix: '/v2.0' });
   await app.register(nativeRoutes(services, identity, clock), { prefix: '/v1' });
-  app.get('/openapi.json', { schema: { hide: true }, config: { policy: 'authenticated' } }, async () => app.swagger());
+  documentRoutes(app);
   return app;
 }
 
@@ -158,7 +160,7 @@ function handleErrors(app: FastifyInstance, { logger, metrics }: AppOptions): vo
 }
 
 function healthRoutes(app: FastifyInstance, { ready, hostReady }: AppOptions): void {
-  const open = { schema: { hide: true }, config: { policy: 'open' as const } };
+  const open = { config: { policy: 'open' as const } };
   app.get('/livez', open, async () => ({ status: 'ok' }));
   const readiness = (ask: () => Promise<void>) => async (_request: FastifyRequest, reply: FastifyReply) => {
     try {

@@ -11,7 +11,7 @@ export interface MetricsAccess {
 
 /** Answers `GET /metrics` in Prometheus's text format. */
 export function metricsRoute(app: FastifyInstance, metrics: Metrics, { policy, authorise }: MetricsAccess): void {
-  app.get('/metrics', { schema: { hide: true }, config: { policy } }, async (request, reply) => {
+  app.get('/metrics', { config: { policy } }, async (request, reply) => {
     authorise(request);
     reply.type(metrics.registry.contentType);
     return metrics.registry.metrics();

@@ -71,8 +71,9 @@ describe.each(STORES)('access, on %s', (store) => {
     }
   });
 
-  it('answers only health checks without a token', async () => {
-    for (const path of ['/livez', '/healthcheck']) expect((await server.call('GET', path, undefined, { token: '' })).status).toBe(200);
+  it('answers only health checks and the description of the API without a token', async () => {
+    for (const path of ['/livez', '/healthcheck', '/openapi.json', '/console/api'])
+      expect((await server.call('GET', path, undefined, { token: '' })).status).toBe(200);
     for (const path of [
       '/v2.0/routers',
       '/v1/routers',
@@ -80,7 +81,6 @@ describe.each(STORES)('access, on %s', (store) => {
       '/v1/agents',
       '/v1/tokens',
       '/v1/expectations',
-      '/openapi.json',
       '/metrics',
       '/nothing',
       '/v2.0/',

@@ -69,7 +69,6 @@ export function adminRoutes({ tokens, quotas, audit }: Services): FastifyPluginA
       {
         schema: {
           tags: ['audit'],
-          description: "Begin, end and signed head of each server's chain.",
           response: { 200: schemaOf(CHAIN_LIST) },
         },
         config: { policy: 'get_audit' },

@@ -43,7 +43,6 @@ export function hostRoutes({ hosts }: Services): FastifyPluginAsync {
       {
         schema: {
           ...one,
-          description: 'Lets the pull through that the agent of this host holds.',
           body: schemaOf(CONFIRMATION),
           response: { 200: schemaOf(HELD) },
         },

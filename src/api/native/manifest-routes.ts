@@ -21,7 +21,6 @@ export function manifestRoutes({ manifests }: Services): FastifyPluginAsync {
       {
         schema: {
           ...schema,
-          description: 'Makes the declared state equal to a file, in one transaction.',
           response: { 200: schemaOf(APPLIED) },
         },
         ...common,
@@ -31,7 +30,7 @@ export function manifestRoutes({ manifests }: Services): FastifyPluginAsync {
     app.post<ManifestBody>(
       '/plan',
       {
-        schema: { ...schema, description: 'What apply would do. Changes nothing.', response: { 200: schemaOf(MANIFEST_PLAN) } },
+        schema: { ...schema, response: { 200: schemaOf(MANIFEST_PLAN) } },
         ...common,
       },
       async ({ principal, body, query }) => MANIFEST_PLAN.write(await manifests.plan(principal, { manifest: body, ...query })),
@@ -41,7 +40,6 @@ export function manifestRoutes({ manifests }: Services): FastifyPluginAsync {
       {
         schema: {
           tags: ['manifests'],
-          description: 'Makes one change to the helpers of all routers with these labels, in one transaction.',
           querystring: schemaOf(BULK_QUERY),
           body: schemaOf(BULK),
           response: { 200: schemaOf(APPLIED) },

@@ -127,7 +127,6 @@ function routerRoutes({ routers, live, expectations }: Services): FastifyPluginA
       {
         schema: {
           ...one,
-          description: 'Like PUT, but leaves labels alone that the body does not name.',
           querystring: schemaOf(CHANGE_QUERY),
           body: schemaOf(ROUTER_PATCH),
           response: { 200: shown },
@@ -232,7 +231,6 @@ function helperRoutes({ routers, helpers, live }: Services): FastifyPluginAsync 
       {
         schema: {
           ...one,
-          description: 'Assigns the helper to connections that exist already.',
           response: { 200: schemaOf(REAPPLIED) },
         },
         config: { policy: 'reapply_router_conntrack_helper' },

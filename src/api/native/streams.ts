@@ -24,7 +24,7 @@ export function streamRoutes({ expectations, events }: Services, identity: Ident
     app.get(
       '/expectations',
       {
-        schema: { tags: ['status'], description: 'Follows live expectations: one JSON object a line.' },
+        schema: { tags: ['status'] },
         config: { policy: 'get_router_expectations' },
       },
       async (request, reply) => {
@@ -52,7 +52,6 @@ export function streamRoutes({ expectations, events }: Services, identity: Ident
         schema: {
           tags: ['status'],
           querystring: schemaOf(EVENT_QUERY),
-          description: 'Server-sent events: changes, status, drift. Resumes after `Last-Event-ID` or `after`; without either begins now.',
         },
         config: { policy: 'get_event' },
       },
