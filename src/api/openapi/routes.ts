@@ -8,9 +8,12 @@ const CONTENT_POLICY = "default-src 'self'; frame-ancestors 'none'; base-uri 'no
 export function documentRoutes(app: FastifyInstance): void {
   const open = { config: { policy: 'open' as const } };
   app.get('/openapi.json', open, async () => app.swagger());
+  // The document does not change while the server runs, and the page needs no token.
+  let page: string | null = null;
   app.get('/console/api', open, async (_request, reply) => {
     const { paths, info } = app.swagger();
+    page ??= pageOf({ paths, info });
     reply.type('text/html; charset=utf-8').header('content-security-policy', CONTENT_POLICY);
-    return reply.header('x-content-type-options', 'nosniff').header('referrer-policy', 'no-referrer').send(pageOf({ paths, info }));
+    return reply.header('x-content-type-options', 'nosniff').header('referrer-policy', 'no-referrer').send(page);
   });
 }
