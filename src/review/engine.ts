@@ -134,6 +134,7 @@ export class ReviewEngine {
       subject: subject.name,
       line,
       note: `lines ${line} to ${endLine} were not reviewed: the parser does not understand line ${at}`,
+      level: 'error' as const,
     }));
     return this.#finish(subject, {
       family: 'source',
@@ -157,7 +158,9 @@ export class ReviewEngine {
     const view = new RulesetView(subject.name, ruleset, { host: this.#host, budget });
     const { claims, unfinished } = this.#rulesetClaims(view, budget);
     const notes = [
-      ...ruleset.unread.slice(0, MAX_OF_A_KIND).map(({ line, text }) => ({ subject: subject.name, line, note: `not read: ${text}` })),
+      ...ruleset.unread
+        .slice(0, MAX_OF_A_KIND)
+        .map(({ line, text }) => ({ subject: subject.name, line, note: `not read: ${text}`, level: 'error' as const })),
       ...(live ? [linesNote(subject.name, live)] : []),
       ...opaqueNote(subject.name, ruleset),
       ...unreachedNote(subject.name, view),

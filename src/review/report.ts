@@ -34,6 +34,11 @@ export function makeReport(
   };
 }
 
+/** The notes about subjects, parts of subjects and rules that were not tried. */
+export function notTried({ notes }: Report): Note[] {
+  return notes.filter(({ level }) => level === 'error');
+}
+
 /** The open findings of a pillar, or of one weakness. */
 export function findingsOf({ findings }: Report, type: Types[number]): Finding[] {
   return findings.filter(({ cwe }) => isChosen([type], cwe));

@@ -105,8 +105,26 @@ describe('pinhole review', () => {
     const file = write('endless.py', `class A:\n  def f(self, ids):\n    for i in ids:\n${turn.repeat(700)}`);
     expect((await review([file])).stdout).toMatch(/Not finished: early-return-in-batch/);
     const gated = await review([file, '--fail-on', 'critical']);
-    expect(gated.stderr).toMatch(/Rules were not finished for 1 subject/);
+    expect(gated.stderr).toMatch(/1 part of the subjects was not tried/);
     expect(gated.code).toBe(1);
+  });
+
+  const GOOD = 'def good(a):\n    b = a\n    return b\n\n\n'.repeat(6);
+  it.each([
+    ['a missing parenthesis', 'python.py', `${GOOD}def bad(:\n    return 1\n`],
+    ['an operator too many', 'python.py', `${GOOD}def bad():\n    x = = 1\n    return x\n`],
+    [
+      'a file that it includes',
+      'rules.nft',
+      'include "other.nft"\ntable inet t {\n  chain c {\n    type filter hook forward priority 0; policy drop;\n  }\n}\n',
+    ],
+  ])('calls nothing clean that it did not try, and passes no gate: %s', async (_what, name, text) => {
+    const file = write(name, text);
+    const shown = await review([file]);
+    expect([shown.code, shown.stdout]).toEqual([0, expect.stringMatching(/Not tried:/)]);
+    expect(shown.stdout).not.toContain('Clean.');
+    const gated = await review([file, '--fail-on', 'critical']);
+    expect([gated.code, gated.stderr]).toEqual([1, expect.stringMatching(/1 part of the subjects was not tried/)]);
   });
 
   it.each([

@@ -6,7 +6,7 @@ import { applyBaseline, writeBaseline } from '../../review/baseline.ts';
 import { ReviewEngine, type SubjectReport } from '../../review/engine.ts';
 import { type FileCandidate, type Found, filesUnder, readStream, readSubject, type Unread } from '../../review/files.ts';
 import type { Severity } from '../../review/finding.ts';
-import { failing, makeReport, type Report } from '../../review/report.ts';
+import { failing, makeReport, notTried, type Report } from '../../review/report.ts';
 import { REPORTERS } from '../../review/reporters/index.ts';
 import { NO_HOST } from '../../review/ruleset/view.ts';
 import type { Subject, SubjectKind } from '../../review/subject.ts';
@@ -101,11 +101,11 @@ function conclude(report: Report, outcome: { failOn: Severity | null; named: rea
       `${outcome.broken} ${outcome.broken === 1 ? 'subject was' : 'subjects were'} not reviewed: see the notes.`,
     );
   if (outcome.failOn === null) return;
-  const unfinished = report.subjects.filter((subject) => subject.unfinished.length > 0).length;
-  if (unfinished > 0)
+  const gaps = notTried(report).length;
+  if (gaps > 0)
     throw new Reported(
       'review-failed',
-      `Rules were not finished for ${unfinished} ${unfinished === 1 ? 'subject' : 'subjects'}: see the notes.`,
+      `${gaps} ${gaps === 1 ? 'part of the subjects was' : 'parts of the subjects were'} not tried: see the notes.`,
     );
   const bad = failing(report, outcome.failOn);
   if (bad.length > 0)

@@ -1,9 +1,9 @@
 import { type Pillar, typeName } from '../cwe.ts';
 import type { Finding, RuleInfo } from '../finding.ts';
-import { findingsOf, type Report } from '../report.ts';
+import { findingsOf, notTried, type Report } from '../report.ts';
 import { ALL_RULES, isChosen } from '../rules.ts';
 import { noteLines, summary } from './summary.ts';
-import { hanging, lineText, printable, wrap } from './text.ts';
+import { hanging, lineText, plural, printable, wrap } from './text.ts';
 
 /** Text for terminals: defect type by defect type, its findings, or what was checked. Lines are wrapped at 80 characters. */
 export function byType(report: Report): string {
@@ -62,5 +62,8 @@ function clean(report: Report, type: number): string {
       (families.has(family) || (family === 'ruleset' && families.has('configuration'))) && isChosen([type as Pillar], rule.cwe),
   ).map(({ rule }) => rule.checks);
   if (checks.length === 0) return 'Not checked: no rule of this type applies to the reviewed subjects.';
+  const gaps = notTried(report).length;
+  if (gaps > 0)
+    return `No finding in what was tried. ${plural(gaps, 'part')} of the subjects ${gaps === 1 ? 'was' : 'were'} not: see the notes.`;
   return `Clean. Checked: ${checks.join('; ')}.`;
 }

@@ -17,9 +17,13 @@ export function summary(report: Report): string {
   return `${plural(findings.length, 'finding')}${detail} in ${plural(subjects.length, 'subject')}, ${subjects.reduce((sum, { lines }) => sum + lines, 0)} lines${rest}${open}`;
 }
 
-/** The notes as lines of text, with a last one about dropped claims of the second reader. */
+/** The notes as lines of text: first what was not tried; last one about dropped claims of the second reader. */
 export function noteLines(report: Report): string[] {
-  const notes = report.notes.map(({ subject, line, note }) => `${subject}${line === null ? '' : `:${line}`}: ${note}`);
+  const notes = [...report.notes]
+    .sort((a, b) => Number(b.level === 'error') - Number(a.level === 'error'))
+    .map(
+      ({ subject, line, note, level }) => `${level === 'error' ? 'Not tried: ' : ''}${subject}${line === null ? '' : `:${line}`}: ${note}`,
+    );
   const { secondReader } = report;
   if (secondReader && secondReader.dropped > 0) {
     notes.push(

@@ -84,7 +84,7 @@ export class SyntaxParser {
   async load(name: LanguageName): Promise<void> {
     if (this.#languages.has(name)) return;
     const path = createRequire(import.meta.url).resolve(GRAMMARS[name]);
-    this.#languages.set(name, new Grammar(await Language.load(path)));
+    this.#languages.set(name, new Grammar(await Language.load(path), name === 'python'));
   }
 
   /**
@@ -166,13 +166,16 @@ const LEAVES = new Set([
 /** A language with its names cached: a query to the WebAssembly module costs as much as a node. */
 class Grammar {
   readonly language: Language;
+  /** Whether it takes all of the language: then whatever it does not take is an error. */
+  readonly isExact: boolean;
   readonly #types: string[] = [];
   readonly #named: boolean[] = [];
   readonly #leaves: boolean[] = [];
   readonly #fields: (string | null)[] = [null];
 
-  constructor(language: Language) {
+  constructor(language: Language, isExact: boolean) {
     this.language = language;
+    this.isExact = isExact;
     for (let id = 1; id <= language.fieldCount; id++) this.#fields.push(language.fieldNameForId(id));
   }
 
@@ -201,9 +204,14 @@ type Building = { -readonly [K in keyof SyntaxNode]: K extends 'children' ? Buil
 
 const NO_CHILDREN: Building[] = [];
 
-/** Copies the tree out of the WebAssembly heap, where repeated reads are slow, or returns the bound that it exceeds. Iterative. */
+/**
+ * Copies the tree out of the WebAssembly heap, where repeated reads are slow, or returns the bound that it exceeds. Iterative. Tokens that
+ * the parser of Python inserted are copied too: they are empty, and only a tree with errors has them. That of TypeScript inserts some where
+ * valid source is newer than its grammar.
+ */
 function copy(tree: Tree, grammar: Grammar, budget: Budget): Building | Stopped {
   let size = 0;
+  const mayBeInserted = grammar.isExact && tree.rootNode.hasError;
   const cursor = tree.walk();
   const path: Building[][] = [];
   let siblings: Building[] = [];
@@ -215,7 +223,8 @@ function copy(tree: Tree, grammar: Grammar, budget: Budget): Building | Stopped 
       const id = cursor.nodeTypeId;
       const named = grammar.isNamed(id);
       const type = grammar.type(id);
-      if (named || field !== null || type === ':') {
+      const isInserted = mayBeInserted && cursor.startIndex === cursor.endIndex;
+      if (named || field !== null || type === ':' || isInserted) {
         const node: Building = { type, field, named, start: cursor.startIndex, end: cursor.endIndex, children: NO_CHILDREN };
         siblings.push(node);
         if (++size > MAX_NODES) return 'size';
