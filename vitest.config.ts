@@ -30,7 +30,8 @@ export default defineConfig({
         test: {
           name: 'integration',
           include: ['test/integration/**/*.test.ts'],
-          testTimeout: 30_000,
+          // A backstop, as for unit tests: databases, brokers and processes of a busy machine may stand still for a while.
+          testTimeout: 90_000,
           hookTimeout: 60_000,
           globalSetup: ['test/support/integration-setup.ts'],
         },
