@@ -1,10 +1,7 @@
 // Announces a port after the other on one FTP control connection, as fast as the connection takes them, for some milliseconds.
-import { setPriority } from 'node:os';
 import { finish, finishWithin, parameters, print, tryConnect } from './lib.mjs';
 
 const { own, server, ms } = parameters;
-// As in hostile-tenant.mjs.
-setPriority(19);
 finishWithin(ms, { lines: 'sent' });
 const socket = await tryConnect(server, 21);
 if (!socket) finish({ error: 'no control connection' });
