@@ -81,7 +81,7 @@ describe('in a real cloud', () => {
     });
 
     const { stdout } = await run(process.execPath, [CLI, 'status', router.id, '--agent', '--url', agent.url]);
-    expect(stdout).toMatch(/^12 helpers: 1 ERROR, 11 ACTIVE; 1 host\n/);
+    expect(stdout).toMatch(/^12 helpers: 1 ERROR, 11 ACTIVE; 1 host; 1 router not confined\n/);
     expect(stdout.match(/ ACTIVE +\d+ s$/gm)).toHaveLength(11);
     expect(stdout).toMatch(/ amanda +\S+ +ipv4 ipv6 +ERROR +-\n {2}no kernel has .*amanda.*\n/);
 
