@@ -140,7 +140,7 @@ export class GroupCommit<Unit> {
         await this.#driver.rollback();
         return null;
       }
-      await this.#commit(outcomes.length);
+      await this.#commit(outcomes.filter((outcome) => 'answer' in outcome).length);
       for (const outcome of outcomes) if ('answer' in outcome) outcome.answer();
       asides = outcomes.flatMap((outcome) => ('aside' in outcome ? [outcome.aside] : []));
     } catch (error) {
