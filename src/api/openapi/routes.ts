@@ -10,9 +10,12 @@ export function documentRoutes(app: FastifyInstance): void {
   app.get('/openapi.json', open, async () => app.swagger());
   // The document does not change while the server runs, and the page needs no token.
   let page: string | null = null;
-  app.get('/console/api', open, async (_request, reply) => {
+  const made = () => {
     const { paths, info } = app.swagger();
-    page ??= pageOf({ paths, info });
+    return pageOf({ paths, info });
+  };
+  app.get('/console/api', open, async (_request, reply) => {
+    page ??= made();
     reply.type('text/html; charset=utf-8').header('content-security-policy', CONTENT_POLICY);
     return reply.header('x-content-type-options', 'nosniff').header('referrer-policy', 'no-referrer').send(page);
   });
