@@ -1,4 +1,4 @@
-import { type Metrics, type Observed, observe, observeEach } from '../telemetry/metrics.ts';
+import { type Metrics, type Observed, observe, observeEach, observeTogether } from '../telemetry/metrics.ts';
 import type { Agent } from './agent.ts';
 
 type Counts = Agent['counts'];
@@ -59,7 +59,7 @@ const NUMBERS: readonly (readonly [Observed, (counts: Counts) => number])[] = [
 
 /** Registers the metrics of an agent. */
 export function registerAgentMetrics(metrics: Metrics, agent: Agent): void {
-  for (const [observed, read] of NUMBERS) observe(metrics, observed, () => read(agent.counts));
+  observeTogether(metrics, NUMBERS, () => agent.counts);
   const syncs = 'Looks at namespaces by outcome. failed: the kernel refused a table, and the status of its router says why';
   observeEach(metrics, { name: 'pinhole_agent_syncs_total', help: syncs, kind: 'counter', label: 'outcome' }, () => {
     const { unchanged, verified, writes, failures } = agent.counts;

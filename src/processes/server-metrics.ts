@@ -3,8 +3,8 @@ import type { Meters } from '../control/context.ts';
 import type { EventFeed } from '../control/events.ts';
 import type { HostWatch } from '../control/host-watch.ts';
 import type { Clock } from '../ports/clock.ts';
-import type { Store } from '../store/interface.ts';
-import { DELAY_BUCKETS, type Metrics, observe, observeEach, REFUSED_MESSAGES } from '../telemetry/metrics.ts';
+import type { Store, Totals } from '../store/interface.ts';
+import { DELAY_BUCKETS, type Metrics, observe, observeEach, observeTogether, REFUSED_MESSAGES } from '../telemetry/metrics.ts';
 
 /** What a server's metrics read at each scrape. */
 export interface ServerParts {
@@ -42,33 +42,18 @@ export function registerServerMetrics(metrics: Metrics, parts: ServerParts): voi
   registerTotals(metrics, parts);
 }
 
-/** One query answers all of them. While the database does not answer, they are left out: a number of before would be a wrong one. */
+/** One reading of the database answers all of them; none while it does not answer. */
 function registerTotals(metrics: Metrics, { store, clock }: ServerParts): void {
-  const routers = metrics.gauge('pinhole_routers', 'Routers that are declared');
-  const helpers = metrics.gauge('pinhole_helpers', 'Helpers that are declared');
-  const hints = metrics.gauge(
-    'pinhole_outbox_hints',
-    'Hints to agents that are not sent: is the bus there? Agents find changes later without them',
+  const hints = 'Hints to agents that are not sent: is the bus there? Agents find changes later without them';
+  const ageOf = ({ oldestHint }: Totals) => (oldestHint === null ? 0 : Math.max(0, clock.now().getTime() - Date.parse(oldestHint)) / 1_000);
+  observeTogether<Totals>(
+    metrics,
+    [
+      [{ name: 'pinhole_routers', help: 'Routers that are declared' }, ({ routers }) => routers],
+      [{ name: 'pinhole_helpers', help: 'Helpers that are declared' }, ({ helpers }) => helpers],
+      [{ name: 'pinhole_outbox_hints', help: hints }, (totals) => totals.hints],
+      [{ name: 'pinhole_outbox_oldest_seconds', help: 'Age of the oldest of them; 0 for none' }, ageOf],
+    ],
+    () => store.read.totals().catch(() => null),
   );
-  const age = metrics.gauge('pinhole_outbox_oldest_seconds', 'Age of the oldest of them; 0 for none');
-  const all = [routers, helpers, hints, age];
-  const readAll = async () => {
-    try {
-      const totals = await store.read.totals();
-      routers.set(totals.routers);
-      helpers.set(totals.helpers);
-      hints.set(totals.hints);
-      age.set(totals.oldestHint === null ? 0 : Math.max(0, clock.now().getTime() - Date.parse(totals.oldestHint)) / 1_000);
-    } catch {
-      for (const gauge of all) gauge.remove();
-    }
-  };
-  let underWay: Promise<void> | null = null;
-  const collect = () => {
-    underWay ??= readAll().finally(() => {
-      underWay = null;
-    });
-    return underWay;
-  };
-  for (const gauge of all) Object.assign(gauge, { collect });
 }

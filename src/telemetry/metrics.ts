@@ -46,21 +46,37 @@ export interface Observed {
 }
 
 /** Registers a metric without labels; `read` is called at each scrape. */
-export function observe({ registry }: Metrics, { name, help, kind = 'gauge' }: Observed, read: () => number): void {
-  const registers = [registry];
-  if (kind === 'gauge') {
-    const gauge: Gauge = new Gauge({ name, help, registers, collect: () => gauge.set(read()) });
-    return;
+export function observe(metrics: Metrics, observed: Observed, read: () => number): void {
+  observeTogether(metrics, [[observed, (value: number) => value]], read);
+}
+
+/**
+ * Registers metrics without labels that one reading feeds: a scrape calls `read` once for all of them. While it gives null, what they count
+ * is not known, and they are left out: a number of before would be a wrong one.
+ * @param members each metric, and its part of what was read
+ */
+export function observeTogether<T>(
+  { registry }: Metrics,
+  members: readonly (readonly [Observed, (values: T) => number])[],
+  read: () => T | null | Promise<T | null>,
+): void {
+  let reading: Promise<T | null> | null = null;
+  const shared = () => {
+    reading ??= Promise.resolve(read()).finally(() => {
+      reading = null;
+    });
+    return reading;
+  };
+  for (const [{ name, help, kind = 'gauge' }, part] of members) {
+    const collect = async () => {
+      const values = await shared();
+      metric.reset();
+      if (values === null) metric.remove();
+      else metric.inc(part(values));
+    };
+    const options = { name, help, registers: [registry], collect };
+    const metric: Gauge | Counter = kind === 'gauge' ? new Gauge(options) : new Counter(options);
   }
-  const counter: Counter = new Counter({
-    name,
-    help,
-    registers,
-    collect: () => {
-      counter.reset();
-      counter.inc(read());
-    },
-  });
 }
 
 /** As {@link observe}, with a value for each value of one label. Tenants must not choose its values. */
