@@ -85,12 +85,11 @@ describe('a hostile tenant at full speed', () => {
         const flood = await lab.startPeer('client', 'port-flood.mjs', { own: v4.client, server: v4.server, ms: ATTACK_MS });
         try {
           const tenant = await attack({ url, token, routers: [attacked.id] });
-          const under = await measured().catch(async (error) => {
+          try {
+            spells.push({ quiet, attacked: await measured() });
+          } finally {
             await ended(tenant);
-            throw error;
-          });
-          await ended(tenant);
-          spells.push({ quiet, attacked: under });
+          }
         } finally {
           flood.stop();
         }

@@ -1,17 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { ExpectationWatch } from '../../src/agent/expectation-watch.ts';
-import type { Expectation } from '../../src/contract/expectation.ts';
 import { FakeKernel } from '../../src/kernel/fake/fake-kernel.ts';
+import { EXPECTATION } from '../support/expectation.ts';
 import { testPorts } from '../support/ports.ts';
 
-const EXPECTATION: Expectation = {
-  helper: 'ftp',
-  protocol: 'tcp',
-  source: '192.0.2.1',
-  destination: '192.0.2.2',
-  port: 40_000,
-  master: { source: '192.0.2.2', destination: '192.0.2.1', port: 21 },
-};
 const only = (...ids: string[]) => new Set(ids);
 
 describe('servers that watch the expectations of a host', () => {

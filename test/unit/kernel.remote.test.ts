@@ -3,7 +3,6 @@ import { createConnection, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Expectation } from '../../src/contract/expectation.ts';
 import { FakeKernel } from '../../src/kernel/fake/fake-kernel.ts';
 import type { KernelEvent, Observation, ObserveRequest } from '../../src/kernel/interface.ts';
 import { answers } from '../../src/kernel/ping.ts';
@@ -14,6 +13,7 @@ import { render } from '../../src/plan/render.ts';
 import { encodeFrame, FrameDecoder } from '../../src/sockets/frames.ts';
 import { ALL_CAPABILITIES, desiredHelper, desiredRouter, parseScope } from '../support/arbitraries.ts';
 import { eventually } from '../support/eventually.ts';
+import { EXPECTATION } from '../support/expectation.ts';
 import { realPorts, testPorts } from '../support/ports.ts';
 
 /** A kernel that answers `observe` only when a test lets it. */
@@ -26,15 +26,6 @@ class StuckKernel extends FakeKernel {
     return this.isStuck ? new Promise(() => undefined) : super.observe(requests);
   }
 }
-
-const EXPECTATION: Expectation = {
-  helper: 'ftp',
-  protocol: 'tcp',
-  source: '192.0.2.1',
-  destination: '192.0.2.2',
-  port: 40_000,
-  master: { source: '192.0.2.2', destination: '192.0.2.1', port: 21 },
-};
 
 describe('the kernel process, as its clients see it', () => {
   let directory: string;
